@@ -1,0 +1,1 @@
+"""Tables in, validated; external ids to rows; histories as arrays."""

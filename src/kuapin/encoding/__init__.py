@@ -1,0 +1,1 @@
+"""Text to vector: backbones, the encoder, the vector cache."""

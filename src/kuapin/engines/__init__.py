@@ -1,0 +1,1 @@
+"""Compiled graphs behind one protocol: OpenVINO, ONNX Runtime, torch."""

@@ -1,0 +1,1 @@
+"""Splits, metrics, protocols, significance, report. Sees ranked tables, never models."""

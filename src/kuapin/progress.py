@@ -1,0 +1,44 @@
+"""How long work tells what it is doing; the command line draws it, a library call is silent."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Step(Protocol):
+    """One running step."""
+
+    def advance(self, count: int = 1) -> None:
+        """``count`` more units are done."""
+
+
+class Progress(Protocol):
+    """Receives the steps of a job."""
+
+    def step(self, title: str, total: int | None = None, unit: str = "") -> "StepContext":
+        """Open a step of ``total`` units (``None``: unknown), closed by the ``with`` statement."""
+
+
+class StepContext(Protocol):
+    """What ``Progress.step`` returns: a context manager that gives the step."""
+
+    def __enter__(self) -> Step: ...
+
+    def __exit__(self, *error: object) -> bool | None: ...
+
+
+class _SilentStep:
+    def advance(self, count: int = 1) -> None:
+        """Nothing to show."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    @contextmanager
+    def step(self, title: str, total: int | None = None, unit: str = "") -> Iterator[Step]:
+        """A step that nobody sees."""
+        yield _SilentStep()
+
+
+SILENT: Progress = Silent()

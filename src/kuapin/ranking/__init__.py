@@ -1,0 +1,1 @@
+"""Candidates of all sources in one order."""

@@ -1,0 +1,1 @@
+"""Sources of candidates and the item index."""

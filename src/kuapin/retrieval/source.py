@@ -1,0 +1,129 @@
+"""What a source of candidates is: it learns from visible interactions and scores items for histories.
+
+A source never knows who a user is: it is handed histories, so that a new user, a new interaction and a visitor count
+without any training. Scores of different sources are not comparable; the ranker puts them on one scale.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuapin.data.dataset import Catalogue
+from kuapin.data.histories import Histories
+
+Scores = NDArray[np.float32]
+Arrays = dict[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class Visible:
+    """All that a source may learn from; nothing else feeds it.
+
+    Attributes:
+        catalogue: all items, those of a category that has just opened included.
+        histories: the interactions that training may see.
+        vectors: float32 (n_items, d) unit-length text vectors, or ``None`` where no source needs them.
+        now: unix seconds (or log order) at which the recommendations will be made.
+    """
+
+    catalogue: Catalogue
+    histories: Histories
+    vectors: Scores | None
+    now: int
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Items proposed to many users: user ``u`` has the slice ``indptr[u]:indptr[u + 1]``, best first.
+
+    Attributes:
+        indptr: int64 (n_users + 1,).
+        items: int32 (n,), item rows; distinct within a user.
+        scores: float32 (n,), the source's own scale, descending within a user, ties by item row.
+    """
+
+    indptr: NDArray[np.int64]
+    items: NDArray[np.int32]
+    scores: Scores
+
+
+class Source(ABC):
+    """One way to propose candidates.
+
+    ``score`` is the reference; ``top`` and ``pairs`` give the same numbers for less work.
+
+    Class flags:
+        name: the source's name in configuration, tables and reasons.
+        cold_items: whether items without any interaction can get a score that tells them apart.
+        personal: whether the score depends on the history.
+    """
+
+    name: ClassVar[str]
+    cold_items: ClassVar[bool]
+    personal: ClassVar[bool]
+
+    @abstractmethod
+    def fit(self, visible: Visible) -> Self:
+        """Learn from what is visible; returns ``self``."""
+
+    @abstractmethod
+    def score(self, histories: Histories, items: NDArray[np.integer] | None = None) -> Scores:
+        """Scores of every history for every item: float32 (n_users, n_items), higher is better.
+
+        Args:
+            histories: of the users to score; ``n_items`` is the catalogue's.
+            items: the item rows wanted, in the order of the columns; ``None`` means all.
+        """
+
+    @abstractmethod
+    def arrays(self) -> Arrays:
+        """The fitted state as named arrays, fit for safetensors; nothing in it belongs to a single person."""
+
+    @abstractmethod
+    def restore(self, arrays: Arrays) -> Self:
+        """Take the fitted state of ``arrays``; returns ``self``, which then scores as the saved one did."""
+
+    def top(self, histories: Histories, n: int, items: NDArray[np.integer] | None = None) -> Candidates:
+        """The best ``n`` items of every history among ``items`` (``None``: all); fewer where fewer exist.
+
+        Items that the source gives nothing to (score ≤ its floor, see the source) may be left out.
+        """
+        scores = self.score(histories, items)
+        rows = np.arange(scores.shape[1]) if items is None else np.asarray(items)
+        return top_of_dense(scores, rows, n)
+
+    def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
+        """Scores of given user–item pairs: float32 (n,), user ``u`` having ``items[indptr[u]:indptr[u + 1]]``."""
+        wanted, column = np.unique(items, return_inverse=True)
+        scores = self.score(histories, wanted)
+        users = np.repeat(np.arange(len(histories)), np.diff(indptr))
+        return scores[users, column]
+
+
+def top_of_dense(scores: Scores, rows: NDArray[np.integer], n: int) -> Candidates:
+    """The best ``n`` columns of every row of a dense score matrix; ties go to the smaller item row.
+
+    Args:
+        scores: float32 (n_users, k); ``-inf`` marks what may not be proposed.
+        rows: (k,), ascending item rows of the columns.
+    """
+    n_users, width = scores.shape
+    n = min(n, width)
+    if n < width:
+        threshold = np.partition(scores, width - n, axis=1)[:, width - n]
+        # Columns above the n-th best score are in; of those equal to it, the first that fit.
+        above = scores > threshold[:, None]
+        equal = scores == threshold[:, None]
+        room = n - above.sum(axis=1, keepdims=True)
+        chosen = above | (equal & (np.cumsum(equal, axis=1, dtype=np.int32) <= room))
+    else:
+        chosen = np.ones_like(scores, dtype=bool)
+    chosen &= scores > -np.inf
+    users, columns = np.nonzero(chosen)
+    values = scores[users, columns]
+    order = np.lexsort((columns, -values, users))
+    indptr = np.concatenate(([0], np.cumsum(chosen.sum(axis=1)))).astype(np.int64)
+    return Candidates(indptr, np.asarray(rows)[columns[order]].astype(np.int32), values[order])

@@ -1,0 +1,1 @@
+"""One source of candidates a file; all follow ``kuapin.retrieval.source.Source``."""

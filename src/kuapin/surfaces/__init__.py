@@ -1,0 +1,1 @@
+"""What a shop asks for, one surface a file."""
