@@ -1,7 +1,7 @@
 """How long work tells what it is doing; the command line draws it, a library call is silent."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 
@@ -15,16 +15,8 @@ class Step(Protocol):
 class Progress(Protocol):
     """Receives the steps of a job."""
 
-    def step(self, title: str, total: int | None = None, unit: str = "") -> "StepContext":
+    def step(self, title: str, total: int | None = None, unit: str = "") -> AbstractContextManager[Step]:
         """Open a step of ``total`` units (``None``: unknown), closed by the ``with`` statement."""
-
-
-class StepContext(Protocol):
-    """What ``Progress.step`` returns: a context manager that gives the step."""
-
-    def __enter__(self) -> Step: ...
-
-    def __exit__(self, *error: object) -> bool | None: ...
 
 
 class _SilentStep:

@@ -109,8 +109,9 @@ def top_of_dense(scores: Scores, rows: NDArray[np.integer], n: int) -> Candidate
     Args:
         scores: float32 (n_users, k); ``-inf`` marks what may not be proposed.
         rows: (k,), ascending item rows of the columns.
+        n: how many at most.
     """
-    n_users, width = scores.shape
+    width = scores.shape[1]
     n = min(n, width)
     if n < width:
         threshold = np.partition(scores, width - n, axis=1)[:, width - n]
