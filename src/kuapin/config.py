@@ -1,0 +1,175 @@
+"""``kuapin.toml``: one section per component, each the component's own config class.
+
+A new component is one line in :class:`Config`; reading, writing, error messages and ``docs/configuration.md`` follow.
+"""
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from types import NoneType
+from typing import Any, Literal, Self, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+from kuapin.errors import InputError
+from kuapin.model_folder import ReleasesConfig
+
+_HEADER = """\
+# Configuration of this shop. Every key is here with its value and its meaning;
+# delete a line to return to the default. Check it with: kuapin validate SHOP
+"""
+
+
+class Config(BaseModel):
+    """All settings of a shop."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = Field(0, ge=0, description="Seed of every random choice of a job; the same seed gives the same model.")
+    releases: ReleasesConfig = ReleasesConfig()
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a TOML file; what it does not say has its default.
+
+        Raises:
+            InputError: the file cannot be read, is not TOML, has an unknown key or a value that breaks a rule.
+        """
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"{path}: this is not TOML ({error}). Correct it, or delete it to start afresh."
+            ) from error
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror}). `kuapin init` writes a new one.") from error
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise InputError(f"{path}: {_explain(cls, error)}") from error
+
+    def render_toml(self) -> str:
+        """The whole configuration as TOML, every key with its meaning as a comment; ``load`` reads it back."""
+        return "\n".join([_HEADER, *_toml_lines(self, ())])
+
+
+class Setting(BaseModel):
+    """One key of the configuration, for documentation."""
+
+    key: str
+    default: str
+    rule: str
+    description: str
+
+
+def settings(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[Setting]:
+    """Every key of the configuration, in the order of the file; keys of sections have dots."""
+    for name, field in model.model_fields.items():
+        section = section_of(field)
+        if section is not None:
+            yield from settings(section, f"{prefix}{name}.")
+            continue
+        default = field.get_default(call_default_factory=True)
+        rendered = "(not set)" if default is None else _toml_value(_plain(default))
+        yield Setting(
+            key=f"{prefix}{name}", default=rendered, rule=_rule(field), description=_sentence(field.description)
+        )
+
+
+def section_of(field: FieldInfo) -> type[BaseModel] | None:
+    """The config class of a field that is a section; ``None`` for a plain key."""
+    annotation = field.annotation
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def _toml_lines(model: BaseModel, path: tuple[str, ...]) -> Iterator[str]:
+    """Plain keys first, then the sections below them, as TOML wants it."""
+    sections = []
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            sections.append((name, value))
+            continue
+        rule = _rule(field)
+        yield f"# {_sentence(field.description)}" + (f" ({rule})" if rule else "")
+        yield f"# {name} =" if value is None else f"{name} = {_toml_value(_plain(value))}"
+    for name, value in sections:
+        summary = (type(value).__doc__ or "").strip().splitlines()
+        yield ""
+        yield from (f"# {line}" for line in summary[:1])
+        yield f"[{'.'.join((*path, name))}]"
+        yield from _toml_lines(value, (*path, name))
+    if not path:
+        yield ""
+
+
+def _plain(value: object) -> Any:
+    """A setting as strings, numbers, lists and dicts."""
+    if isinstance(value, BaseModel):
+        return {k: _plain(v) for k, v in value if v is not None}
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (set, frozenset)):
+        return sorted(_plain(v) for v in value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return value if isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, list):
+        return f"[{', '.join(_toml_value(v) for v in value)}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_toml_value(k)} = {_toml_value(v)}" for k, v in value.items()) + "}"
+    return repr(value)
+
+
+def _sentence(text: str | None) -> str:
+    return " ".join((text or "").split())
+
+
+_BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "length ≥", "max_length": "length ≤"}
+
+
+def _rule(field: FieldInfo) -> str:
+    """The values that a key may have, in words; empty where any value of its type will do."""
+    choices = [json.dumps(choice) for choice in _choices(field.annotation)]
+    bounds = [
+        f"{sign} {getattr(constraint, name)}"
+        for constraint in field.metadata
+        for name, sign in _BOUNDS.items()
+        if getattr(constraint, name, None) is not None
+    ]
+    return ", ".join([*(["one of " + ", ".join(choices)] if choices else []), *bounds])
+
+
+def _choices(annotation: object) -> list[object]:
+    if get_origin(annotation) is Literal:
+        return list(get_args(annotation))
+    return [choice for inner in get_args(annotation) if inner is not NoneType for choice in _choices(inner)]
+
+
+def _explain(model: type[BaseModel], error: ValidationError) -> str:
+    """The first fault in words, and how many more there are."""
+    faults = error.errors()
+    first = faults[0]
+    location = tuple(str(step) for step in first["loc"])
+    key = ".".join(location)
+    more = f" ({len(faults) - 1} more after this one)" if len(faults) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        known = {setting.key for setting in settings(model)}
+        sections = {key.rsplit(".", depth)[0] for key in known for depth in range(1, key.count(".") + 1)}
+        near = difflib.get_close_matches(key, sorted(known | sections), n=1, cutoff=0.5) or [
+            k for k in sorted(known) if k.rsplit(".", 1)[-1] == location[-1]
+        ]
+        hint = f"Did you mean {near[0]}?" if near else "docs/configuration.md lists all keys."
+        return f"there is no setting {key}{more}. {hint}"
+    rule = str(first["msg"]).removeprefix("Value error, ").rstrip(".")
+    return f"{key} is {first['input']!r}: {rule[:1].lower()}{rule[1:]}{more}. Correct the value or delete the line."
