@@ -166,9 +166,8 @@ def _explain(model: type[BaseModel], error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         known = {setting.key for setting in settings(model)}
         sections = {key.rsplit(".", depth)[0] for key in known for depth in range(1, key.count(".") + 1)}
-        near = difflib.get_close_matches(key, sorted(known | sections), n=1, cutoff=0.5) or [
-            k for k in sorted(known) if k.rsplit(".", 1)[-1] == location[-1]
-        ]
+        same_name = [k for k in sorted(known) if k.rsplit(".", 1)[-1] == location[-1]]
+        near = same_name or difflib.get_close_matches(key, sorted(known | sections), n=1, cutoff=0.5)
         hint = f"Did you mean {near[0]}?" if near else "docs/configuration.md lists all keys."
         return f"there is no setting {key}{more}. {hint}"
     rule = str(first["msg"]).removeprefix("Value error, ").rstrip(".")

@@ -1,0 +1,123 @@
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict, Field
+
+from kuapin.config import Config, _toml_lines, section_of, settings
+from kuapin.errors import InputError
+
+
+def load(tmp_path: Path, text: str) -> Config:
+    path = tmp_path / "kuapin.toml"
+    path.write_text(text, encoding="utf-8")
+    return Config.load(path)
+
+
+def test_the_written_file_is_the_default_configuration(tmp_path):
+    assert load(tmp_path, Config().render_toml()) == Config()
+
+
+def test_an_empty_file_is_the_default_configuration(tmp_path):
+    assert load(tmp_path, "") == Config()
+
+
+def test_values_come_back(tmp_path):
+    config = load(tmp_path, '[releases]\nkeep = 9\nsigning_key_file = "a \\"b\\"\\n\\u007f.key"\n')
+    assert config.releases.keep == 9
+    assert config.releases.signing_key_file == Path('a "b"\n\x7f.key')
+    assert load(tmp_path, config.render_toml()) == config
+
+
+def test_every_key_is_written_with_a_description():
+    lines = Config().render_toml().splitlines()
+    known = list(settings())
+    assert len(known) >= 3
+    for setting in known:
+        assert setting.description, f"{setting.key} has no description"
+        name = setting.key.rsplit(".", 1)[-1]
+        assert any(line.lstrip("# ").startswith(f"{name} =") for line in lines), setting.key
+
+
+def test_every_section_is_described_and_closed():
+    def sections(model: type[BaseModel]):
+        for field in model.model_fields.values():
+            section = section_of(field)
+            if section:
+                yield section
+                yield from sections(section)
+
+    found = list(sections(Config))
+    assert found
+    for section in found:
+        assert section.__doc__, section
+        assert section.model_config.get("frozen"), section
+        assert section.model_config.get("extra") == "forbid", section
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sed = 1", r"kuapin.toml: there is no setting sed\. Did you mean seed\?"),
+        ("[release]\nkeep = 3", r"there is no setting release\. Did you mean releases\?"),
+        ("[releases]\nkeeep = 3", r"there is no setting releases\.keeep\. Did you mean releases\.keep\?"),
+        ("keep = 3", r"there is no setting keep\. Did you mean releases\.keep\?"),
+        ("[qqqq]\n", r"there is no setting qqqq\. docs/configuration\.md lists all keys\."),
+        ("seed = -1", r"seed is -1: input should be greater than or equal to 0\. Correct the value or delete"),
+        ('seed = "x"\nfoo = 1', r"seed is 'x': .* \(1 more after this one\)\. Correct"),
+        ("seed =", r"kuapin.toml: this is not TOML \(Invalid value"),
+    ],
+)
+def test_a_wrong_file_is_explained_in_one_line(tmp_path, text, message):
+    with pytest.raises(InputError, match=message) as error:
+        load(tmp_path, text)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_of_another_encoding_or_none_at_all(tmp_path):
+    path = tmp_path / "kuapin.toml"
+    with pytest.raises(InputError, match="cannot be read"):
+        Config.load(path)
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="this is not TOML"):
+        Config.load(path)
+
+
+class _Inner(BaseModel):
+    """An inner section."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    words: tuple[str, ...] = Field((), description="Words.")
+    weights: dict[str, float] = Field({}, description="Weights.")
+    mode: Literal["fast", "exact"] | None = Field(None, description="Mode.")
+
+
+class _Outer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rate: float = Field(1e-5, gt=0, le=1, description="Rate.")
+    on: bool = Field(True, description="On.")
+    inner: _Inner = _Inner()
+
+
+@given(
+    st.lists(st.text()),
+    st.dictionaries(st.text(), st.floats(allow_nan=False)),
+    st.sampled_from(["fast", "exact", None]),
+    st.floats(1e-300, 1),
+    st.booleans(),
+)
+def test_any_value_survives_writing_and_reading(words, weights, mode, rate, on):
+    model = _Outer(rate=rate, on=on, inner=_Inner(words=tuple(words), weights=weights, mode=mode))
+    assert _Outer.model_validate(tomllib.loads("\n".join(_toml_lines(model, ())))) == model
+
+
+def test_rules_are_put_in_words():
+    rules = {setting.key: (setting.rule, setting.default) for setting in settings(_Outer)}
+    assert rules["rate"] == ("> 0.0, ≤ 1.0", "1e-05") or rules["rate"] == ("> 0, ≤ 1", "1e-05")
+    assert rules["inner.mode"] == ('one of "fast", "exact"', "(not set)")
+    assert rules["inner.words"] == ("", "[]")
