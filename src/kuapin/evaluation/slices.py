@@ -1,5 +1,6 @@
 """Where a method works: per category, cold and warm items, head, middle and tail, length of the history."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -55,7 +56,7 @@ def slices(answers: Answers, facts: ItemFacts, categories: Sequence[str], length
     masks += [("popularity", name, mask) for name, mask in _thirds(facts.popularity).items()]
     parts = [Slice(kind, name, *answers.where(mask)) for kind, name, mask in masks]
     bounds = (*HISTORY_LENGTHS, None)
-    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+    for low, high in itertools.pairwise(bounds):
         name = f"{low} and more" if high is None else f"{low}-{high - 1}"
         rows = np.flatnonzero((lengths >= low) & (lengths < (high or np.iinfo(np.int64).max)))
         parts.append(Slice("history", name, rows, answers.take(rows)))
