@@ -36,9 +36,7 @@ def table(request):
     items[np.arange(K)[None] >= rng.integers(1, 2 * K, N_USERS)[:, None]] = -1
     answers = [np.sort(rng.permutation(N_ITEMS)[: rng.integers(1, 81)]) for _ in range(N_USERS)]
     indptr = np.concatenate(([0], np.cumsum([len(a) for a in answers])))
-    facts = ItemFacts(
-        np.zeros(N_ITEMS, np.int32), np.zeros(N_ITEMS, np.int64), 0, np.arange(N_ITEMS, dtype=np.int32)
-    )
+    facts = ItemFacts(np.zeros(N_ITEMS, np.int32), np.zeros(N_ITEMS, np.int64), 0, np.arange(N_ITEMS, dtype=np.int32))
     return Ranked(items), Answers(indptr, np.concatenate(answers).astype(np.int32)), facts
 
 

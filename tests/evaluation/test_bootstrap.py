@@ -1,0 +1,134 @@
+"""Intervals hold what they promise."""
+
+import numpy as np
+import pytest
+
+from kuapin.errors import InputError
+from kuapin.evaluation.bootstrap import Interval, difference_interval, interval, ratio_interval, ratio_over_launches
+
+
+def test_interval_of_the_mean_covers_95_in_100():
+    """400 samples of 200 users with mean 2: the share of intervals that hold 2 is 95 % ± 3.5 %."""
+    rng = np.random.default_rng(0)
+    held = 0
+    for trial in range(400):
+        values = rng.exponential(2.0, 200)
+        estimate = interval(values, resamples=500, seed=trial)
+        held += estimate.low <= 2.0 <= estimate.high
+    assert 0.915 <= held / 400 <= 0.985
+
+
+def test_ratio_interval_covers_95_in_100():
+    """Sparse, correlated scores as rankings give them; the true ratio is 1.5."""
+    rng = np.random.default_rng(1)
+    held = 0
+    for trial in range(400):
+        ease = rng.random(600) < 0.4
+        a = ease * rng.choice([0.0, 0.6, 0.9], 600)
+        b = ease * rng.choice([0.0, 0.4, 0.6], 600)
+        estimate = ratio_interval(a, b, resamples=500, seed=trial)
+        held += estimate.low <= 1.5 <= estimate.high
+    assert 0.915 <= held / 400 <= 0.985
+
+
+def test_agrees_with_the_normal_interval_on_many_users():
+    values = np.random.default_rng(2).normal(3, 1, 5_000)
+    estimate = interval(values)
+    half = 1.96 * values.std() / np.sqrt(5_000)
+    assert estimate.value == pytest.approx(values.mean())
+    assert estimate.low == pytest.approx(values.mean() - half, abs=half * 0.1)
+    assert estimate.high == pytest.approx(values.mean() + half, abs=half * 0.1)
+
+
+def test_pairing_makes_the_comparison_sharper():
+    """A method that adds the same to every user is surely better, however different the users are."""
+    users = np.random.default_rng(3).random(300)
+    shuffled = np.random.default_rng(4).permutation(users)
+    paired, unpaired = difference_interval(users + 0.01, users), difference_interval(users + 0.01, shuffled)
+    assert paired.low == pytest.approx(0.01, abs=1e-9)
+    assert paired.high == pytest.approx(0.01, abs=1e-9)
+    assert unpaired.high - unpaired.low > 0.05
+
+
+def test_pooling_five_copies_of_a_user_is_not_five_users():
+    values = np.random.default_rng(5).random(200)
+    once = interval(values)
+    pooled = interval(np.tile(values, 5), clusters=np.tile(np.arange(200), 5))
+    naive = interval(np.tile(values, 5))
+    width = once.high - once.low
+    assert pooled.high - pooled.low == pytest.approx(width, rel=0.1)
+    assert naive.high - naive.low < 0.6 * width
+
+
+def test_clusters_of_one_are_rows():
+    a, b = np.random.default_rng(6).random((2, 300))
+    rows, ones = ratio_interval(a, b), ratio_interval(a, b, clusters=np.arange(300))
+    assert ones.value == rows.value
+    assert ones.low == pytest.approx(rows.low, rel=0.02)
+    assert ones.high == pytest.approx(rows.high, rel=0.02)
+
+
+def test_ratio_is_of_means_not_a_mean_of_ratios():
+    assert ratio_interval(np.array([1.0, 0.0, 3.0]), np.array([1.0, 1.0, 0.0])).value == 2.0
+
+
+def test_ratio_to_nothing():
+    zero, one = np.zeros(50), np.ones(50)
+    assert ratio_interval(zero, zero) == Interval(1.0, 1.0, 1.0)
+    assert ratio_interval(one, zero) == Interval(np.inf, np.inf, np.inf)
+
+
+def test_the_same_seed_gives_the_same_interval():
+    values = np.random.default_rng(7).random(100)
+    assert interval(values, seed=1) == interval(values, seed=1)
+    assert interval(values, seed=1) != interval(values, seed=2)
+
+
+def test_undefined_users_are_left_out_of_both():
+    a, b = np.array([1.0, np.nan, 3.0]), np.array([1.0, 5.0, 1.0])
+    assert ratio_interval(a, b).value == 2.0
+    assert np.isnan(interval(np.array([np.nan])).value)
+
+
+def test_clusters_of_undefined_users_are_left_out_too():
+    values = np.array([1.0, np.nan, 3.0, 3.0])
+    estimate = interval(values, clusters=np.array([0, 1, 2, 2]))
+    assert estimate.value == pytest.approx(7 / 3)
+    assert (estimate.low, estimate.high) == (1.0, 3.0)
+
+
+def test_vectors_of_different_users_are_refused():
+    with pytest.raises(InputError, match="vectors of 3 and 4 came"):
+        ratio_interval(np.zeros(3), np.zeros(4))
+
+
+def test_over_launches_each_launch_has_one_weight():
+    a = [np.full(1_000, 0.2), np.full(10, 0.4)]
+    b = [np.full(1_000, 0.1), np.full(10, 0.1)]
+    assert ratio_over_launches(a, b).value == pytest.approx(3.0)
+
+
+def test_over_launches_holds_the_difference_between_categories():
+    """Launches that truly differ: the interval over them is wide, although each is known exactly."""
+    rng = np.random.default_rng(8)
+    gains = rng.uniform(0.5, 2.5, 12)
+    a, b = [np.full(500, 0.1 * gain) for gain in gains], [np.full(500, 0.1)] * 12
+    estimate = ratio_over_launches(a, b)
+    half = 1.96 * gains.std() / np.sqrt(12)
+    assert estimate.value == pytest.approx(gains.mean())
+    assert estimate.high - estimate.low == pytest.approx(2 * half, rel=0.15)
+
+
+def test_over_launches_holds_the_uncertainty_about_users_too():
+    rng = np.random.default_rng(9)
+    a = [rng.exponential(1.0, 50) for _ in range(10)]
+    b = [np.ones(50)] * 10
+    estimate = ratio_over_launches(a, b)
+    means = np.array([x.mean() for x in a])
+    between_only = 2 * 1.96 * means.std() / np.sqrt(10)
+    assert estimate.high - estimate.low > 1.2 * between_only
+
+
+def test_over_launches_needs_the_same_launches():
+    with pytest.raises(InputError, match="same launches; 1 and 2 came"):
+        ratio_over_launches([np.ones(3)], [np.ones(3)] * 2)
