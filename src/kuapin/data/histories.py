@@ -49,9 +49,10 @@ class Histories:
     def matrix(self, *, binary: bool = True) -> sparse.csr_matrix:
         """User × item float32 CSR matrix: 1 where the user met the item, or how often if not ``binary``."""
         counts = sparse.csr_matrix(
-            (np.ones(len(self.items), np.float32), self.items, self.indptr), shape=(len(self), self.n_items)
+            (np.ones(len(self.items), np.float32), self.items.copy(), self.indptr.copy()),
+            shape=(len(self), self.n_items),
         )
-        counts.sum_duplicates()
+        counts.sum_duplicates()  # in place, so that it must not work on this object's own arrays
         if binary:
             counts.data[:] = 1.0
         return counts

@@ -1,0 +1,111 @@
+"""Item-kNN: items met by the same users, damped by how many users each item has."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from scipy import sparse
+
+from kuapin.data.histories import Histories
+from kuapin.retrieval.source import Arrays, Scores, Source, Visible
+
+
+class ItemKnnConfig(BaseModel):
+    """How similarities are damped and how many are kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    neighbours: int | None = Field(
+        200, ge=1, description="Most similar items kept per item of the history; none keeps all."
+    )
+    shrinkage: float = Field(5.0, ge=0, description="Users added to every item's count: rare items are damped.")
+
+
+BLOCK_PAIRS = 20_000_000
+"""Co-occurring pairs counted at a time: 8 bytes each."""
+
+
+class ItemKnn(Source):
+    """Score = history · S, S = diag(c + s)^-½ · XᵀX · diag(c + s)^-½ with the diagonal 0.
+
+    X is the binary user × item matrix, c its column sums, s the shrinkage; of every row of S the `neighbours` largest
+    stay (ties: smaller item row). For a launch, A and B being the columns of X in the old and the new category, the
+    block of S from A to B is diag(c_A + s)^-½ · AᵀB · diag(c_B + s)^-½. Floor: 0, items without a common user.
+    """
+
+    name = "item_knn"
+    cold_items = False
+    personal = True
+
+    def __init__(self, config: ItemKnnConfig | None = None) -> None:
+        self.config = config or ItemKnnConfig()
+
+    def fit(self, visible: Visible) -> Self:
+        """Count which items share users."""
+        matrix = visible.histories.matrix()
+        self.similarity = item_similarity(matrix, self.config.shrinkage, self.config.neighbours)
+        return self
+
+    def score(self, histories: Histories, items: NDArray[np.integer] | None = None) -> Scores:
+        """History times similarity, float32 (n_users, n_items)."""
+        similarity = self.similarity if items is None else self.similarity[:, items]
+        return np.asarray((histories.matrix() @ similarity).toarray(), np.float32)
+
+    def arrays(self) -> Arrays:
+        """The similarity as CSR: `indptr` int64 (n_items + 1,), `indices` int32 (k,), `values` float32 (k,)."""
+        matrix = self.similarity
+        return {"indptr": matrix.indptr.astype(np.int64), "indices": matrix.indices, "values": matrix.data}
+
+    def restore(self, arrays: Arrays) -> Self:
+        """Take the similarity."""
+        n_items = len(arrays["indptr"]) - 1
+        self.similarity = sparse.csr_matrix(
+            (arrays["values"], arrays["indices"], arrays["indptr"]), shape=(n_items, n_items), dtype=np.float32
+        )
+        return self
+
+
+def item_similarity(matrix: sparse.csr_matrix, shrinkage: float, neighbours: int | None) -> sparse.csr_matrix:
+    """S of ``ItemKnn`` as float32 CSR (n_items, n_items), from a binary user × item matrix."""
+    count = np.bincount(matrix.indices, minlength=matrix.shape[1])
+    with np.errstate(divide="ignore"):
+        damping = np.where(count > 0, 1 / np.sqrt(count + shrinkage), 0.0).astype(np.float32)
+    users_of = matrix.T.tocsr()
+    pairs_of = users_of @ np.diff(matrix.indptr).astype(np.float64)
+    blocks = []
+    for start, stop in _blocks(pairs_of):
+        block = (users_of[start:stop] @ matrix).tocsr()
+        row = np.repeat(np.arange(start, stop), np.diff(block.indptr))
+        block.data = np.where(block.indices == row, 0, block.data * damping[row] * damping[block.indices])
+        block.eliminate_zeros()
+        blocks.append(block if neighbours is None else _largest(block, neighbours))
+    similarity = sparse.vstack(blocks, format="csr", dtype=np.float32)
+    similarity.sort_indices()
+    return similarity
+
+
+def _blocks(pairs_of: NDArray[np.float64]) -> Iterator[tuple[int, int]]:
+    """Cut the items into runs of about ``BLOCK_PAIRS`` pairs each."""
+    cut = np.flatnonzero(np.diff(np.cumsum(pairs_of) // BLOCK_PAIRS)) + 1
+    edges = [0, *cut.tolist(), len(pairs_of)]
+    return pairwise(edges)
+
+
+def _largest(block: sparse.csr_matrix, n: int) -> sparse.csr_matrix:
+    """Keep the ``n`` largest of every row; ties go to the smaller column."""
+    lengths = np.diff(block.indptr)
+    keep = np.repeat(lengths <= n, lengths)
+    for row in np.flatnonzero(lengths > n):
+        part = slice(block.indptr[row], block.indptr[row + 1])
+        values = block.data[part]
+        threshold = np.partition(values, len(values) - n)[len(values) - n]
+        chosen = values > threshold
+        equal = np.flatnonzero(values == threshold)
+        equal = equal[np.argsort(block.indices[part][equal], kind="stable")[: n - chosen.sum()]]
+        chosen[equal] = True
+        keep[part] = chosen
+    indptr = np.concatenate(([0], np.cumsum(np.minimum(lengths, n))))
+    return sparse.csr_matrix((block.data[keep], block.indices[keep], indptr), shape=block.shape)

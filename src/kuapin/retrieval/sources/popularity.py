@@ -1,0 +1,130 @@
+"""How many people wanted an item: ever, lately, or with fading memory."""
+
+from typing import Literal, Self
+from zlib import crc32
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from kuapin.data.histories import Histories
+from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
+
+DAY = 86_400
+TIE_SHARE = 1 / 64
+"""The tie-break adds less than this share of the step to the next larger score."""
+
+Mode = Literal["all", "window", "decayed"]
+
+
+class PopularityConfig(BaseModel):
+    """How far back popularity looks."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mode: Mode = Field("all", description="Count all time, a window of the last days, or all time with decay.")
+    window_days: float = Field(30.0, gt=0, description="Length of the window in days, for the mode `window`.")
+    half_life_days: float = Field(30.0, gt=0, description="Days after which a user counts half, for `decayed`.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Seed of the order among equally popular items.")
+
+
+class Popularity(Source):
+    """Score: the number of distinct users who met the item; in the mode `decayed` each counts 2^(-age / half-life).
+
+    The age is that of the user's last interaction with the item. Where the log is order-free (``histories.timed``
+    false) ages mean nothing, and every mode counts all time. Equally popular items are told apart by a hash of their
+    id and the seed, so that neither the order of the table nor that of the ids shows; the difference stays below 1/64
+    of the step to the next score (and of 1). Floor: 0, items that nobody met.
+    """
+
+    name = "popularity"
+    cold_items = False
+    personal = False
+
+    def __init__(self, config: PopularityConfig | None = None) -> None:
+        self.config = config or PopularityConfig()
+        if type(self) is Popularity and self.config.mode != "all":
+            raise ValueError(f"Popularity counts all time; for the mode {self.config.mode!r} use its own class.")
+
+    def fit(self, visible: Visible) -> Self:
+        """Count the users of every item."""
+        value = self._users(visible.histories, visible.now)
+        self.scores = _with_ties_broken(value, visible.catalogue.items.ids, self.config.seed)
+        return self
+
+    def _users(self, histories: Histories, now: int) -> NDArray[np.float64]:
+        age = (now - histories.times) / DAY
+        if histories.timed and self.config.mode == "window":
+            inside = age <= self.config.window_days
+            histories, age = histories.keep(inside), age[inside]
+        pair = histories.users.astype(np.int64) * histories.n_items + histories.items
+        order = np.argsort(pair, kind="stable")
+        last = order[np.flatnonzero(np.diff(pair[order], append=-1))]
+        weight = np.ones(len(last))
+        if histories.timed and self.config.mode == "decayed":
+            weight = np.exp2(-np.maximum(age[last], 0.0) / self.config.half_life_days)
+        value = np.zeros(histories.n_items)
+        np.add.at(value, histories.items[last], weight)
+        return value
+
+    def score(self, histories: Histories, items: NDArray[np.integer] | None = None) -> Scores:
+        """The same row for every user, float32 (n_users, n_items); a read-only view that takes no memory."""
+        row = self.scores if items is None else self.scores[items]
+        return np.broadcast_to(row, (len(histories), len(row)))
+
+    def top(self, histories: Histories, n: int, items: NDArray[np.integer] | None = None) -> Candidates:
+        """The same list for every user; items that nobody met are left out."""
+        rows = np.flatnonzero(self.scores > 0) if items is None else np.asarray(items)
+        rows = rows[self.scores[rows] > 0]
+        best = rows[np.lexsort((rows, -self.scores[rows]))[:n]]
+        users = len(histories)
+        indptr = np.arange(users + 1, dtype=np.int64) * len(best)
+        return Candidates(indptr, np.tile(best.astype(np.int32), users), np.tile(self.scores[best], users))
+
+    def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
+        """Scores of given pairs, float32 (n,)."""
+        return self.scores[items]
+
+    def arrays(self) -> Arrays:
+        """`scores`: float32 (n_items,)."""
+        return {"scores": self.scores}
+
+    def restore(self, arrays: Arrays) -> Self:
+        """Take `scores`."""
+        self.scores = np.asarray(arrays["scores"], np.float32)
+        return self
+
+
+class RecentPopularity(Popularity):
+    """Popularity of the last days (mode `window`)."""
+
+    name = "popularity_30d"
+
+    def __init__(self, config: PopularityConfig | None = None) -> None:
+        super().__init__(config or PopularityConfig(mode="window"))
+
+
+class DecayedPopularity(Popularity):
+    """Popularity with exponential decay (mode `decayed`)."""
+
+    name = "popularity_decayed"
+
+    def __init__(self, config: PopularityConfig | None = None) -> None:
+        super().__init__(config or PopularityConfig(mode="decayed"))
+
+
+def _with_ties_broken(value: NDArray[np.float64], ids: pl.Series, seed: int) -> Scores:
+    distinct, group = np.unique(value, return_inverse=True)
+    step = np.minimum(np.diff(distinct, append=np.inf), 1.0)
+    broken = value + TIE_SHARE * step[group] * item_hash(ids, seed)
+    return np.where(value > 0, broken, 0.0).astype(np.float32)
+
+
+def item_hash(ids: pl.Series, seed: int) -> NDArray[np.float64]:
+    """A number in [0, 1) per item id, float64 (n,): the same on every machine, without any order."""
+    mixed = np.fromiter((crc32(str(item).encode(), seed) for item in ids), np.uint64, len(ids))
+    # The finaliser of splitmix64 (Steele, Lea, Flood 2014): crc32 is linear, similar ids would give similar numbers.
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return ((mixed ^ (mixed >> np.uint64(31))) >> np.uint64(11)).astype(np.float64) / 2**53
