@@ -1,0 +1,164 @@
+"""Every rule that a table must keep. Nothing is dropped in silence: each breach is a ``Fault`` with its rows."""
+
+import datetime as dt
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+import polars as pl
+
+from kuapin import columns as c
+from kuapin.data import parsing
+from kuapin.data.faults import Action, Fault, Faults, Validation
+from kuapin.data.rules import RULES
+from kuapin.data.schema import EARLIEST, SCHEMAS, Column, Kind, Schema
+
+FUTURE_DAYS = 1
+
+_UNITS = ((1e3, "milliseconds"), (1e6, "microseconds"), (1e9, "nanoseconds"))
+_ORDER = (c.ITEMS, c.USERS, c.CAMPAIGNS, c.INTERACTIONS, c.RELATIONS, c.LABELS)
+_RANK = {Action.REJECTED: 0, Action.LEFT_OUT: 1, Action.WARNING: 2}
+
+
+def validate(
+    tables: Mapping[str, pl.DataFrame],
+    files: Mapping[str, str] | None = None,
+    *,
+    names: Mapping[str, Mapping[str, str]] | None = None,
+    known_items: pl.Series | None = None,
+    known_campaigns: pl.Series | None = None,
+    now: dt.datetime | None = None,
+) -> Validation:
+    """Check tables against the schema and against each other.
+
+    Args:
+        tables: table name → cells as a reader gave them.
+        files: table name → file name for messages; without one the table's own name stands.
+        names: table name → (our column name → the file's), where an importer renamed columns.
+        known_items: ids of items that the shop has already.
+        known_campaigns: ids of campaigns that the shop has already.
+        now: the moment that "in the future" is measured from; ``None``: the clock.
+
+    Returns:
+        The tables in their declared dtypes without the rows that are left out, and every fault. A rejected table is
+        not among them: ask ``Validation.require`` before using the rest.
+    """
+    now = now or dt.datetime.now(dt.UTC)
+    kept: dict[str, pl.DataFrame] = {}
+    found: list[Fault] = []
+    for table in _ORDER:
+        if table not in tables:
+            continue
+        faults = Faults(table, (files or {}).get(table, table), (names or {}).get(table))
+        frame = _shaped(tables[table], SCHEMAS[table], faults, now)
+        if frame is not None:
+            items = _union(kept.get(c.ITEMS), c.ITEM_ID, known_items)
+            campaigns = _union(kept.get(c.CAMPAIGNS), c.CAMPAIGN_ID, known_campaigns)
+            frame = RULES[table](frame, faults, items, campaigns)
+        if frame is not None and not faults.rejected:
+            kept[table] = frame
+        found += faults.found
+    return Validation(kept, tuple(sorted(found, key=lambda fault: _RANK[fault.action])))
+
+
+def _union(frame: pl.DataFrame | None, column: str, known: pl.Series | None) -> pl.Series:
+    parts = [series.rename("id") for series in (None if frame is None else frame[column], known) if series is not None]
+    return pl.concat(parts) if parts else pl.Series("id", [], dtype=pl.String)
+
+
+def _shaped(frame: pl.DataFrame, schema: Schema, faults: Faults, now: dt.datetime) -> pl.DataFrame | None:
+    """The frame in its declared dtypes; ``None`` where a required column is missing or there is no row."""
+    for name in schema.required:
+        if name not in frame.columns:
+            faults.add(Action.REJECTED, "missing column", _missing_column(name, frame.columns), column=name)
+    if frame.height == 0:
+        faults.add(Action.REJECTED, "empty table", "an empty table. Give at least one row.")
+    if faults.rejected:
+        return None
+    declared = {column.name: column for column in schema.columns}
+    columns = []
+    for name in frame.columns:
+        values = frame[name]
+        if name in declared:
+            columns.append(_parsed(values, declared[name], faults, now))
+        elif values.dtype != pl.Null:
+            columns.append(parsing.attribute(values))
+    return pl.DataFrame(columns)
+
+
+def _missing_column(name: str, came: list[str]) -> str:
+    spelled = {column.lower().replace(" ", "_"): column for column in came}
+    near = get_close_matches(name, spelled, n=1, cutoff=0.5)
+    hint = f"Rename {spelled[near[0]]} to {name}?" if near else f"Add the column {name}."
+    return f"this required column is missing; {', '.join(came[:12]) or 'no column'} came. {hint}"
+
+
+def _parsed(values: pl.Series, column: Column, faults: Faults, now: dt.datetime) -> pl.Series:
+    read, bad = parsing.parse(values, column.kind)
+    if column.kind is Kind.TIME and parsing.is_mixed_time(values):
+        iso = values.str.contains(r"^\d{4}-\d{2}-\d{2}").fill_null(value=False)
+        faults.add(
+            Action.REJECTED,
+            "mixed times",
+            "some rows hold unix seconds and some ISO 8601. Write all of them in one way.",
+            column=column.name,
+            mask=iso if iso.sum() * 2 <= iso.len() else ~iso & values.is_not_null(),
+            values=values,
+        )
+    faults.add(Action.REJECTED, "unreadable value", _readable(column.kind), column=column.name, mask=bad, values=values)
+    if column.kind is Kind.TIME:
+        _check_times(values, read, column, faults, now)
+    else:
+        _check_bounds(values, read, column, faults)
+    return read
+
+
+def _readable(kind: Kind) -> str:
+    expected = {
+        Kind.TIME: "a time is unix seconds or ISO 8601 (2026-11-23T15:04:05Z). Correct the row or drop the column.",
+        Kind.FLAG: "true or false was expected. Correct the row or drop the column.",
+        Kind.WHOLE: "a whole number was expected. Correct the row or drop the column.",
+        Kind.NUMBER: "a finite number was expected, without currency or unit. Correct the row or drop the column.",
+        Kind.ID: "an id is a text or a whole number. Write ids as text.",
+        Kind.IDS: 'a list of ids is a list, a JSON array, or ids separated by "|". Correct the row.',
+    }
+    return expected.get(kind, "this cannot be read.")
+
+
+def _check_bounds(values: pl.Series, read: pl.Series, column: Column, faults: Faults) -> None:
+    if column.low is None:
+        return
+    outside = read < column.low
+    rule = f"{column.name} is at least {column.low:g}"
+    if column.high is not None:
+        outside |= read > column.high
+        rule += f" and at most {column.high:g}"
+    mask = outside.fill_null(value=False)
+    advice = f"{rule}. Correct the row or drop the column."
+    faults.add(Action.REJECTED, "out of range", advice, column=column.name, mask=mask, values=values)
+
+
+def _check_times(values: pl.Series, read: pl.Series, column: Column, faults: Faults, now: dt.datetime) -> None:
+    latest = now + dt.timedelta(days=FUTURE_DAYS)
+    early = (read < int(EARLIEST.timestamp())).fill_null(value=False)
+    late = (read > int(latest.timestamp())).fill_null(value=False)
+    if column.future:
+        late &= read > int(dt.datetime(2200, 1, 1, tzinfo=dt.UTC).timestamp())
+    unit = _unit(read.filter(late), latest.timestamp())
+    if unit:
+        rule, advice = "times in another unit", f"this is unix time in {unit}; seconds are expected. Divide it."
+    elif column.future:
+        rule, advice = "time out of range", "times lie between 1990 and 2200. Correct the row or drop the column."
+    else:
+        rule, advice = (
+            "time out of range",
+            f"times lie between 1990-01-01 and {latest:%Y-%m-%d}. Correct the row, or drop the column: "
+            "the order of the rows then stands for time.",
+        )
+    faults.add(Action.REJECTED, rule, advice, column=column.name, mask=early | late, values=values)
+
+
+def _unit(late: pl.Series, latest: float) -> str | None:
+    if late.len() == 0:
+        return None
+    middle = float(late.cast(pl.Float64).median())  # type: ignore[arg-type]
+    return next((name for factor, name in _UNITS if EARLIEST.timestamp() <= middle / factor <= latest), None)

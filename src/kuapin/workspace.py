@@ -1,0 +1,286 @@
+"""A workspace: everything of one shop in one folder (DESIGN §3)."""
+
+import datetime as dt
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import polars as pl
+
+from kuapin import columns as c
+from kuapin.config import Config
+from kuapin.data.dataset import Dataset, build_dataset
+from kuapin.data.faults import Action, Fault, Faults, Validation
+from kuapin.data.identity import with_event_ids
+from kuapin.data.importers import Importer, choose
+from kuapin.data.ledger import ImportedFile, sha256_of
+from kuapin.data.locking import locked
+from kuapin.data.merging import Change
+from kuapin.data.store import ParquetStore, TableStore
+from kuapin.data.validation import validate
+from kuapin.durable import write_durably
+from kuapin.errors import InputError, StoreError
+from kuapin.progress import SILENT, Progress
+
+FORMAT = 1
+"""Version of the folder's layout; a newer one is refused."""
+
+_MARKER = "workspace.json"
+_CONFIG = "kuapin.toml"
+_FOLDERS = ("data", "vectors", "models", "runs", "reports")
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What an import did.
+
+    Attributes:
+        format: the importer that read the files.
+        changes: table → rows added, replaced, unchanged; without the tables whose files were all imported before.
+        already: names of files that had been imported before; nothing of them was read again.
+        validation: what was found in the files that were read.
+        snapshot: the store's snapshot afterwards.
+        seconds: how long it took.
+    """
+
+    format: str
+    changes: dict[str, Change]
+    already: tuple[str, ...]
+    validation: Validation
+    snapshot: str
+    seconds: float
+
+
+class Shop:
+    """An open workspace. Opening reads nothing but the marker; everything else is read when asked for.
+
+    Args:
+        path: the workspace's folder. Use ``Shop.open`` or ``Shop.init``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.store: TableStore = ParquetStore(path / "data")
+
+    @classmethod
+    def init(cls, path: Path | str) -> Self:
+        """Make a new workspace with the default configuration.
+
+        Raises:
+            InputError: there is one already, or files of others stand in the way.
+            StoreError: the folder cannot be written.
+        """
+        path = Path(path)
+        if (path / _MARKER).exists():
+            raise InputError(f"{path} is a workspace already. Open it, or choose another folder.")
+        taken = [name for name in (_CONFIG, *_FOLDERS) if (path / name).exists()]
+        if taken or (path.exists() and not path.is_dir()):
+            raise InputError(f"{path / taken[0] if taken else path} is in the way. Choose a new or an empty folder.")
+        try:
+            for name in _FOLDERS:
+                (path / name).mkdir(parents=True)
+            write_durably(path / _CONFIG, Config().render_toml().encode())
+            write_durably(path / _MARKER, json.dumps({"format": FORMAT}).encode())
+        except OSError as error:
+            raise StoreError(f"{path} cannot be written ({error.strerror}). Choose another folder.") from error
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path | str) -> Self:
+        """Open a workspace.
+
+        Raises:
+            InputError: there is no workspace at ``path``.
+            StoreError: its marker is damaged, or its format is newer than this version of Kuapin.
+        """
+        path = Path(path)
+        try:
+            version = json.loads((path / _MARKER).read_bytes())["format"]
+        except OSError as error:
+            raise InputError(f"{path} is not a workspace. Make one with: kuapin init {path}") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{path / _MARKER} is damaged. Restore it from a backup.") from error
+        if not isinstance(version, int) or version > FORMAT:
+            raise StoreError(
+                f"{path} has workspace format {version}; this version of Kuapin reads up to {FORMAT}. "
+                "Install a newer version."
+            )
+        return cls(path)
+
+    @cached_property
+    def config(self) -> Config:
+        """The settings of ``kuapin.toml``; the defaults where there is none."""
+        path = self.path / _CONFIG
+        return Config.load(path) if path.exists() else Config()
+
+    @property
+    def vectors(self) -> Path:
+        """The cache of text vectors."""
+        return self._folder("vectors")
+
+    @property
+    def models(self) -> Path:
+        """The releases."""
+        return self._folder("models")
+
+    @property
+    def runs(self) -> Path:
+        """Work in progress."""
+        return self._folder("runs")
+
+    @property
+    def reports(self) -> Path:
+        """Reports for people and programs."""
+        return self._folder("reports")
+
+    @property
+    def snapshot(self) -> str:
+        """Name of the tables' present content."""
+        return self.store.snapshot
+
+    def _folder(self, name: str) -> Path:
+        folder = self.path / name
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def import_files(
+        self,
+        *,
+        items: Path | str | None = None,
+        interactions: Path | str | None = None,
+        users: Path | str | None = None,
+        campaigns: Path | str | None = None,
+        relations: Path | str | None = None,
+        labels: Path | str | None = None,
+        format: str = "auto",  # noqa: A002 - the command line's name
+        progress: Progress = SILENT,
+    ) -> ImportReport:
+        """Read, validate and store files; all of them become visible together, or none.
+
+        A file whose content was imported before is not read again, unless rows of it had been left out.
+
+        Raises:
+            InputError: a file cannot be read or breaks a rule; the shop is as before.
+            StoreError: the workspace is locked or cannot be written; the shop is as before.
+        """
+        start = time.monotonic()
+        given = dict(zip(c.TABLES, (items, interactions, users, campaigns, relations, labels), strict=True))
+        sources = {table: Path(path) for table, path in given.items() if path is not None}
+        importer = choose(format, sources)
+        with self.store.exclusive(), progress.step("Importing", total=3) as step:
+            files = importer.files(sources)
+            hashes = {path: sha256_of(path) for paths in files.values() for path in paths}
+            fresh = self._fresh(files, hashes)
+            already = tuple(path.name for table, paths in files.items() if table not in fresh for path in paths)
+            if not fresh:
+                return ImportReport(importer.NAME, {}, already, Validation(), self.snapshot, time.monotonic() - start)
+            validation = self._checked(importer, sources, fresh)
+            step.advance(2)
+            validation.require()
+            tables = dict(validation.tables)
+            if c.INTERACTIONS in tables:
+                tables[c.INTERACTIONS] = with_event_ids(tables[c.INTERACTIONS])
+            entries = _entries(importer.NAME, fresh, hashes, validation)
+            changes = self.store.write(tables, entries)
+            step.advance()
+            return ImportReport(importer.NAME, changes, already, validation, self.snapshot, time.monotonic() - start)
+
+    def _fresh(self, files: Mapping[str, tuple[Path, ...]], hashes: Mapping[Path, str]) -> dict[str, tuple[Path, ...]]:
+        """The tables with a file that was not imported before, or not wholly."""
+        done = {(entry.table, entry.sha256) for entry in self.store.files if entry.left_out == 0}
+        return {
+            table: paths for table, paths in files.items() if not all((table, hashes[path]) in done for path in paths)
+        }
+
+    def _checked(
+        self, importer: Importer, sources: Mapping[str, Path], fresh: Mapping[str, tuple[Path, ...]]
+    ) -> Validation:
+        wanted = {table: path for table, path in sources.items() if table in fresh}
+        imported = importer.read(wanted)
+        tables = {table: frame for table, frame in imported.tables.items() if table in fresh}
+        return validate(
+            tables,
+            {table: paths[0].name for table, paths in fresh.items()},
+            names=imported.names,
+            known_items=self.store.read(c.ITEMS, [c.ITEM_ID])[c.ITEM_ID],
+            known_campaigns=self.store.read(c.CAMPAIGNS, [c.CAMPAIGN_ID])[c.CAMPAIGN_ID],
+        )
+
+    def validate(self) -> Validation:
+        """Check the tables of the shop, and recall which rows of the imported files were left out."""
+        tables = {table: frame for table in c.TABLES if (frame := self.store.read(table)).height}
+        checked = validate(tables)
+        latest = {(entry.table, entry.sha256): entry for entry in self.store.files}
+        left_out = [fault for entry in latest.values() for fault in entry.faults if fault.action is Action.LEFT_OUT]
+        return Validation(checked.tables, (*left_out, *checked.faults, *_all_cold(tables)))
+
+    def dataset(self) -> Dataset:
+        """The shop's tables at the present snapshot, as arrays.
+
+        Raises:
+            InputError: there are no items yet.
+        """
+        items = self.store.read(c.ITEMS)
+        if items.height == 0:
+            raise InputError(f"{self.path} has no items yet. Import some: kuapin import {self.path} --items FILE")
+        users = self.store.read(c.USERS, [c.USER_ID])
+        log = self.store.read(c.INTERACTIONS, [c.USER_ID, c.ITEM_ID, c.TIMESTAMP, c.EVENT])
+        return build_dataset(items, log, users if users.height else None)
+
+    @contextmanager
+    def run(self, run_id: str) -> Iterator[Path]:
+        """A folder for work in progress, ``runs/<run_id>``, kept by one process at a time.
+
+        It is removed when the block ends well and stays when it does not, so that the same id resumes it.
+
+        Raises:
+            StoreError: another process works in it.
+        """
+        folder = self.runs / run_id
+        folder.mkdir(exist_ok=True)
+        with locked(folder / ".lock", f"the run {run_id}"):
+            yield folder
+            shutil.rmtree(folder)
+
+
+def _entries(
+    format_name: str, files: Mapping[str, tuple[Path, ...]], hashes: Mapping[Path, str], validation: Validation
+) -> list[ImportedFile]:
+    at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    entries = []
+    for table, paths in files.items():
+        faults = tuple(fault for fault in validation.faults if fault.table == table)
+        left_out = sum(fault.count for fault in faults if fault.action is Action.LEFT_OUT)
+        rows = validation.tables[table].height if table in validation.tables else 0
+        entries += [
+            ImportedFile(
+                sha256=hashes[path],
+                table=table,
+                name=path.name,
+                format=format_name,
+                at=at,
+                rows=rows,
+                left_out=left_out,
+                faults=faults,
+            )
+            for path in paths
+        ]
+    return entries
+
+
+def _all_cold(tables: Mapping[str, pl.DataFrame]) -> tuple[Fault, ...]:
+    if c.ITEMS not in tables or c.INTERACTIONS in tables:
+        return ()
+    faults = Faults(c.ITEMS, c.ITEMS)
+    faults.add(
+        Action.WARNING,
+        "all items cold",
+        "no item has an interaction; recommendations rest on the texts alone. Import interactions.",
+    )
+    return tuple(faults.found)
