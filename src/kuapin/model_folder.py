@@ -6,7 +6,6 @@ is a small JSON file, not a symbolic link: it holds the live release and those t
 change together, and it survives copying, archives and file systems without links.
 """
 
-import fcntl
 import json
 import os
 import shutil
@@ -21,6 +20,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 import kuapin
+from kuapin.data.locking import locked
 from kuapin.durable import sync_folder, sync_tree, write_durably
 from kuapin.errors import InputError, ModelFolderError, UnknownIdError
 from kuapin.integrity import entry_of, files_of, verify
@@ -305,8 +305,7 @@ class Releases:
     def _locked(self) -> Iterator[None]:
         """One process at a time changes what is live."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / _LOCK).open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with locked(self.folder / _LOCK, f"the releases of {self.folder.parent}"):
             yield
 
 

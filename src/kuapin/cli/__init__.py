@@ -1,1 +1,1 @@
-"""The command line, one verb a file: parse, one call, print."""
+"""The command line: one file per verb, each parses, makes one call and prints."""

@@ -1,0 +1,82 @@
+"""``kuapin evaluate``: how good the recommendations are, against simple means."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kuapin.cli.output import Quiet, ShopFolder, open_shop, progress, remark
+from kuapin.errors import InputError
+
+
+class Protocol(StrEnum):
+    """What is hidden and asked for again."""
+
+    TEMPORAL = "temporal"
+    LAUNCH = "launch"
+    LEAVE_ONE_OUT = "leave-one-out"
+
+
+def evaluate(
+    folder: ShopFolder,
+    *,
+    protocol: Annotated[
+        Protocol,
+        typer.Option(
+            "--protocol",
+            help="temporal: everything after one cut in time; launch: a category, as if it opened; "
+            "leave-one-out: each user's last item.",
+        ),
+    ] = Protocol.TEMPORAL,
+    category: Annotated[
+        str | None,
+        typer.Option("--category", help="The category that opens (with --protocol launch).", show_default=False),
+    ] = None,
+    shots: Annotated[
+        str, typer.Option("--shots", metavar="LIST", help="Shares of training users seen in it, with commas.")
+    ] = "0,0.01,0.1,1",
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many random repetitions are pooled.")] = 1,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Also write the result as JSON; - prints it.", show_default=False),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Measure the ranker beside the baselines, over the full catalogue, with 95 % intervals."""
+    if protocol is Protocol.LAUNCH and category is None:
+        raise InputError("--protocol launch needs --category, the category that opens.")
+    if protocol is not Protocol.LAUNCH and category is not None:
+        raise InputError(f"--category belongs to --protocol launch; --protocol {protocol} measures all categories.")
+    levels = _shot_levels(shots)
+    from kuapin.durable import write_durably
+    from kuapin.pipeline.evaluate import evaluate as evaluate_shop
+
+    to_stdout = json_file is not None and str(json_file) == "-"
+    report = evaluate_shop(
+        open_shop(folder),
+        protocol=protocol.value,
+        category=category,
+        shots=levels,
+        seeds=seeds,
+        progress=progress(quiet=quiet or to_stdout),
+    )
+    text = json.dumps(report.to_json(), indent=1, ensure_ascii=False) + "\n"
+    if to_stdout:
+        typer.echo(text, nl=False)
+        return
+    typer.echo(report.render())
+    if json_file is not None:
+        write_durably(json_file, text.encode())
+        remark(f"Wrote {json_file}", quiet=quiet)
+
+
+def _shot_levels(text: str) -> tuple[float, ...]:
+    try:
+        levels = tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(f"--shots is {text!r}; give shares with commas, for example 0,0.01,0.1,1.") from error
+    if not all(0 <= level <= 1 for level in levels):
+        raise InputError(f"--shots is {text!r}; shares lie between 0 and 1.")
+    return tuple(sorted(set(levels)))

@@ -1,0 +1,73 @@
+"""``kuapin recommend``: one user's list, or a nightly batch."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kuapin import columns as c
+from kuapin.cli.output import AsJson, Quiet, ShopFolder, open_shop, remark, say_json, say_table
+from kuapin.errors import InputError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def recommend(
+    folder: ShopFolder,
+    *,
+    user: Annotated[str | None, typer.Option("--user", help="Id of one user.", show_default=False)] = None,
+    users: Annotated[
+        Path | None,
+        typer.Option(
+            "--users",
+            metavar="FILE",
+            help="Many users: one id a line, or Parquet / JSON Lines / CSV with user_id.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write to .parquet, .csv or .jsonl.", show_default=False),
+    ] = None,
+    surface: Annotated[str, typer.Option("--surface", help="What is asked for.")] = "products",
+    category: Annotated[
+        list[str] | None,
+        typer.Option("--category", help="Only this top-level category; repeat for several.", show_default=False),
+    ] = None,
+    n: Annotated[int, typer.Option("-n", min=1, help="How many per user.")] = 10,
+    explain: Annotated[bool, typer.Option("--explain", help="Say why, with the evidence.")] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Recommend to one user, or to all users of a file, with the live release."""
+    if (user is None) == (users is None):
+        raise InputError("kuapin recommend needs either --user ID or --users FILE, and not both.")
+    if users is not None and output is None:
+        raise InputError("kuapin recommend --users FILE needs --output FILE.parquet for its result.")
+    from kuapin.cli.tables import check_suffix, read_user_ids, write_table
+
+    if output is not None:
+        check_suffix(output)
+    wanted = [user] if user is not None else read_user_ids(users) if users is not None else []
+    shop = open_shop(folder)
+    from kuapin.model import Model
+
+    table = Model.load(shop).recommend(wanted, n=n, categories=category or None, surface=surface, explain=explain)
+    if output is not None:
+        write_table(table, output)
+        remark(f"Wrote {table.height:,} rows for {len(wanted):,} users to {output}", quiet=quiet)
+    if as_json:
+        say_json({"output": str(output), "rows": table.height, "users": len(wanted)} if output else table.to_dicts())
+    elif output is None:
+        _show(table, explain=explain)
+
+
+def _show(table: "pl.DataFrame", *, explain: bool) -> None:
+    shown = [c.RANK, c.KIND, c.TARGET_ID, c.SCORE, *([c.REASON] if explain else [])]
+    cells = {name: ["" if cell is None else _cell(cell) for cell in table[name]] for name in shown}
+    say_table(cells, right=(c.RANK, c.SCORE))
+
+
+def _cell(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

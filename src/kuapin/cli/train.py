@@ -1,0 +1,28 @@
+"""``kuapin train``: a model from the shop's tables."""
+
+from typing import Annotated
+
+import typer
+
+from kuapin.cli.output import AsJson, Quiet, ShopFolder, open_shop, progress, remark, say, say_json
+
+
+def train(
+    folder: ShopFolder,
+    *,
+    quick: Annotated[bool, typer.Option("--quick", help="A first look: less training, same steps.")] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Encode the items' texts, fit all sources, train the ranker on replayed launches, and publish the release."""
+    from kuapin.model_folder import Releases
+    from kuapin.pipeline.train import train as train_shop
+
+    shop = open_shop(folder)
+    train_shop(shop, quick=quick, progress=progress(quiet=quiet or as_json))
+    live = next(release for release in Releases(shop.models, shop.config.releases).versions() if release.live)
+    if as_json:
+        say_json({"version": live.version, "bytes": live.bytes, "metrics": dict(live.metrics)})
+        return
+    say(f"{live.version} is live.")
+    remark(f"Next: kuapin recommend {folder} --user USER_ID", quiet=quiet)
