@@ -163,7 +163,7 @@ class Shop:
     ) -> ImportReport:
         """Read, validate and store files; all of them become visible together, or none.
 
-        A file whose content was imported before is not read again, unless rows of it had been left out.
+        A file whose content was imported before is not read again, unless rows of it wait for items that were unknown.
 
         Raises:
             InputError: a file cannot be read or breaks a rule; the shop is as before.
@@ -193,7 +193,7 @@ class Shop:
 
     def _fresh(self, files: Mapping[str, tuple[Path, ...]], hashes: Mapping[Path, str]) -> dict[str, tuple[Path, ...]]:
         """The tables with a file that was not imported before, or not wholly."""
-        done = {(entry.table, entry.sha256) for entry in self.store.files if entry.left_out == 0}
+        done = {(entry.table, entry.sha256) for entry in self.store.files if not entry.waits_for_items}
         return {
             table: paths for table, paths in files.items() if not all((table, hashes[path]) in done for path in paths)
         }
@@ -208,6 +208,7 @@ class Shop:
             tables,
             {table: paths[0].name for table, paths in fresh.items()},
             names=imported.names,
+            first_counts=imported.first_counts,
             known_items=self.store.read(c.ITEMS, [c.ITEM_ID])[c.ITEM_ID],
             known_campaigns=self.store.read(c.CAMPAIGNS, [c.CAMPAIGN_ID])[c.CAMPAIGN_ID],
         )
@@ -216,8 +217,7 @@ class Shop:
         """Check the tables of the shop, and recall which rows of the imported files were left out."""
         tables = {table: frame for table in c.TABLES if (frame := self.store.read(table)).height}
         checked = validate(tables)
-        latest = {(entry.table, entry.sha256): entry for entry in self.store.files}
-        left_out = [fault for entry in latest.values() for fault in entry.faults if fault.action is Action.LEFT_OUT]
+        left_out = [fault for entry in self.store.files for fault in entry.faults if fault.action is Action.LEFT_OUT]
         return Validation(checked.tables, (*left_out, *checked.faults, *_all_cold(tables)))
 
     def dataset(self) -> Dataset:
@@ -256,21 +256,15 @@ def _entries(
     entries = []
     for table, paths in files.items():
         faults = tuple(fault for fault in validation.faults if fault.table == table)
-        left_out = sum(fault.count for fault in faults if fault.action is Action.LEFT_OUT)
-        rows = validation.tables[table].height if table in validation.tables else 0
-        entries += [
-            ImportedFile(
-                sha256=hashes[path],
-                table=table,
-                name=path.name,
-                format=format_name,
-                at=at,
-                rows=rows,
-                left_out=left_out,
-                faults=faults,
-            )
-            for path in paths
-        ]
+        counts = {
+            "rows": validation.tables[table].height,
+            "left_out": sum(fault.count for fault in faults if fault.action is Action.LEFT_OUT),
+            "faults": faults,
+        }
+        for path in paths:
+            entry = {"sha256": hashes[path], "table": table, "name": path.name, "format": format_name, "at": at}
+            entries.append(ImportedFile.model_validate(entry | counts))
+            counts = {"rows": 0, "left_out": 0}
     return entries
 
 

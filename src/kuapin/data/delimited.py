@@ -18,7 +18,11 @@ from kuapin.errors import InputError
 CHUNK_ROWS = 50_000
 
 _FIELD_LIMIT = 2**31 - 1
-_SEPARATORS = {"csv": ",", "tsv": "\t"}
+_DIALECTS: dict[str, dict[str, Any]] = {
+    "csv": {"delimiter": ","},
+    "tsv": {"delimiter": "\t"},
+    "atomic": {"delimiter": "\t", "quoting": csv.QUOTE_NONE},
+}
 
 
 def read(path: Path, lines: Iterable[bytes], kind: str, wanted: frozenset[str] | None) -> Iterator[pl.DataFrame]:
@@ -27,7 +31,7 @@ def read(path: Path, lines: Iterable[bytes], kind: str, wanted: frozenset[str] |
     Args:
         path: for messages.
         lines: the file's lines.
-        kind: ``csv`` or ``tsv``.
+        kind: ``csv``, ``tsv``, or ``atomic`` (tabs, and a quote is a character like any other).
         wanted: the columns to keep, ``None`` for all.
 
     Raises:
@@ -52,7 +56,7 @@ def header(path: Path, lines: Iterable[bytes], kind: str) -> list[str]:
 @contextmanager
 def _parser(path: Path, lines: Iterable[bytes], kind: str) -> Iterator[Any]:
     limit = csv.field_size_limit(_FIELD_LIMIT)
-    parser = csv.reader(decoded(path, lines), delimiter=_SEPARATORS[kind], strict=True)
+    parser = csv.reader(decoded(path, lines), strict=True, **_DIALECTS[kind])
     try:
         yield parser
     except csv.Error as error:

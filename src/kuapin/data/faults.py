@@ -9,6 +9,11 @@ import polars as pl
 from kuapin.errors import InputError
 
 EXAMPLES = 5
+"""How many rows a fault quotes."""
+
+UNKNOWN_ITEM = "unknown item"
+"""The rule that a later import of items can mend."""
+
 _VALUE_LENGTH = 60
 
 
@@ -98,12 +103,17 @@ class Faults:
         table: the table's name.
         file: the file's name, for messages.
         names: our column names → the file's, where an importer renamed them.
+
+    Attributes:
+        found: the faults so far.
+        rows: the file's row numbers of the rows that masks speak of, where some were left out; ``None``: 1 … n.
     """
 
     def __init__(self, table: str, file: str, names: Mapping[str, str] | None = None) -> None:
         self.table = table
         self.file = file
         self.found: list[Fault] = []
+        self.rows: pl.Series | None = None
         self._names = names or {}
 
     def add(
@@ -115,7 +125,6 @@ class Faults:
         column: str | None = None,
         mask: pl.Series | None = None,
         values: pl.Series | None = None,
-        rows: pl.Series | None = None,
     ) -> bool:
         """Record a rule that some rows, or the whole table, break.
 
@@ -126,7 +135,6 @@ class Faults:
             column: our name of the column.
             mask: bool (n,), the rows concerned; ``None``: the whole table. Nothing is recorded where none is true.
             values: (n,), the cells to quote.
-            rows: (n,), the row numbers; ``None``: 1 … n.
 
         Returns:
             Whether any row breaks the rule.
@@ -137,7 +145,7 @@ class Faults:
             if count == 0:
                 return False
             places = mask.arg_true().head(EXAMPLES)
-        numbers = places + 1 if rows is None else rows.gather(places)
+        numbers = places + 1 if self.rows is None else self.rows.gather(places)
         cells = () if values is None else tuple(_shown(value) for value in values.gather(places))
         name = None if column is None else self._names.get(column, column)
         self.found.append(

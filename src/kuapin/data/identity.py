@@ -32,7 +32,7 @@ def with_event_ids(interactions: pl.DataFrame) -> pl.DataFrame:
 
 
 def row_hashes(frame: pl.DataFrame) -> Hashes:
-    """128-bit hash of every row, uint64 (n, 2); nulls count as absent columns."""
+    """96-bit hash of every row, uint64 (n, 2), the second one below 2^32; nulls count as absent columns."""
     total = np.zeros((frame.height, 2), np.uint64)
     for name in frame.columns:
         values = frame[name]
@@ -42,7 +42,9 @@ def row_hashes(frame: pl.DataFrame) -> Hashes:
         column = _mixed(_column_hashes(values) + salt)
         column[values.is_null().to_numpy()] = 0
         total += column
-    return _mixed(total)
+    total = _mixed(total)
+    total[:, 1] &= np.uint64(0xFFFFFFFF)
+    return total
 
 
 def _column_hashes(values: pl.Series) -> Hashes:
@@ -72,8 +74,9 @@ def _mixed(bits: Hashes) -> Hashes:
 
 
 def _hex(hashes: Hashes) -> list[str]:
+    """24 digits a row."""
     digits = hashes.astype(">u8").tobytes().hex()
-    return [digits[start : start + 32] for start in range(0, len(digits), 32)]
+    return [digits[start : start + 16] + digits[start + 24 : start + 32] for start in range(0, len(digits), 32)]
 
 
 def _repeat_suffix(hashes: Hashes) -> pl.Series:

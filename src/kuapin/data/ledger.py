@@ -5,12 +5,12 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from kuapin.data.faults import Fault
+from kuapin.data.faults import UNKNOWN_ITEM, Action, Fault
 from kuapin.errors import InputError
 
 
 class ImportedFile(BaseModel):
-    """One file that filled one table."""
+    """One file that filled one table; where several did, the counts and faults stand with the first of them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -20,8 +20,13 @@ class ImportedFile(BaseModel):
     format: str = Field(description="The importer that read it.")
     at: str = Field(description="When, ISO 8601 in UTC.")
     rows: int = Field(ge=0, description="Rows that were kept.")
-    left_out: int = Field(ge=0, description="Rows that stayed outside; importing the file again may bring them in.")
+    left_out: int = Field(ge=0, description="Rows that stayed outside.")
     faults: tuple[Fault, ...] = Field((), description="What the validation found.")
+
+    @property
+    def waits_for_items(self) -> bool:
+        """Whether rows were left out because their items were not there; a second import may bring them in."""
+        return any(fault.rule == UNKNOWN_ITEM and fault.action is Action.LEFT_OUT for fault in self.faults)
 
 
 def sha256_of(path: Path) -> str:

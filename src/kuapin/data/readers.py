@@ -7,10 +7,10 @@ Rows are counted from 1 and a CSV header is not counted.
 import gzip
 import io
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 import polars as pl
 
@@ -32,13 +32,20 @@ _KINDS = {
 _GZIP_SUFFIXES = (".gz", ".gzip")
 
 
-def read_table(path: Path | str, columns: Iterable[str] | None = None, *, kind: str | None = None) -> pl.DataFrame:
+def read_table(
+    path: Path | str,
+    columns: Iterable[str] | None = None,
+    *,
+    kind: str | None = None,
+    parse: Callable[[str], Any] = json_lines.parse_json,
+) -> pl.DataFrame:
     """Read one file.
 
     Args:
         path: the file; gzip is recognised by its content, the format by its content or its extension.
         columns: keep only these (those that exist); ``None`` keeps all.
-        kind: ``parquet``, ``csv``, ``tsv`` or ``json`` where the extension does not say.
+        kind: ``parquet``, ``csv``, ``tsv``, ``atomic`` or ``json`` where the extension does not say.
+        parse: what reads one line of JSON Lines.
 
     Returns:
         The rows in file order. CSV and TSV cells are text, an empty cell is null. JSON numbers, flags and lists of
@@ -54,25 +61,29 @@ def read_table(path: Path | str, columns: Iterable[str] | None = None, *, kind: 
         frame = _read_parquet(path, wanted)
     else:
         with opened(path) as stream:
-            frame = stack(list(_chunks(path, stream, kind, wanted)) or [pl.DataFrame()])
+            frame = stack(list(_chunks(path, stream, kind, wanted, parse)) or [pl.DataFrame()])
     if frame.height == 0:
         raise InputError(f"{path.name} is an empty table. Give a file with at least one row.")
     return frame
 
 
-def read_header(path: Path | str, *, kind: str | None = None) -> list[str]:
+def read_header(
+    path: Path | str, *, kind: str | None = None, parse: Callable[[str], Any] = json_lines.parse_json
+) -> list[str]:
     """The column names of a file (of JSON Lines: the keys of the first row), without reading the rest."""
     path = Path(path)
     kind = kind or _kind_of(path)
     if kind == "parquet":
         return _read_parquet(path, None, n_rows=0).columns
     with opened(path) as stream:
-        return delimited.header(path, stream, kind) if kind != "json" else json_lines.keys(path, stream)
+        return delimited.header(path, stream, kind) if kind != "json" else json_lines.keys(path, stream, parse)
 
 
-def _chunks(path: Path, stream: IO[bytes], kind: str, wanted: frozenset[str] | None) -> Iterator[pl.DataFrame]:
+def _chunks(
+    path: Path, stream: IO[bytes], kind: str, wanted: frozenset[str] | None, parse: Callable[[str], Any]
+) -> Iterator[pl.DataFrame]:
     if kind == "json":
-        return json_lines.read(path, stream, wanted)
+        return json_lines.read(path, stream, wanted, parse)
     return delimited.read(path, stream, kind, wanted)
 
 

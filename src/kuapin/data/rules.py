@@ -6,7 +6,7 @@ from difflib import get_close_matches
 import polars as pl
 
 from kuapin import columns as c
-from kuapin.data.faults import Action, Faults
+from kuapin.data.faults import UNKNOWN_ITEM, Action, Faults
 
 Rule = Callable[[pl.DataFrame, Faults, pl.Series, pl.Series], pl.DataFrame | None]
 """(table in its declared dtypes, where faults go, known item ids, known campaign ids) → the rows that are kept."""
@@ -33,6 +33,15 @@ def _no_duplicates(frame: pl.DataFrame, faults: Faults, key: str) -> None:
         mask=~ids.is_first_distinct() & ids.is_not_null(),
         values=ids,
     )
+
+
+def without_repeats(frame: pl.DataFrame, faults: Faults, key: str) -> pl.DataFrame:
+    """The first row of every id, for sources that are known to repeat rows; rows without an id stay, to be rejected."""
+    repeated = ~frame[key].is_first_distinct() & frame[key].is_not_null()
+    advice = "this id stands in an earlier row too; the first is kept. Left out."
+    faults.add(Action.LEFT_OUT, "repeated id", advice, column=key, mask=repeated, values=frame[key])
+    faults.rows = (~repeated).arg_true() + 1
+    return frame.filter(~repeated)
 
 
 def _blank(values: pl.Series) -> pl.Series:
@@ -81,7 +90,7 @@ def _interactions(frame: pl.DataFrame, faults: Faults, items: pl.Series, campaig
     faults.add(Action.LEFT_OUT, "null item", advice, column=c.ITEM_ID, mask=without_item & ~without_user)
     advice = "there is no such item. Left out; import the items, then this file again."
     mask = unknown & ~without_user
-    faults.add(Action.LEFT_OUT, "unknown item", advice, column=c.ITEM_ID, mask=mask, values=frame[c.ITEM_ID])
+    faults.add(Action.LEFT_OUT, UNKNOWN_ITEM, advice, column=c.ITEM_ID, mask=mask, values=frame[c.ITEM_ID])
     repeated = _repeated_event_ids(frame)
     advice = "this event_id stands in an earlier row too; the first is kept. Left out."
     mask = repeated & ~(without_user | without_item | unknown)
@@ -163,7 +172,7 @@ def _campaigns(frame: pl.DataFrame, faults: Faults, items: pl.Series, _known: pl
             pl.col(c.ITEM_IDS).list.eval(~pl.element().is_in(items.implode())).list.any().fill_null(value=False)
         ).to_series()
         advice = "some items of this campaign are not in the shop; the campaign is kept."
-        faults.add(Action.WARNING, "unknown item", advice, column=c.ITEM_IDS, mask=unknown)
+        faults.add(Action.WARNING, UNKNOWN_ITEM, advice, column=c.ITEM_IDS, mask=unknown)
     return frame
 
 
@@ -176,7 +185,7 @@ def _labels(frame: pl.DataFrame, faults: Faults, items: pl.Series, _campaigns: p
     _no_null_ids(frame, faults, c.ITEM_ID, c.TASK, c.LABEL)
     unknown = frame[c.ITEM_ID].is_not_null() & ~frame[c.ITEM_ID].is_in(items.implode())
     advice = "there is no such item. Left out; import the items, then this file again."
-    faults.add(Action.LEFT_OUT, "unknown item", advice, column=c.ITEM_ID, mask=unknown, values=frame[c.ITEM_ID])
+    faults.add(Action.LEFT_OUT, UNKNOWN_ITEM, advice, column=c.ITEM_ID, mask=unknown, values=frame[c.ITEM_ID])
     return frame.filter(~unknown)
 
 

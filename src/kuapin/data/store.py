@@ -125,9 +125,12 @@ class ParquetStore:
             try:
                 for table, frame in tables.items():
                     parts[table], changes[table] = self._merge(manifest, table, frame, number)
+                known = {(entry.table, entry.sha256) for entry in manifest.files}
                 if not any(changes.values()):
+                    if known.issuperset((entry.table, entry.sha256) for entry in files):
+                        return changes
                     number = manifest.number
-                after = Manifest(number=number, tables=parts, files=(*manifest.files, *files))
+                after = Manifest(number=number, tables=parts, files=_noted(manifest.files, files))
                 sync_folder(self.folder)
                 write_durably(self._manifest_path, after.model_dump_json(indent=1).encode())
             except OSError as error:
@@ -221,6 +224,12 @@ class ParquetStore:
                     path.unlink(missing_ok=True)
         except (OSError, StoreError):
             return
+
+
+def _noted(old: Sequence[ImportedFile], new: Sequence[ImportedFile]) -> tuple[ImportedFile, ...]:
+    """The ledger with new entries; an entry of the same file and table takes the place of the old one."""
+    entries = {(entry.table, entry.sha256): entry for entry in (*old, *new)}
+    return tuple(entries.values())
 
 
 def _reason(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """Every rule that a table must keep. Nothing is dropped in silence: each breach is a ``Fault`` with its rows."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 
 import polars as pl
@@ -9,7 +9,7 @@ import polars as pl
 from kuapin import columns as c
 from kuapin.data import parsing
 from kuapin.data.faults import Action, Fault, Faults, Validation
-from kuapin.data.rules import RULES
+from kuapin.data.rules import RULES, without_repeats
 from kuapin.data.schema import EARLIEST, SCHEMAS, Column, Kind, Schema
 
 FUTURE_DAYS = 1
@@ -24,6 +24,7 @@ def validate(
     files: Mapping[str, str] | None = None,
     *,
     names: Mapping[str, Mapping[str, str]] | None = None,
+    first_counts: Collection[str] = (),
     known_items: pl.Series | None = None,
     known_campaigns: pl.Series | None = None,
     now: dt.datetime | None = None,
@@ -34,6 +35,7 @@ def validate(
         tables: table name → cells as a reader gave them.
         files: table name → file name for messages; without one the table's own name stands.
         names: table name → (our column name → the file's), where an importer renamed columns.
+        first_counts: tables where, of rows with one id, the first is kept; elsewhere they are a reason to reject.
         known_items: ids of items that the shop has already.
         known_campaigns: ids of campaigns that the shop has already.
         now: the moment that "in the future" is measured from; ``None``: the clock.
@@ -50,6 +52,8 @@ def validate(
             continue
         faults = Faults(table, (files or {}).get(table, table), (names or {}).get(table))
         frame = _shaped(tables[table], SCHEMAS[table], faults, now)
+        if frame is not None and table in first_counts:
+            frame = without_repeats(frame, faults, SCHEMAS[table].key[0])
         if frame is not None:
             items = _union(kept.get(c.ITEMS), c.ITEM_ID, known_items)
             campaigns = _union(kept.get(c.CAMPAIGNS), c.CAMPAIGN_ID, known_campaigns)

@@ -19,10 +19,12 @@ class Imported:
         tables: table name → cells under our column names; row ``n`` is row ``n`` of the table's file wherever the
             format allows it, so that messages name the right row.
         names: table name → (our column name → the file's), for messages.
+        first_counts: tables whose source is known to repeat ids: the first row is kept, the others are left out.
     """
 
     tables: dict[str, pl.DataFrame]
     names: dict[str, dict[str, str]] = field(default_factory=dict)
+    first_counts: frozenset[str] = frozenset()
 
 
 class Importer(Protocol):
@@ -48,3 +50,8 @@ def renamed(frame: pl.DataFrame, names: Mapping[str, str]) -> tuple[pl.DataFrame
     """Rename the columns that exist (the file's name → ours) and tell it the other way round."""
     present = {theirs: ours for theirs, ours in names.items() if theirs in frame.columns}
     return frame.rename(present), {ours: theirs for theirs, ours in present.items()}
+
+
+def one_each(sources: Sources) -> dict[str, tuple[Path, ...]]:
+    """``Importer.files`` of a format with one file per table."""
+    return {table: (path,) for table, path in sources.items()}

@@ -2,11 +2,14 @@
 
 from typing import cast
 
-from kuapin.data.importers import plain
+from kuapin.data.importers import amazon, complete_journey, gorse, personalize, plain, recbole
 from kuapin.data.importers.format import Importer, Sources
 from kuapin.errors import InputError
 
-_IMPORTERS: dict[str, Importer] = {module.NAME: cast(Importer, module) for module in (plain,)}
+# In the order in which ``auto`` asks them; plain takes what no other claims.
+_IMPORTERS: dict[str, Importer] = {
+    module.NAME: cast(Importer, module) for module in (complete_journey, recbole, gorse, amazon, personalize, plain)
+}
 
 FORMATS = ("auto", *_IMPORTERS)
 
@@ -21,6 +24,6 @@ def choose(name: str, sources: Sources) -> Importer:
         raise InputError(f"{name!r} is an unknown format. Formats are {', '.join(FORMATS)}.")
     if name != "auto":
         return _IMPORTERS[name]
-    if not sources:
+    if not sources:  # only a format asked for by name can do without files
         raise InputError("No file was given. Name at least one: --items FILE, --interactions FILE, …")
     return next(importer for importer in _IMPORTERS.values() if importer.detect(sources))
