@@ -1,43 +1,56 @@
-"""The best n of sparse scores, and scores of single pairs out of a sparse matrix."""
+"""Candidates out of the scores of many users, however these are computed."""
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from kuapin.retrieval.parallel import over_users
 from kuapin.retrieval.source import Candidates, Scores
 
+Best = tuple[NDArray[np.integer], Scores]
+"""Item rows of one user, best first, and their scores."""
 
-def top_of_sparse(matrix: sparse.csr_matrix, n: int, items: NDArray[np.integer] | None = None) -> Candidates:
-    """The best ``n`` stored positive scores of every row; ties go to the smaller item row.
 
-    Args:
-        matrix: users × items, float32 CSR without duplicates.
-        n: how many at most.
-        items: the item rows that may be proposed; ``None`` means all.
-    """
-    allowed = matrix.data > 0
-    if items is not None:
-        member = np.zeros(matrix.shape[1], np.bool_)
-        member[items] = True
-        allowed &= member[matrix.indices]
-    kept = np.flatnonzero(allowed)
-    users = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))[kept]
-    columns, values = matrix.indices[kept], matrix.data[kept]
-    order = np.lexsort((columns, -values, users))
-    counts = np.bincount(users, minlength=matrix.shape[0])
-    first = np.cumsum(counts) - counts
-    order = order[np.arange(len(order)) - np.repeat(first, counts) < n]
-    indptr = np.concatenate(([0], np.cumsum(np.minimum(counts, n)))).astype(np.int64)
-    return Candidates(indptr, columns[order].astype(np.int32), values[order])
+def top_by_user(best: Callable[[int], Best], n_users: int) -> Candidates:
+    """The candidates of every user, each found by ``best(user)``; users are shared out to threads."""
+    runs = over_users(lambda first, stop: [best(user) for user in range(first, stop)], n_users)
+    return gather([one for run in runs for one in run])
+
+
+def gather(best: list[Best]) -> Candidates:
+    """One ``Candidates`` from the lists of single users."""
+    indptr = np.concatenate(([0], np.cumsum([len(items) for items, _ in best]))).astype(np.int64)
+    if not best:
+        return Candidates(indptr, np.empty(0, np.int32), np.empty(0, np.float32))
+    items = np.concatenate([items for items, _ in best]).astype(np.int32)
+    return Candidates(indptr, items, np.concatenate([scores for _, scores in best]).astype(np.float32, copy=False))
+
+
+def pairs_by_user(
+    score: Callable[[int, NDArray[np.int32]], Scores], indptr: NDArray[np.int64], items: NDArray[np.int32]
+) -> Scores:
+    """Scores of given pairs, float32 (n,), from ``score(user, items)``; users are shared out to threads."""
+    scores = np.empty(len(items), np.float32)
+
+    def run(first: int, stop: int) -> None:
+        for user in range(first, stop):
+            part = slice(indptr[user], indptr[user + 1])
+            scores[part] = score(user, items[part])
+
+    over_users(run, len(indptr) - 1)
+    return scores
 
 
 def pairs_of_sparse(matrix: sparse.csr_matrix, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
-    """Scores of given user–item pairs, 0 where nothing is stored: float32 (n,)."""
-    matrix.sort_indices()
-    width = np.int64(matrix.shape[1])
-    stored = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)) * width + matrix.indices
-    wanted = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr)) * width + items
-    if len(stored) == 0:
-        return np.zeros(len(items), np.float32)
-    place = np.minimum(np.searchsorted(stored, wanted), len(stored) - 1)
-    return np.where(stored[place] == wanted, matrix.data[place], np.float32(0)).astype(np.float32)
+    """Scores of given user–item pairs out of a user × item matrix, 0 where nothing is stored: float32 (n,)."""
+    dense = np.zeros(matrix.shape[1], np.float32)
+    scores = np.empty(len(items), np.float32)
+    for user in range(matrix.shape[0]):
+        part = slice(indptr[user], indptr[user + 1])
+        stored = slice(matrix.indptr[user], matrix.indptr[user + 1])
+        dense[matrix.indices[stored]] = matrix.data[stored]
+        scores[part] = dense[items[part]]
+        dense[matrix.indices[stored]] = 0.0
+    return scores

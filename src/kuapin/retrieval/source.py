@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
+from kuapin.retrieval.best import best_columns
 
 Scores = NDArray[np.float32]
 Arrays = dict[str, NDArray[np.generic]]
@@ -111,20 +112,9 @@ def top_of_dense(scores: Scores, rows: NDArray[np.integer], n: int) -> Candidate
         rows: (k,), ascending item rows of the columns.
         n: how many at most.
     """
-    width = scores.shape[1]
-    n = min(n, width)
-    if n < width:
-        threshold = np.partition(scores, width - n, axis=1)[:, width - n]
-        # Columns above the n-th best score are in; of those equal to it, the first that fit.
-        above = scores > threshold[:, None]
-        equal = scores == threshold[:, None]
-        room = n - above.sum(axis=1, keepdims=True)
-        chosen = above | (equal & (np.cumsum(equal, axis=1, dtype=np.int32) <= room))
-    else:
-        chosen = np.ones_like(scores, dtype=bool)
-    chosen &= scores > -np.inf
-    users, columns = np.nonzero(chosen)
-    values = scores[users, columns]
-    order = np.lexsort((columns, -values, users))
-    indptr = np.concatenate(([0], np.cumsum(chosen.sum(axis=1)))).astype(np.int64)
-    return Candidates(indptr, np.asarray(rows)[columns[order]].astype(np.int32), values[order])
+    columns = [best_columns(row, n) for row in scores]
+    lengths = [len(best) for best in columns]
+    indptr = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
+    chosen = np.concatenate(columns) if columns else np.empty(0, np.intp)
+    users = np.repeat(np.arange(len(scores)), lengths)
+    return Candidates(indptr, np.asarray(rows)[chosen].astype(np.int32), scores[users, chosen])

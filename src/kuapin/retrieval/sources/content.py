@@ -10,10 +10,16 @@ from scipy import sparse
 
 from kuapin.data.histories import Histories
 from kuapin.errors import InputError
-from kuapin.retrieval.source import Arrays, Scores, Source, Visible
+from kuapin.retrieval.best import best_columns
+from kuapin.retrieval.distinct import recent_items
+from kuapin.retrieval.parallel import in_threads
+from kuapin.retrieval.selection import Best, gather, pairs_by_user
+from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
 
-BLOCK_BYTES = 64 * 2**20
-"""Size of the largest temporary array."""
+BLOCK_BYTES = 8 * 2**20
+"""Size of a block of cosines: small enough to stay in the processor's cache."""
+POOLED_BYTES = 208 * 2**20
+"""Size of the scores of the users that are worked on at a time."""
 
 
 class ContentConfig(BaseModel):
@@ -77,9 +83,47 @@ class Content(Source):
         """Closeness to the history, float32 (n_users, n_items)."""
         text = self.text_of if items is None else self.text_of[items]
         wanted, column = np.unique(text, return_inverse=True)
-        return self._texts(self.history_texts(histories), wanted)[:, column]
+        history = self._history(histories)
+        scores = np.empty((len(histories), len(text)), np.float32)
+        for users, part in _parts(history, len(wanted)):
+            scores[users] = self._finished(self._pooled(part, wanted))[:, column]
+        scores[histories.lengths == 0] = self.floor
+        return scores
 
-    def history_texts(self, histories: Histories) -> sparse.csr_matrix:
+    def top(self, histories: Histories, n: int, items: NDArray[np.integer] | None = None) -> Candidates:
+        """The items that read most like the history; nothing for users without one."""
+        rows = np.arange(len(self.text_of)) if items is None else np.asarray(items)
+        by_text = rows[np.argsort(self.text_of[rows], kind="stable")].astype(np.int32)
+        wanted, start, count = np.unique(self.text_of[by_text], return_index=True, return_counts=True)
+
+        def best(pooled: Scores) -> Best:
+            texts = best_columns(pooled, n)
+            each = np.minimum(count[texts], n)  # of one text, the n smallest item rows are enough
+            place = np.arange(each.sum()) - np.repeat(np.cumsum(each) - each, each) + np.repeat(start[texts], each)
+            chosen, value = by_text[place], np.repeat(pooled[texts], each)
+            order = np.lexsort((chosen, -value))[:n]
+            return chosen[order], self._finished(value[order])
+
+        found: list[Best] = []
+        for _, part in _parts(self._history(histories), len(wanted)):
+            pooled = self._pooled(part, wanted)
+            pooled[np.diff(part.indptr) == 0] = -np.inf
+            found += in_threads(best, pooled)
+        return gather(found)
+
+    def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
+        """Scores of given pairs, float32 (n,)."""
+        history = self._history(histories)
+
+        def score(user: int, wanted: NDArray[np.int32]) -> Scores:
+            part = history[user]
+            if part.nnz == 0:
+                return np.full(len(wanted), self.floor, np.float32)
+            return self._finished(self._pooled(part, self.text_of[wanted])[0])
+
+        return pairs_by_user(score, indptr, items)
+
+    def _history(self, histories: Histories) -> sparse.csr_matrix:
         """Users × distinct texts, float32 CSR: how many of the recent distinct items have the text."""
         recent = recent_items(histories, self.config.max_history)
         texts = sparse.csr_matrix(
@@ -89,39 +133,36 @@ class Content(Source):
         texts.sum_duplicates()
         return texts
 
-    def _texts(self, history: sparse.csr_matrix, wanted: NDArray[np.integer]) -> Scores:
-        """Scores of users × wanted texts, float32."""
+    def _pooled(self, history: sparse.csr_matrix, wanted: NDArray[np.integer]) -> Scores:
+        """Users × wanted texts, float32: the pooled cosines, for log-sum-exp Σ exp((cos - 1) / τ)."""
         if self.config.pooling == "mean":
-            scores: Scores = self._mean(history) @ self.vectors[wanted].T
-            scores[np.diff(history.indptr) == 0] = self.floor
-            return scores
-        scores = np.empty((history.shape[0], len(wanted)), np.float32)
+            mean = history @ self.vectors
+            mean /= np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-9)
+            return np.asarray(mean @ self.vectors[wanted].T)
         read, place = np.unique(history.indices, return_inverse=True)
-        history = sparse.csr_matrix((history.data, place, history.indptr), shape=(history.shape[0], len(read)))
+        texts = sparse.csr_matrix((history.data, place, history.indptr), shape=(history.shape[0], len(read)))
         queries = self.vectors[read]
-        for block in _blocks(len(wanted), max(len(read), history.nnz if self.config.pooling == "max" else 1)):
-            cosine = queries @ self.vectors[wanted[block]].T
-            scores[:, block] = (
-                self._logsumexp(history, cosine) if self.config.pooling == "logsumexp" else _maximum(history, cosine)
-            )
-        scores[np.diff(history.indptr) == 0] = self.floor
-        return scores
+        pooled = np.empty((history.shape[0], len(wanted)), np.float32)
 
-    def _mean(self, history: sparse.csr_matrix) -> Scores:
-        mean: Scores = history @ self.vectors
-        return np.asarray(mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-9), np.float32)
+        def block(columns: slice) -> None:
+            cosine = queries @ self.vectors[wanted[columns]].T
+            if self.config.pooling == "max":
+                pooled[:, columns] = _maximum(texts, cosine)
+                return
+            # A cosine is at most 1, so that the largest exponent is 0: nothing overflows.
+            cosine -= np.float32(1)
+            cosine *= np.float32(1 / self.config.temperature)
+            pooled[:, columns] = texts @ np.exp(cosine, out=cosine)
 
-    def _logsumexp(self, history: sparse.csr_matrix, cosine: Scores) -> Scores:
-        temperature = np.float32(self.config.temperature)
-        # A cosine is at most 1, so that the largest exponent is 0: nothing overflows.
-        cosine -= np.float32(1)
-        cosine /= temperature
-        np.exp(cosine, out=cosine)
-        total = np.asarray(history @ cosine)
-        np.maximum(total, np.finfo(np.float32).tiny, out=total)
-        np.log(total, out=total)
-        total += np.float32(1) / temperature
-        return total
+        in_threads(block, _blocks(len(wanted), texts.nnz if self.config.pooling == "max" else len(read)))
+        return pooled
+
+    def _finished(self, pooled: Scores) -> Scores:
+        if self.config.pooling != "logsumexp":
+            return pooled
+        np.log(np.maximum(pooled, np.finfo(np.float32).tiny, out=pooled), out=pooled)
+        pooled += np.float32(1 / self.config.temperature)
+        return pooled
 
     def arrays(self) -> Arrays:
         """`vectors`: float32 (n_texts, d), centred; `text_of`: int32 (n_items,)."""
@@ -142,10 +183,17 @@ def _maximum(history: sparse.csr_matrix, cosine: Scores) -> Scores:
     return best
 
 
-def _blocks(n: int, rows: int) -> Iterator[slice]:
+def _parts(history: sparse.csr_matrix, n_texts: int) -> Iterator[tuple[slice, sparse.csr_matrix]]:
+    """Cut the users so that a float32 array of ``n_texts`` columns stays below ``POOLED_BYTES``."""
+    height = max(1, POOLED_BYTES // (4 * max(n_texts, 1)))
+    for first in range(0, history.shape[0], height):
+        yield slice(first, first + height), history[first : first + height]
+
+
+def _blocks(n: int, rows: int) -> list[slice]:
     """Cut ``n`` columns so that a float32 array of ``rows`` rows stays below ``BLOCK_BYTES``."""
-    width = max(1, BLOCK_BYTES // (4 * max(rows, 1)))
-    return (slice(start, start + width) for start in range(0, n, width))
+    width = max(64, BLOCK_BYTES // (4 * max(rows, 1)))
+    return [slice(start, start + width) for start in range(0, n, width)]
 
 
 def distinct_rows(vectors: Scores) -> tuple[Scores, NDArray[np.int32]]:
@@ -153,16 +201,3 @@ def distinct_rows(vectors: Scores) -> tuple[Scores, NDArray[np.int32]]:
     bytes_of = np.ascontiguousarray(vectors, np.float32).view(np.dtype((np.void, 4 * vectors.shape[1])))[:, 0]
     _, first, which = np.unique(bytes_of, return_index=True, return_inverse=True)
     return vectors[first], which.astype(np.int32)
-
-
-def recent_items(histories: Histories, max_history: int | None) -> Histories:
-    """Every item of a history once, at its last interaction, and only the ``max_history`` most recent of these."""
-    pair = histories.users.astype(np.int64) * histories.n_items + histories.items
-    _, last = np.unique(pair[::-1], return_index=True)
-    keep = np.zeros(len(pair), np.bool_)
-    keep[len(pair) - 1 - last] = True
-    recent = histories.keep(keep)
-    if max_history is None:
-        return recent
-    from_end = np.repeat(recent.indptr[1:], recent.lengths) - np.arange(len(recent.items))
-    return recent.keep(from_end <= max_history)

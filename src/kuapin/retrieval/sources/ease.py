@@ -5,10 +5,14 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
+from scipy import sparse
 from scipy.linalg.lapack import spotrf, spotri
 
 from kuapin.data.histories import Histories
-from kuapin.retrieval.source import Arrays, Scores, Source, Visible
+from kuapin.retrieval.best import best_columns
+from kuapin.retrieval.parallel import over_users
+from kuapin.retrieval.selection import Best, gather
+from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
 
 
 class EaseConfig(BaseModel):
@@ -43,21 +47,45 @@ class Ease(Source):
         self.rows = np.sort(best[frequency[best] > 0]).astype(np.int32)
         frequent = matrix[:, self.rows]
         self.weights = ease_weights((frequent.T @ frequent).toarray(order="F"), self.config.l2)
+        self._place = places(self.rows, self.n_items)
         return self
 
     def score(self, histories: Histories, items: NDArray[np.integer] | None = None) -> Scores:
         """History times weights, float32 (n_users, n_items)."""
-        seen = histories.matrix()[:, self.rows]
-        if items is None:
-            scores = np.zeros((len(histories), self.n_items), np.float32)
-            scores[:, self.rows] = seen @ self.weights
-            return scores
-        place = np.full(self.n_items, -1, np.int32)
-        place[self.rows] = np.arange(len(self.rows), dtype=np.int32)
-        column = place[items]
-        scores = np.zeros((len(histories), len(column)), np.float32)
-        scores[:, column >= 0] = seen @ self.weights[:, column[column >= 0]]
+        place = self._place if items is None else self._place[items]
+        scores = np.zeros((len(histories), len(place)), np.float32)
+        scores[:, place >= 0] = self._frequent(histories) @ self.weights[:, place[place >= 0]]
         return scores
+
+    def top(self, histories: Histories, n: int, items: NDArray[np.integer] | None = None) -> Candidates:
+        """The frequent items with the largest positive scores."""
+        place = self._place if items is None else self._place[items]
+        rows = self.rows[np.sort(place[place >= 0])]
+        weights = self.weights if items is None else self.weights[:, self._place[rows]]
+        seen = self._frequent(histories)
+
+        def run(first: int, stop: int) -> list[Best]:
+            columns = [(best_columns(row, n, floor=0.0), row) for row in seen[first:stop] @ weights]
+            return [(rows[best], row[best]) for best, row in columns]
+
+        return gather([best for part in over_users(run, len(histories)) for best in part])
+
+    def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
+        """Scores of given pairs, float32 (n,)."""
+        seen = self._frequent(histories)
+        place = self._place[items]
+        scores = np.zeros(len(items), np.float32)
+
+        def run(first: int, stop: int) -> None:
+            for user, row in zip(range(first, stop), seen[first:stop] @ self.weights, strict=True):
+                part = slice(indptr[user], indptr[user + 1])
+                scores[part] = np.where(place[part] >= 0, row[place[part]], 0.0)
+
+        over_users(run, len(histories))
+        return scores
+
+    def _frequent(self, histories: Histories) -> sparse.csr_matrix:
+        return histories.matrix()[:, self.rows]
 
     def arrays(self) -> Arrays:
         """`rows`: int32 (k,) item rows; `weights`: float32 (k, k); `n_items`: int64 (1,)."""
@@ -68,7 +96,15 @@ class Ease(Source):
         self.rows = np.asarray(arrays["rows"], np.int32)
         self.weights = np.asarray(arrays["weights"], np.float32)
         self.n_items = int(arrays["n_items"][0])
+        self._place = places(self.rows, self.n_items)
         return self
+
+
+def places(rows: NDArray[np.int32], n_items: int) -> NDArray[np.int32]:
+    """Item row → its place in ``rows``, -1 for items that are not there: int32 (n_items,)."""
+    place = np.full(n_items, -1, np.int32)
+    place[rows] = np.arange(len(rows), dtype=np.int32)
+    return place
 
 
 def ease_weights(gram: NDArray[np.float32], l2: float) -> Scores:

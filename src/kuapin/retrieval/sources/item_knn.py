@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy import sparse
 
 from kuapin.data.histories import Histories
-from kuapin.retrieval.source import Arrays, Scores, Source, Visible
+from kuapin.retrieval.best import best_columns
+from kuapin.retrieval.selection import Best, pairs_by_user, top_by_user
+from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
 
 
 class ItemKnnConfig(BaseModel):
@@ -54,6 +56,24 @@ class ItemKnn(Source):
         similarity = self.similarity if items is None else self.similarity[:, items]
         return np.asarray((histories.matrix() @ similarity).toarray(), np.float32)
 
+    def top(self, histories: Histories, n: int, items: NDArray[np.integer] | None = None) -> Candidates:
+        """The items closest to the history; those that share no user with it are left out."""
+        history = histories.matrix()
+        similarity = self.similarity if items is None else self.similarity[:, items]
+        rows = np.arange(histories.n_items) if items is None else np.asarray(items)
+
+        def best(user: int) -> Best:
+            scores = _one(history, similarity, user)
+            columns = best_columns(scores, n, floor=0.0)
+            return rows[columns], scores[columns]
+
+        return top_by_user(best, len(histories))
+
+    def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
+        """Scores of given pairs, float32 (n,)."""
+        history = histories.matrix()
+        return pairs_by_user(lambda user, wanted: _one(history, self.similarity, user)[wanted], indptr, items)
+
     def arrays(self) -> Arrays:
         """The similarity as CSR: `indptr` int64 (n_items + 1,), `indices` int32 (k,), `values` float32 (k,)."""
         matrix = self.similarity
@@ -66,6 +86,13 @@ class ItemKnn(Source):
             (arrays["values"], arrays["indices"], arrays["indptr"]), shape=(n_items, n_items), dtype=np.float32
         )
         return self
+
+
+def _one(history: sparse.csr_matrix, similarity: sparse.csr_matrix, user: int) -> Scores:
+    """The scores of one user: the sum of the similarity's rows of his history."""
+    met = similarity[history.indices[history.indptr[user] : history.indptr[user + 1]]]
+    scores: Scores = met.T @ np.ones(met.shape[0], np.float32)
+    return scores
 
 
 def item_similarity(matrix: sparse.csr_matrix, shrinkage: float, neighbours: int | None) -> sparse.csr_matrix:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from kuapin.data.histories import Histories
+from kuapin.retrieval.distinct import distinct_items
 from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
 
 DAY = 86_400
@@ -58,9 +59,7 @@ class Popularity(Source):
         if histories.timed and self.config.mode == "window":
             inside = age <= self.config.window_days
             histories, age = histories.keep(inside), age[inside]
-        pair = histories.users.astype(np.int64) * histories.n_items + histories.items
-        order = np.argsort(pair, kind="stable")
-        last = order[np.flatnonzero(np.diff(pair[order], append=-1))]
+        last = distinct_items(histories).last
         weight = np.ones(len(last))
         if histories.timed and self.config.mode == "decayed":
             weight = np.exp2(-np.maximum(age[last], 0.0) / self.config.half_life_days)

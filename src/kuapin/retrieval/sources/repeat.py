@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict
 from scipy import sparse
 
 from kuapin.data.histories import Histories
-from kuapin.retrieval.selection import pairs_of_sparse, top_of_sparse
+from kuapin.retrieval.best import best_columns
+from kuapin.retrieval.distinct import distinct_items
+from kuapin.retrieval.selection import Best, pairs_of_sparse, top_by_user
 from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
 
 
@@ -19,9 +21,9 @@ class RepeatConfig(BaseModel):
 
 
 class Repeat(Source):
-    """Score: how often the user met the item, plus less than 1 for recency among the items met equally often.
+    """Score: how often the user met the item, plus half the place of its last interaction in the history.
 
-    Of g items met equally often, the r-th oldest (r from 1, by its last interaction) gets r / (g + 1).
+    The place runs from 0 (oldest) to 1 (newest), so that it decides among items met equally often and no others.
     Floor: 0, items that the user never met.
     """
 
@@ -43,7 +45,17 @@ class Repeat(Source):
 
     def top(self, histories: Histories, n: int, items: NDArray[np.integer] | None = None) -> Candidates:
         """The user's most frequent items; those never met are left out."""
-        return top_of_sparse(frequencies(histories), n, items)
+        matrix = frequencies(histories)
+        if items is not None:
+            matrix = matrix @ sparse.diags_array(np.isin(np.arange(histories.n_items), items).astype(np.float32))
+
+        def best(user: int) -> Best:
+            part = slice(matrix.indptr[user], matrix.indptr[user + 1])
+            values = matrix.data[part]
+            columns = best_columns(values, n, floor=0.0)
+            return matrix.indices[part][columns], values[columns]
+
+        return top_by_user(best, len(histories))
 
     def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
         """Scores of given pairs, float32 (n,)."""
@@ -60,18 +72,10 @@ class Repeat(Source):
 
 def frequencies(histories: Histories) -> sparse.csr_matrix:
     """The scores of ``Repeat`` as a user × item float32 CSR matrix with sorted columns."""
-    pair = histories.users.astype(np.int64) * histories.n_items + histories.items
-    order = np.argsort(pair, kind="stable")  # within a pair the interactions stay oldest first
-    last = np.flatnonzero(np.diff(pair[order], append=-1))
-    count = np.diff(last, prepend=-1)
-    user = histories.users[order[last]]
-    group = np.lexsort((order[last], count, user))  # tie groups next to each other, oldest first
-    start = np.flatnonzero(np.diff(user[group], prepend=-1) | np.diff(count[group], prepend=-1))
-    size = np.diff(start, append=len(group))
-    fraction = np.empty(len(group))
-    fraction[group] = (np.arange(len(group)) - np.repeat(start, size) + 1) / (np.repeat(size, size) + 1)
-    indptr = np.concatenate(([0], np.cumsum(np.bincount(user, minlength=len(histories)))))
+    met = distinct_items(histories)
+    users = np.repeat(np.arange(len(histories)), np.diff(met.indptr))
+    recency = (met.last - histories.indptr[users] + 1) / histories.lengths[users]
     return sparse.csr_matrix(
-        ((count + fraction).astype(np.float32), histories.items[order[last]], indptr),
+        ((met.counts + recency / 2).astype(np.float32), met.items, met.indptr),
         shape=(len(histories), histories.n_items),
     )

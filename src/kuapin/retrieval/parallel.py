@@ -1,0 +1,51 @@
+"""Work on many users at once: one thread a core."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
+from typing import TypeVar
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+MAX_THREADS = 8
+LEAST_USERS = 32
+"""Fewer users than this a thread are not worth a thread."""
+MOST_USERS = 256
+"""More users than this are never worked on at a time: it bounds the memory of dense blocks."""
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def _pools() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def in_threads(work: Callable[[T], R], parts: Sequence[T]) -> list[R]:
+    """Call ``work`` for every part, in threads; results in the order of the parts.
+
+    NumPy's matrix products take one thread each inside. ``work`` must spend its time where the interpreter lock is
+    released (NumPy, SciPy) to gain from it.
+    """
+    threads = min(cores(), MAX_THREADS, len(parts))
+    if threads < 2:
+        return [work(part) for part in parts]
+    with _pools().limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, parts))
+
+
+def over_users(work: Callable[[int, int], R], n_users: int) -> list[R]:
+    """Call ``work(first, stop)`` for runs that cover 0 … n_users - 1, in threads; results in the order of the runs."""
+    # Several runs a thread: users differ in length, and the first to finish takes the next run.
+    least = 4 * cores() if n_users >= 2 * LEAST_USERS else 1
+    edges = np.linspace(0, n_users, max(-(-n_users // MOST_USERS), least) + 1).astype(int).tolist()
+    return in_threads(lambda run: work(*run), list(pairwise(edges)))
