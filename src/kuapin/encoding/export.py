@@ -1,0 +1,159 @@
+"""From a backbone to a graph that runs without torch: pooling and normalisation inside, quantised where asked."""
+
+import json
+import logging
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kuapin.encoding.backbone import Backbone, Pooling, weight_files
+from kuapin.engines import onnx, openvino
+from kuapin.engines.engine import EngineName, Inputs, Precision
+from kuapin.extras import require
+
+SMOOTH_QUANT_ALPHA = 0.95
+EXPORT_VERSION = 1
+"""Goes up whenever the same backbone would give another graph: old graphs and their vectors are then not reused."""
+
+
+def sentence_module(folder: Path, pooling: Pooling, dense: Sequence[Path]) -> Any:
+    """The backbone as a torch module: ``(input_ids, attention_mask)``, int64 (B, T), → unit vectors float32 (B, d)."""
+    torch = require("torch", "train")
+    transformers = require("transformers", "train")
+    model = transformers.AutoModel.from_pretrained(
+        folder, attn_implementation="sdpa", dtype=torch.float32, use_safetensors=True, local_files_only=True
+    )
+    projections = torch.nn.ModuleList([_dense(part) for part in dense])
+
+    class SentenceModule(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.model, self.projections = model, projections
+
+        def forward(self, input_ids: Any, attention_mask: Any) -> Any:
+            hidden = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state  # (B, T, h)
+            pooled = _pool(torch, hidden, attention_mask, pooling)  # (B, h)
+            for projection in self.projections:
+                pooled = projection(pooled)
+            return torch.nn.functional.normalize(pooled, dim=-1)  # (B, d)
+
+    return SentenceModule().eval()
+
+
+def _pool(torch: Any, hidden: Any, mask: Any, pooling: Pooling) -> Any:
+    """Token vectors (B, T, h) to one vector (B, h); padding is on the right."""
+    if pooling == "cls":
+        return hidden[:, 0]
+    if pooling == "last":
+        last = (mask.sum(dim=1) - 1).clamp(min=0).view(-1, 1, 1).expand(-1, 1, hidden.shape[-1])
+        return torch.gather(hidden, 1, last).squeeze(1)
+    weight = mask.unsqueeze(-1).to(hidden.dtype)
+    if pooling == "max":
+        return hidden.masked_fill(weight == 0, torch.finfo(hidden.dtype).min).amax(dim=1)
+    return (hidden * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1e-9)
+
+
+def _dense(folder: Path) -> Any:
+    """One projection of a sentence-transformers folder: linear, then its activation."""
+    torch = require("torch", "train")
+    load_file = require("safetensors.torch", "train").load_file
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    linear = torch.nn.Linear(config["in_features"], config["out_features"], bias=config.get("bias", True))
+    weights = {name.removeprefix("linear."): tensor for name, tensor in load_file(weight_files(folder)[0]).items()}
+    linear.load_state_dict(weights)
+    # Only the name of a known activation is taken from the file; nothing named there is imported
+    activation = config.get("activation_function", "torch.nn.modules.activation.Tanh").rsplit(".", 1)[-1]
+    allowed = {"Tanh": torch.nn.Tanh, "Identity": torch.nn.Identity, "ReLU": torch.nn.ReLU, "GELU": torch.nn.GELU}
+    return torch.nn.Sequential(linear, allowed[activation]())
+
+
+def export(
+    backbone: Backbone, engine: EngineName, precision: Precision, folder: Path, calibration: Sequence[Inputs]
+) -> None:
+    """Write the files that an engine needs into a folder.
+
+    Args:
+        backbone: to export.
+        engine: that will run it.
+        precision: int8 quantises by the calibration batches; f32 and bf16 share one graph.
+        folder: that receives them; it exists.
+        calibration: tokenised texts, one a batch, used by int8 under OpenVINO only.
+
+    Raises:
+        MissingExtraError: torch, transformers, nncf or onnx is not installed.
+    """
+    if engine == "torch":
+        _copy_weights(backbone, folder)
+    elif engine == "openvino":
+        _export_openvino(backbone, precision, folder, calibration)
+    else:
+        _export_onnx(backbone, precision, folder)
+
+
+def _export_openvino(backbone: Backbone, precision: Precision, folder: Path, calibration: Sequence[Inputs]) -> None:
+    ov = openvino.openvino_without_telemetry()
+    torch = require("torch", "train")
+    ones = torch.ones(2, 8, dtype=torch.long)
+    model = ov.convert_model(
+        sentence_module(backbone.folder, backbone.pooling, backbone.dense),
+        example_input={"input_ids": ones, "attention_mask": ones},
+        input=[("input_ids", [-1, -1], ov.Type.i64), ("attention_mask", [-1, -1], ov.Type.i64)],
+    )
+    if precision == "int8":
+        model = quantise(model, calibration)
+    ov.save_model(model, folder / openvino.GRAPH, compress_to_fp16=False)
+
+
+def quantise(model: Any, calibration: Sequence[Inputs]) -> Any:
+    """Weights and activations of the matrix products as int8, after training (NNCF).
+
+    The transformer scheme with SmoothQuant is what keeps the neighbours; without ``model_type`` they collapse.
+    """
+    nncf = require("nncf", "train")
+    logging.getLogger("nncf").setLevel(logging.ERROR)
+    return nncf.quantize(
+        model,
+        nncf.Dataset(list(calibration)),
+        model_type=nncf.ModelType.TRANSFORMER,
+        subset_size=len(calibration),
+        advanced_parameters=nncf.AdvancedQuantizationParameters(
+            smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=SMOOTH_QUANT_ALPHA)
+        ),
+    )
+
+
+def _export_onnx(backbone: Backbone, precision: Precision, folder: Path) -> None:
+    torch = require("torch", "train")
+    require("onnxscript", "train")
+    # Two tensors, not one twice: the exporter takes equal objects for one input
+    ids, mask = torch.ones(2, 8, dtype=torch.long), torch.ones(2, 8, dtype=torch.long)
+    batch, tokens = torch.export.Dim("batch", min=1), torch.export.Dim("tokens", min=1)
+    graph = folder / onnx.GRAPH
+    program = torch.onnx.export(
+        sentence_module(backbone.folder, backbone.pooling, backbone.dense),
+        (ids, mask),
+        input_names=["input_ids", "attention_mask"],
+        output_names=["vectors"],
+        dynamic_shapes={"input_ids": {0: batch, 1: tokens}, "attention_mask": {0: batch, 1: tokens}},
+        dynamo=True,
+        verbose=False,
+    )
+    program.save(graph)
+    if precision == "int8":
+        quantisation = require("onnxruntime.quantization", "onnx")
+        whole = folder / "whole.onnx"
+        graph.replace(whole)
+        quantisation.quantize_dynamic(str(whole), str(graph), weight_type=quantisation.QuantType.QInt8)
+        whole.unlink()
+
+
+def _copy_weights(backbone: Backbone, folder: Path) -> None:
+    """What torch needs to run the backbone again, the tokenizer aside."""
+    shutil.copy2(backbone.folder / "config.json", folder / "config.json")
+    for path in weight_files(backbone.folder):
+        shutil.copy2(path, folder / path.name)
+    for index in backbone.folder.glob("*.safetensors.index.json"):
+        shutil.copy2(index, folder / index.name)
+    for number, part in enumerate(backbone.dense):
+        shutil.copytree(part, folder / f"dense_{number}")

@@ -1,0 +1,98 @@
+"""The vectors of a catalogue: the one call that everything behind encoding builds on."""
+
+import hashlib
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kuapin.encoding.cache import VectorCache, text_key
+from kuapin.encoding.encoder import Encoder
+from kuapin.encoding.settings import EncodingConfig
+from kuapin.progress import SILENT, Progress
+from kuapin.text.masking import MASKER_VERSION
+from kuapin.text.template import TextConfig, render
+
+FLUSH_SECONDS = 5.0
+"""At most about so much work is lost when a run is interrupted."""
+CHUNK = 2048
+"""Texts between two looks at the clock."""
+
+
+def item_vectors(
+    items: pl.DataFrame, text: TextConfig, encoding: EncodingConfig, folder: Path, progress: Progress = SILENT
+) -> NDArray[np.float32]:
+    """Unit-length text vectors of all items, in the order of the rows: float32 (n_items, d).
+
+    Only texts that ``folder`` does not hold yet are encoded; an interrupted run goes on where it was.
+
+    Args:
+        items: the items table.
+        text: how an item becomes a text.
+        encoding: how a text becomes a vector.
+        folder: the workspace's ``vectors/``: compiled encoders in ``encoders/``, vectors beside it.
+        progress: told of compiling and encoding.
+
+    Raises:
+        InputError: the backbone does not exist or lacks a part.
+        MissingExtraError: the encoder has to be compiled, which needs the train extra.
+    """
+    texts = render(items, text).to_list()
+    encoder = Encoder.open(encoding, folder / "encoders", texts, progress)
+    return cached_vectors(encoder, text, texts, folder, progress)
+
+
+def cached_vectors(
+    encoder: Encoder, text: TextConfig, texts: list[str], folder: Path, progress: Progress = SILENT
+) -> NDArray[np.float32]:
+    """Vectors of masked texts, float32 (n, d), from the cache where it has them.
+
+    Args:
+        encoder: encodes what is missing.
+        text: the template that wrote the texts; it is part of the key.
+        texts: as ``render`` gives them.
+        folder: holds the cache.
+        progress: told of the texts that are encoded.
+    """
+    cache = VectorCache(folder / cache_name(encoder, text), encoder.dimension)
+    keys = [text_key(one) for one in texts]
+    missing = {key: one for key, one in zip(keys, texts, strict=True) if key not in cache}
+    if missing:
+        _encode_into(cache, encoder, missing, progress)
+    return cache.get(keys)
+
+
+def cache_name(encoder: Encoder, text: TextConfig) -> str:
+    """The folder of the vectors of one encoder (its engine, precision and longest text included) and one template."""
+    parts = [encoder.fingerprint, text.template, text.max_characters, MASKER_VERSION]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
+
+
+def _encode_into(cache: VectorCache, encoder: Encoder, missing: dict[bytes, str], progress: Progress) -> None:
+    """Encode texts, the longest first, and flush every few seconds, whatever ends the loop."""
+    order = sorted(missing, key=lambda key: len(missing[key]), reverse=True)
+    keys: list[bytes] = []
+    vectors: list[NDArray[np.float32]] = []
+
+    def flush() -> None:
+        if keys:
+            cache.add(keys, np.concatenate(vectors))
+            keys.clear()
+            vectors.clear()
+
+    with progress.step("Encoding texts", len(order), "texts") as step:
+        flushed = time.monotonic()
+        try:
+            for start in range(0, len(order), CHUNK):
+                chunk = order[start : start + CHUNK]
+                vectors.append(encoder.encode([missing[key] for key in chunk]))
+                keys.extend(chunk)
+                step.advance(len(chunk))
+                if time.monotonic() - flushed > FLUSH_SECONDS:
+                    flush()
+                    flushed = time.monotonic()
+        finally:
+            flush()
