@@ -32,17 +32,17 @@ _PHONES = (
     _START + r"(?:1[-. ])?(?:\((?!.11)[2-9][0-8]\d\) ?|(?!.11)[2-9][0-8]\d[-.])(?!.11)[2-9]\d\d[-.]\d{4}" + _END,
     # United Kingdom
     _START + r"(?:07\d{3} \d{3} ?\d{3}|02\d \d{4} \d{4}|01\d1 \d{3} \d{4}|011\d \d{3} \d{4})" + _END,
-    # France; Japan and Korea; Taiwan; Brazil
+    # France; Japan and Korea; Brazil
     _START + r"0[1-9](?P<gap>[ .\-])\d\d(?:(?P=gap)\d\d){3}" + _END,
     _START + r"0[1789]0-\d{4}-\d{4}" + _END,
-    _START + r"09\d\d-\d{3}-?\d{3}" + _END,
     _START + r"\(\d\d\) ?9\d{4}-\d{4}" + _END,
 )
 _ANNOUNCED = re.compile(
     r"(?:\b(?:tel|telephone|phone|mobile|cell|call|whatsapp|wechat|weixin|fax|text|sms|wx|vx)(?:\s?(?:no\.?|number|us|id))?"
     r"|电话|手机号?|微信号?|热线|致电|联系方式|客服)"
-    r"(?P<sign>\s?[:：#.]?\s?)"
-    r"(?P<number>\+?\(?\d{3,}\)?(?:[ .\-/]\(?\d{3,}\)?){0,3}|\(?\d{2,4}\)?(?:[ .-]\d{2,4}){2,4})" + _END,
+    # After a colon any grouping; else only those of phone numbers: "phone 2019 2020 2021" is a list of models
+    r"(?:\s?[:：]\s?(?P<any>\+?\(?\d{2,}\)?(?:[ .\-/]{1,2}\(?\d{2,}\)?){0,4})"
+    r"|\s?[#.]?\s?(?P<grouped>\d{9,15}|\(?\d{3}\)?[ .-]{1,2}\d{3,4}[ .-]\d{4}|0\d{2,4}[ .-]\d{6,8}))" + _END,
     re.IGNORECASE,
 )
 _SOCIAL_SECURITY = re.compile(
@@ -83,7 +83,8 @@ def mask(texts: pl.Series) -> pl.Series:
     rows = texts.str.contains(_CANDIDATE).fill_null(value=False).arg_true()
     if rows.is_empty():
         return texts
-    return texts.scatter(rows, [mask_text(text) for text in texts.gather(rows)])
+    # scatter writes in place: the caller's series must stay as it is
+    return texts.clone().scatter(rows, [mask_text(text) for text in texts.gather(rows)])
 
 
 def mask_text(text: str) -> str:
@@ -126,22 +127,26 @@ def _social_security(text: str) -> Iterator[Span]:
 
 def _cards(text: str) -> Iterator[Span]:
     for found in _CARD.finditer(text):
-        if is_payment_card(re.sub(r"[- ]", "", found[0])):
+        if is_payment_card(re.sub(r"[- ]", "", found[0])) and not _in_a_list(text, *found.span()):
             yield *found.span(), CARD
 
 
 def _phones(text: str) -> Iterator[Span]:
     for found in _PHONE.finditer(text):
-        yield *found.span(), PHONE
+        if not _in_a_list(text, *found.span()):
+            yield *found.span(), PHONE
+
+
+def _in_a_list(text: str, start: int, stop: int) -> bool:
+    """Whether a number with spaces in it goes on before or after: a list of models, such as 5510 5511 5512 5514 5515."""
+    return " " in text[start:stop] and bool(re.search(r"\d $", text[:start]) or re.match(r" \d", text[stop:]))
 
 
 def _announced_phones(text: str) -> Iterator[Span]:
     for found in _ANNOUNCED.finditer(text):
-        digits = sum(character.isdigit() for character in found["number"])
-        # "phone 2019 2020" is a range of models; "phone: 2019 2020" is not
-        fewest = 7 if found["sign"].strip() in (":", "：") else 9
-        if fewest <= digits <= 15:
-            yield *found.span("number"), PHONE
+        group = "any" if found["any"] else "grouped"
+        if 7 <= sum(character.isdigit() for character in found[group]) <= 15:
+            yield *found.span(group), PHONE
 
 
 _FINDERS = (_emails, _identities, _social_security, _cards, _phones, _announced_phones)
