@@ -16,8 +16,8 @@ from kuapin.retrieval.parallel import in_threads
 from kuapin.retrieval.selection import Best, gather, pairs_by_user
 from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
 
-BLOCK_BYTES = 8 * 2**20
-"""Size of a block of cosines: small enough to stay in the processor's cache."""
+TILE = 1_024
+"""Texts on each side of a tile of cosines."""
 POOLED_BYTES = 208 * 2**20
 """Size of the scores of the users that are worked on at a time."""
 
@@ -108,7 +108,7 @@ class Content(Source):
         for _, part in _parts(self._history(histories), len(wanted)):
             pooled = self._pooled(part, wanted)
             pooled[np.diff(part.indptr) == 0] = -np.inf
-            found += in_threads(best, pooled)
+            found += in_threads(best, list(pooled))
         return gather(found)
 
     def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
@@ -134,7 +134,7 @@ class Content(Source):
         return texts
 
     def _pooled(self, history: sparse.csr_matrix, wanted: NDArray[np.integer]) -> Scores:
-        """Users × wanted texts, float32: the pooled cosines, for log-sum-exp Σ exp((cos - 1) / τ)."""
+        """Users × wanted texts, float32: the pooled cosines, for log-sum-exp Σ exp(cos / τ)."""
         if self.config.pooling == "mean":
             mean = history @ self.vectors
             mean /= np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-9)
@@ -142,27 +142,31 @@ class Content(Source):
         read, place = np.unique(history.indices, return_inverse=True)
         texts = sparse.csr_matrix((history.data, place, history.indptr), shape=(history.shape[0], len(read)))
         queries = self.vectors[read]
-        pooled = np.empty((history.shape[0], len(wanted)), np.float32)
+        pooled = np.zeros((history.shape[0], len(wanted)), np.float32)
 
-        def block(columns: slice) -> None:
-            cosine = queries @ self.vectors[wanted[columns]].T
-            if self.config.pooling == "max":
-                pooled[:, columns] = _maximum(texts, cosine)
-                return
-            # A cosine is at most 1, so that the largest exponent is 0: nothing overflows.
-            cosine -= np.float32(1)
-            cosine *= np.float32(1 / self.config.temperature)
-            pooled[:, columns] = texts @ np.exp(cosine, out=cosine)
+        def maximum(columns: slice) -> None:
+            pooled[:, columns] = _maximum(texts, queries @ self.vectors[wanted[columns]].T)
 
-        in_threads(block, _blocks(len(wanted), texts.nnz if self.config.pooling == "max" else len(read)))
+        # Every text that anybody read meets every wanted text once, in tiles that stay in the processor's cache.
+        inverse = np.float32(1 / self.config.temperature)
+        tiles = [(queries[rows] * inverse, texts[:, rows]) for rows in _tiles(len(read), TILE)]
+
+        def total(columns: slice) -> None:
+            block = self.vectors[wanted[columns]].T
+            for tile, users in tiles:
+                kernel = tile @ block  # at most e^40 after the next line: far from float32's limit
+                pooled[:, columns] += users @ np.exp(kernel, out=kernel)
+
+        if self.config.pooling == "max":
+            in_threads(maximum, _tiles(len(wanted), max(64, TILE**2 // max(texts.nnz, 1))))
+        else:
+            in_threads(total, _tiles(len(wanted), TILE))
         return pooled
 
     def _finished(self, pooled: Scores) -> Scores:
         if self.config.pooling != "logsumexp":
             return pooled
-        np.log(np.maximum(pooled, np.finfo(np.float32).tiny, out=pooled), out=pooled)
-        pooled += np.float32(1 / self.config.temperature)
-        return pooled
+        return np.log(np.maximum(pooled, np.finfo(np.float32).tiny, out=pooled), out=pooled)
 
     def arrays(self) -> Arrays:
         """`vectors`: float32 (n_texts, d), centred; `text_of`: int32 (n_items,)."""
@@ -190,9 +194,8 @@ def _parts(history: sparse.csr_matrix, n_texts: int) -> Iterator[tuple[slice, sp
         yield slice(first, first + height), history[first : first + height]
 
 
-def _blocks(n: int, rows: int) -> list[slice]:
-    """Cut ``n`` columns so that a float32 array of ``rows`` rows stays below ``BLOCK_BYTES``."""
-    width = max(64, BLOCK_BYTES // (4 * max(rows, 1)))
+def _tiles(n: int, width: int) -> list[slice]:
+    """Cut 0 … n - 1 into runs of ``width``."""
     return [slice(start, start + width) for start in range(0, n, width)]
 
 
