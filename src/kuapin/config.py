@@ -14,13 +14,34 @@ from typing import Any, Literal, Self, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
+from kuapin.encoding.settings import EncodingConfig
 from kuapin.errors import InputError
 from kuapin.model_folder import ReleasesConfig
+from kuapin.retrieval.sources.als import AlsConfig
+from kuapin.retrieval.sources.content import ContentConfig
+from kuapin.retrieval.sources.ease import EaseConfig
+from kuapin.retrieval.sources.item_knn import ItemKnnConfig
+from kuapin.retrieval.sources.popularity import PopularityConfig
+from kuapin.retrieval.sources.repeat import RepeatConfig
+from kuapin.text.template import TextConfig
 
 _HEADER = """\
 # Configuration of this shop. Every key is here with its value and its meaning;
 # delete a line to return to the default. Check it with: kuapin validate SHOP
 """
+
+
+class SourcesConfig(BaseModel):
+    """The ways in which candidates are proposed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    repeat: RepeatConfig = RepeatConfig()
+    popularity: PopularityConfig = PopularityConfig()
+    content: ContentConfig = ContentConfig()
+    item_knn: ItemKnnConfig = ItemKnnConfig()
+    ease: EaseConfig = EaseConfig()
+    als: AlsConfig = AlsConfig()
 
 
 class Config(BaseModel):
@@ -29,6 +50,9 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = Field(0, ge=0, description="Seed of every random choice of a job; the same seed gives the same model.")
+    text: TextConfig = TextConfig()
+    encoding: EncodingConfig = EncodingConfig()
+    sources: SourcesConfig = SourcesConfig()
     releases: ReleasesConfig = ReleasesConfig()
 
     @classmethod
@@ -171,4 +195,5 @@ def _explain(model: type[BaseModel], error: ValidationError) -> str:
         hint = f"Did you mean {near[0]}?" if near else "docs/configuration.md lists all keys."
         return f"there is no setting {key}{more}. {hint}"
     rule = str(first["msg"]).removeprefix("Value error, ").rstrip(".")
-    return f"{key} is {first['input']!r}: {rule[:1].lower()}{rule[1:]}{more}. Correct the value or delete the line."
+    rule = f"{rule[:1].lower()}{rule[1:]}{more}. Correct the value or delete the line."
+    return f"{key}: {rule}" if isinstance(first["input"], BaseModel | dict) else f"{key} is {first['input']!r}: {rule}"
