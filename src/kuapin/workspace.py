@@ -173,22 +173,22 @@ class Shop:
         given = dict(zip(c.TABLES, (items, interactions, users, campaigns, relations, labels), strict=True))
         sources = {table: Path(path) for table, path in given.items() if path is not None}
         importer = choose(format, sources)
-        with self.store.exclusive(), progress.step("Importing", total=3) as step:
+        with self.store.exclusive():
             files = importer.files(sources)
             hashes = {path: sha256_of(path) for paths in files.values() for path in paths}
             fresh = self._fresh(files, hashes)
             already = tuple(path.name for table, paths in files.items() if table not in fresh for path in paths)
             if not fresh:
                 return ImportReport(importer.NAME, {}, already, Validation(), self.snapshot, time.monotonic() - start)
-            validation = self._checked(importer, sources, fresh)
-            step.advance(2)
+            with progress.step("Reading and checking files"):
+                validation = self._checked(importer, sources, fresh)
             validation.require()
             tables = dict(validation.tables)
             if c.INTERACTIONS in tables:
                 tables[c.INTERACTIONS] = with_event_ids(tables[c.INTERACTIONS])
             entries = _entries(importer.NAME, fresh, hashes, validation)
-            changes = self.store.write(tables, entries)
-            step.advance()
+            with progress.step("Storing tables"):
+                changes = self.store.write(tables, entries)
             return ImportReport(importer.NAME, changes, already, validation, self.snapshot, time.monotonic() - start)
 
     def _fresh(self, files: Mapping[str, tuple[Path, ...]], hashes: Mapping[Path, str]) -> dict[str, tuple[Path, ...]]:

@@ -26,9 +26,11 @@ def with_event_ids(interactions: pl.DataFrame) -> pl.DataFrame:
         given = interactions[c.EVENT_ID]
         if given.null_count() == 0:
             return interactions
-    hashes = row_hashes(interactions.drop(c.EVENT_ID, strict=False))
+    missing = given.is_null()
+    hashes = row_hashes(interactions.filter(missing).drop(c.EVENT_ID, strict=False))
     derived = pl.Series(c.EVENT_ID, _hex(hashes), dtype=pl.String) + _repeat_suffix(hashes)
-    return interactions.with_columns(given.fill_null(derived).alias(c.EVENT_ID))
+    filled = derived if missing.all() else given.scatter(missing.arg_true(), derived)
+    return interactions.with_columns(filled.alias(c.EVENT_ID))
 
 
 def row_hashes(frame: pl.DataFrame) -> Hashes:

@@ -3,6 +3,7 @@
 Read by the standard library's parser: ids keep every digit, and a fault is known by its row.
 """
 
+import ast
 import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -26,6 +27,21 @@ def parse_json(text: str) -> Any:
         ValueError: it is not JSON.
     """
     return json.loads(text, parse_constant=lambda _: None)
+
+
+def json_or_literal(text: str) -> Any:
+    """One line of JSON, or of a Python literal, which some published files hold; it is read, never run.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    try:
+        return parse_json(text)
+    except json.JSONDecodeError as error:
+        try:
+            return ast.literal_eval(text.strip())
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            raise error from None
 
 
 def read(
@@ -53,9 +69,9 @@ def read(
         first += len(chunk)
 
 
-def keys(path: Path, lines: Iterable[bytes], parse: Callable[[str], Any] = parse_json) -> list[str]:
+def keys(path: Path, lines: Iterable[bytes]) -> list[str]:
     """The keys of the first row; none where there is no row."""
-    return list(next(_rows(path, lines, parse), {}))
+    return list(next(_rows(path, lines, json_or_literal), {}))
 
 
 def _rows(path: Path, lines: Iterable[bytes], parse: Callable[[str], Any]) -> Iterator[Row]:

@@ -67,16 +67,14 @@ def read_table(
     return frame
 
 
-def read_header(
-    path: Path | str, *, kind: str | None = None, parse: Callable[[str], Any] = json_lines.parse_json
-) -> list[str]:
+def read_header(path: Path | str, *, kind: str | None = None) -> list[str]:
     """The column names of a file (of JSON Lines: the keys of the first row), without reading the rest."""
     path = Path(path)
     kind = kind or _kind_of(path)
     if kind == "parquet":
         return _read_parquet(path, None, n_rows=0).columns
     with opened(path) as stream:
-        return delimited.header(path, stream, kind) if kind != "json" else json_lines.keys(path, stream, parse)
+        return delimited.header(path, stream, kind) if kind != "json" else json_lines.keys(path, stream)
 
 
 def _chunks(

@@ -1,5 +1,6 @@
 """Frames of one table under each other, although one may have columns or dtypes that another has not."""
 
+import json
 from collections.abc import Sequence
 
 import polars as pl
@@ -52,7 +53,10 @@ def as_text(values: pl.Series) -> pl.Series:
         if inner is not None and not inner.is_nested():
             return values.cast(pl.List(pl.String)).list.join(", ")
     if values.dtype.is_nested():
-        return values.to_frame("value").select(pl.struct("value").struct.json_encode()).to_series().alias(values.name)
+        texts = [
+            None if value is None else json.dumps(value, ensure_ascii=False, default=str) for value in values.to_list()
+        ]
+        return pl.Series(values.name, texts, dtype=pl.String)
     if values.dtype == pl.Binary:
         return values.cast(pl.String, strict=False)
     return values.cast(pl.String)

@@ -46,6 +46,7 @@ def validate(
     """
     now = now or dt.datetime.now(dt.UTC)
     kept: dict[str, pl.DataFrame] = {}
+    read: dict[str, pl.DataFrame] = {}  # rejected ones too: their ids are known, so that one fault is told once
     found: list[Fault] = []
     for table in _ORDER:
         if table not in tables:
@@ -55,8 +56,9 @@ def validate(
         if frame is not None and table in first_counts:
             frame = without_repeats(frame, faults, SCHEMAS[table].key[0])
         if frame is not None:
-            items = _union(kept.get(c.ITEMS), c.ITEM_ID, known_items)
-            campaigns = _union(kept.get(c.CAMPAIGNS), c.CAMPAIGN_ID, known_campaigns)
+            items = _union(read.get(c.ITEMS), c.ITEM_ID, known_items)
+            campaigns = _union(read.get(c.CAMPAIGNS), c.CAMPAIGN_ID, known_campaigns)
+            read[table] = frame
             frame = RULES[table](frame, faults, items, campaigns)
         if frame is not None and not faults.rejected:
             kept[table] = frame

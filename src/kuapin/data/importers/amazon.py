@@ -15,16 +15,14 @@ what is no price is unknown. The sources repeat some items: the first row of eac
 Of the other columns, features, the image's address and the review's summary, verified and helpful_vote are taken.
 """
 
-import ast
 import json
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from kuapin import columns as c
 from kuapin.data.importers.format import Imported, Sources, one_each, renamed
-from kuapin.data.json_lines import parse_json
+from kuapin.data.json_lines import json_or_literal
 from kuapin.data.parsing import parse
 from kuapin.data.readers import read_header, read_table
 from kuapin.data.schema import Kind
@@ -73,7 +71,7 @@ files = one_each
 def detect(sources: Sources) -> bool:
     """Whether the reviews or the metadata have the names of one of the three years."""
     reviews = set(read_header(sources[c.INTERACTIONS])) if c.INTERACTIONS in sources else set()
-    metadata = set(_header(sources[c.ITEMS])) if c.ITEMS in sources else set()
+    metadata = set(read_header(sources[c.ITEMS])) if c.ITEMS in sources else set()
     return (
         {"reviewerID", "asin"} <= reviews
         or {"user_id", "parent_asin"} <= reviews
@@ -99,25 +97,6 @@ def read(sources: Sources) -> Imported:
     return Imported(tables, names, first_counts=frozenset({c.ITEMS}))
 
 
-def _header(path: Path) -> list[str]:
-    return read_header(path, parse=json_or_literal)
-
-
-def json_or_literal(text: str) -> Any:
-    """One line of JSON, or of a Python literal as in the metadata of 2014.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    try:
-        return parse_json(text)
-    except json.JSONDecodeError as error:
-        try:
-            return ast.literal_eval(text.strip())
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            raise error from None
-
-
 def _reviews(path: Path) -> tuple[pl.DataFrame, dict[str, str]]:
     recent = "parent_asin" in read_header(path)
     frame, names = renamed(
@@ -131,7 +110,7 @@ def _reviews(path: Path) -> tuple[pl.DataFrame, dict[str, str]]:
 
 
 def _metadata(path: Path) -> tuple[pl.DataFrame, dict[str, str]]:
-    recent = "parent_asin" in _header(path)
+    recent = "parent_asin" in read_header(path)
     names = _METADATA_2023 if recent else _METADATA_OLD
     frame = read_table(path, (*names, *_PATHS, *_DEPARTMENTS, *_FEATURES, *_IMAGES), parse=json_or_literal)
     department = _first(frame, _DEPARTMENTS)
