@@ -35,7 +35,7 @@ def test_values_come_back(tmp_path):
 def test_every_key_is_written_with_a_description():
     lines = Config().render_toml().splitlines()
     known = list(settings())
-    assert len(known) >= 3
+    assert len(known) >= 20
     for setting in known:
         assert setting.description, f"{setting.key} has no description"
         name = setting.key.rsplit(".", 1)[-1]
@@ -84,6 +84,17 @@ def test_a_file_of_another_encoding_or_none_at_all(tmp_path):
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="this is not TOML"):
         Config.load(path)
+
+
+def test_none_is_written_as_a_word_where_it_is_not_the_default(tmp_path):
+    text = Config().render_toml()
+    assert "neighbours = 200" in text
+    none = load(tmp_path, text.replace("neighbours = 200", 'neighbours = "none"'))
+    assert none.sources.item_knn.neighbours is None
+    assert 'neighbours = "none"' in none.render_toml()
+    assert load(tmp_path, none.render_toml()) == none
+    with pytest.raises(InputError, match=r"sources\.item_knn\.neighbours is 'all'"):
+        load(tmp_path, '[sources.item_knn]\nneighbours = "all"')
 
 
 class _Inner(BaseModel):

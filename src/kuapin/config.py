@@ -5,6 +5,7 @@ A new component is one line in :class:`Config`; reading, writing, error messages
 
 import difflib
 import json
+import textwrap
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,8 @@ from kuapin.retrieval.sources.popularity import PopularityConfig
 from kuapin.retrieval.sources.repeat import RepeatConfig
 from kuapin.text.template import TextConfig
 
+_NONE = "none"
+_WIDTH = 110
 _HEADER = """\
 # Configuration of this shop. Every key is here with its value and its meaning;
 # delete a line to return to the default. Check it with: kuapin validate SHOP
@@ -71,7 +74,7 @@ class Config(BaseModel):
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror}). `kuapin init` writes a new one.") from error
         try:
-            return cls.model_validate(values)
+            return cls.model_validate(_read_none(cls, values))
         except ValidationError as error:
             raise InputError(f"{path}: {_explain(cls, error)}") from error
 
@@ -111,23 +114,45 @@ def section_of(field: FieldInfo) -> type[BaseModel] | None:
 
 def _toml_lines(model: BaseModel, path: tuple[str, ...]) -> Iterator[str]:
     """Plain keys first, then the sections below them, as TOML wants it."""
-    sections = []
-    for name, field in type(model).model_fields.items():
-        value = getattr(model, name)
-        if isinstance(value, BaseModel):
-            sections.append((name, value))
-            continue
-        rule = _rule(field)
-        yield f"# {_sentence(field.description)}" + (f" ({rule})" if rule else "")
-        yield f"# {name} =" if value is None else f"{name} = {_toml_value(_plain(value))}"
-    for name, value in sections:
-        summary = (type(value).__doc__ or "").strip().splitlines()
+    keys = {name: field for name, field in type(model).model_fields.items() if section_of(field) is None}
+    if path and keys:
         yield ""
-        yield from (f"# {line}" for line in summary[:1])
-        yield f"[{'.'.join((*path, name))}]"
-        yield from _toml_lines(value, (*path, name))
+        yield from _comment((type(model).__doc__ or "").strip().split("\n")[0])
+        yield f"[{'.'.join(path)}]"
+    for name, field in keys.items():
+        value = getattr(model, name)
+        rule = _rule(field)
+        yield from _comment(_sentence(field.description) + (f" ({rule})" if rule else ""))
+        if value is None:
+            yield f'{name} = "{_NONE}"' if _has_spelled_none(field) else f"# {name} ="
+        else:
+            yield f"{name} = {_toml_value(_plain(value))}"
+    for name in type(model).model_fields:
+        if name not in keys:
+            yield from _toml_lines(getattr(model, name), (*path, name))
     if not path:
         yield ""
+
+
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
+
+
+def _has_spelled_none(field: FieldInfo) -> bool:
+    """Whether ``None`` is allowed and not the default, so that leaving the key out cannot say it."""
+    return NoneType in get_args(field.annotation) and field.get_default(call_default_factory=True) is not None
+
+
+def _read_none(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]:
+    """The values of a file, with the word ``none`` turned to ``None`` where a key can have it."""
+    read = dict(values)
+    for name, field in model.model_fields.items():
+        section = section_of(field)
+        if section and isinstance(read.get(name), dict):
+            read[name] = _read_none(section, read[name])
+        elif read.get(name) == _NONE and _has_spelled_none(field):
+            read[name] = None
+    return read
 
 
 def _plain(value: object) -> Any:
@@ -171,7 +196,8 @@ def _rule(field: FieldInfo) -> str:
         for name, sign in _BOUNDS.items()
         if getattr(constraint, name, None) is not None
     ]
-    return ", ".join([*(["one of " + ", ".join(choices)] if choices else []), *bounds])
+    none = ['or "none"'] if _has_spelled_none(field) else []
+    return ", ".join([*(["one of " + ", ".join(choices)] if choices else []), *bounds, *none])
 
 
 def _choices(annotation: object) -> list[object]:
