@@ -138,7 +138,7 @@ def _phones(text: str) -> Iterator[Span]:
 
 
 def _in_a_list(text: str, start: int, stop: int) -> bool:
-    """Whether a number with spaces in it goes on before or after: a list of models, such as 5510 5511 5512 5514 5515."""
+    """Whether a number with spaces goes on before or after: a list of models, such as 5510 5511 5512 5514 5515."""
     return " " in text[start:stop] and bool(re.search(r"\d $", text[:start]) or re.match(r" \d", text[stop:]))
 
 
