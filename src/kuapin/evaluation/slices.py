@@ -55,10 +55,10 @@ def slices(answers: Answers, facts: ItemFacts, categories: Sequence[str], length
     masks += [("warmth", "cold", ~warm), ("warmth", "warm", warm)]
     masks += [("popularity", name, mask) for name, mask in _thirds(facts.popularity).items()]
     parts = [Slice(kind, name, *answers.where(mask)) for kind, name, mask in masks]
-    bounds = (*HISTORY_LENGTHS, None)
-    for low, high in itertools.pairwise(bounds):
-        name = f"{low} and more" if high is None else f"{low}-{high - 1}"
-        rows = np.flatnonzero((lengths >= low) & (lengths < (high or np.iinfo(np.int64).max)))
+    endless = np.iinfo(np.int64).max
+    for low, high in itertools.pairwise((*HISTORY_LENGTHS, endless)):
+        name = f"{low} and more" if high == endless else f"{low}-{high - 1}"
+        rows = np.flatnonzero((lengths >= low) & (lengths < high))
         parts.append(Slice("history", name, rows, answers.take(rows)))
     return [part for part in parts if len(part.users)]
 
