@@ -1,6 +1,5 @@
 """``kuapin evaluate``: how good the recommendations are, against simple means."""
 
-import json
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -50,7 +49,9 @@ def evaluate(
     if protocol is not Protocol.LAUNCH and category is not None:
         raise InputError(f"--category belongs to --protocol launch; --protocol {protocol} measures all categories.")
     levels = _shot_levels(shots)
+    from kuapin.cli.comparisons import say_report
     from kuapin.durable import write_durably
+    from kuapin.evaluation.report import to_json
     from kuapin.pipeline.evaluate import evaluate as evaluate_shop
 
     to_stdout = json_file is not None and str(json_file) == "-"
@@ -62,13 +63,12 @@ def evaluate(
         seeds=seeds,
         progress=progress(quiet=quiet or to_stdout),
     )
-    text = json.dumps(report.to_json(), indent=1, ensure_ascii=False) + "\n"
     if to_stdout:
-        typer.echo(text, nl=False)
+        typer.echo(to_json(report))
         return
-    typer.echo(report.render())
+    say_report(report)
     if json_file is not None:
-        write_durably(json_file, text.encode())
+        write_durably(json_file, f"{to_json(report)}\n".encode())
         remark(f"Wrote {json_file}", quiet=quiet)
 
 

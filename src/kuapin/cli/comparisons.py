@@ -1,0 +1,45 @@
+"""A report in the terminal: every question as a table, and what follows from it."""
+
+from typing import TYPE_CHECKING
+
+from kuapin.cli.output import say, say_table
+
+if TYPE_CHECKING:
+    from kuapin.evaluation.report import Comparison, Report
+
+_ALSO = ("hit_rate", "recall", "coverage")
+"""Shown beside the metric that decides; the HTML and the JSON have them all."""
+
+
+def say_report(report: "Report") -> None:
+    """Caveat of the data, one table a question, findings, headline."""
+    from kuapin.evaluation.verdict import findings, headline
+
+    if report.data is not None and report.data.caveat:
+        say(f"{report.data.name}: {report.data.caveat}")
+    for comparison in report.comparisons:
+        _say_comparison(comparison)
+    say("")
+    for finding in findings(report):
+        say(f"{finding.title}: {finding.label}. {finding.text}")
+    say(headline(report))
+
+
+def _say_comparison(comparison: "Comparison") -> None:
+    from kuapin.evaluation import wording
+
+    shot = "" if comparison.shot is None else f", shot level {wording.percent(comparison.shot)}"
+    say("")
+    say(f"{comparison.title}{shot}: {comparison.users:,} users, {comparison.candidates:,} items ranked")
+    measured = [m for m in comparison.results[comparison.model] if m.partition("@")[0] in _ALSO]
+    metrics = [comparison.metric, *(m for m in measured if m != comparison.metric)]
+    names = sorted(comparison.results, key=lambda name: -comparison.results[name][comparison.metric].value)
+    columns = {"method": names}
+    for metric in metrics:
+        cells = {name: comparison.results[name].get(metric) for name in names}
+        columns[wording.label(metric)] = [wording.value(metric, c.value) if c else "–" for c in cells.values()]
+        if metric == comparison.metric:
+            columns["95 % interval"] = [wording.ends(metric, c) if c else "" for c in cells.values()]
+    say_table(columns, right=tuple(name for name in columns if name != "method"))
+    ratio = f"{wording.times(comparison.ratio.value)} ({wording.factor_ends(comparison.ratio)})"
+    say(f"{comparison.model} to the best baseline, {comparison.baseline}: {ratio}")
