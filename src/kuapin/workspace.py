@@ -226,11 +226,15 @@ class Shop:
         Raises:
             InputError: there are no items yet.
         """
-        items = self.store.read(c.ITEMS)
+        while True:
+            snapshot = self.snapshot
+            items = self.store.read(c.ITEMS)
+            users = self.store.read(c.USERS, [c.USER_ID])
+            log = self.store.read(c.INTERACTIONS, [c.USER_ID, c.ITEM_ID, c.TIMESTAMP, c.EVENT])
+            if snapshot == self.snapshot:  # no import came between the tables
+                break
         if items.height == 0:
             raise InputError(f"{self.path} has no items yet. Import some: kuapin import {self.path} --items FILE")
-        users = self.store.read(c.USERS, [c.USER_ID])
-        log = self.store.read(c.INTERACTIONS, [c.USER_ID, c.ITEM_ID, c.TIMESTAMP, c.EVENT])
         return build_dataset(items, log, users if users.height else None)
 
     @contextmanager

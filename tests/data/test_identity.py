@@ -5,7 +5,7 @@ import pytest
 
 from kuapin.data.identity import row_hashes, with_event_ids
 
-GOLDEN = ["b9caed3be87617e75ce4e2b5", "350696318f494ac82c1b1995"]
+GOLDEN = ["56567eb34c36110775ad2a79", "7d54da02f2c4df4a9405cfd9"]
 LOG = pl.DataFrame({"user_id": ["u", "u", "v"], "item_id": ["a", "a", "a"], "timestamp": [1, 1, 1]})
 
 
@@ -51,6 +51,16 @@ def test_a_given_id_stays():
 )
 def test_other_content_has_another_hash(one, other):
     assert (row_hashes(pl.DataFrame(one))[0] != row_hashes(pl.DataFrame(other))[0]).any()
+
+
+@pytest.mark.parametrize("size", [[4, 5], [4.0, 5.0], ["4", "5"], ["4.0", "5"]])
+def test_an_attribute_is_the_same_in_every_format(size):
+    assert ids(LOG[:2].with_columns(pl.Series("size", size))) == ids(LOG[:2].with_columns(pl.Series("size", [4, 5])))
+
+
+def test_an_id_is_its_characters():
+    one, other = (row_hashes(pl.DataFrame({"item_id": [text]})) for text in ("1", "1.0"))
+    assert (one != other).any()
 
 
 def test_zero_has_no_sign():

@@ -67,6 +67,16 @@ def test_a_null_in_a_later_import_is_a_value(store):
     assert store.read("items")["price"].to_list() == [None, 2.0]
 
 
+@pytest.mark.parametrize(("old", "new"), [("1.0", "1"), ("", None), ("a", "A"), (["a"], ["b"]), (["a"], None), (1, 2)])
+def test_the_smallest_difference_counts(store, old, new):
+    frame = pl.DataFrame({"campaign_id": ["c"], "title": ["t"], "x": [old]})
+    store.write({"campaigns": frame})
+    assert store.write({"campaigns": frame}) == {"campaigns": Change(unchanged=1)}
+    changed = frame.with_columns(pl.Series("x", [new], dtype=frame.schema["x"]))
+    assert store.write({"campaigns": changed}) == {"campaigns": Change(replaced=1)}
+    assert store.read("campaigns")["x"].to_list() == [new]
+
+
 def test_an_attribute_of_two_types_becomes_text(store):
     store.write({"items": pl.DataFrame({"item_id": ["a"], "size": [4]})})
     store.write({"items": pl.DataFrame({"item_id": ["b"], "size": ["XL"]})})
@@ -93,7 +103,7 @@ def test_relations_are_a_set_and_labels_of_an_item_are_exchanged(store):
     tags = pl.DataFrame({"item_id": ["a", "a", "b"], "task": ["t"] * 3, "label": ["red", "wool", "silk"]})
     assert store.write({"labels": tags}) == {"labels": Change(added=3)}
     new = pl.DataFrame({"item_id": ["a"], "task": ["t"], "label": ["blue"]})
-    store.write({"labels": new})
+    assert store.write({"labels": new}) == {"labels": Change(added=1, replaced=2)}
     assert store.read("labels").sort("item_id").rows() == [("a", "t", "blue"), ("b", "t", "silk")]
     assert store.write({"labels": new}) == {"labels": Change(unchanged=1)}
 

@@ -60,7 +60,7 @@ class Fault:
         elif self.column:
             what = f"{self.column}: "
         more = f" ({self.count:,} rows in all, among them {', '.join(map(str, self.rows))})" if self.count > 1 else ""
-        return f"{place}: {what}{self.advice}{more}"
+        return " ".join(f"{place}: {what}{self.advice}{more}".split("\n"))  # a file or column name may hold anything
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Validation:
         """
         rejected = self.of(Action.REJECTED)
         if rejected:
-            more = f" And {len(rejected) - 1} more faults of this kind of weight." if len(rejected) > 1 else ""
+            more = f" (and {len(rejected) - 1} more reasons to reject these files)" if len(rejected) > 1 else ""
             raise InputError(f"{rejected[0]}{more}")
 
 

@@ -1,7 +1,8 @@
 """Who an event is: its ``event_id``, or the hash of its row and its count among identical rows.
 
-The hash depends on the values alone: not on the order of columns, on columns that are null, on the file format, or on
-the version of any library (BLAKE2b of every distinct text, mixed by the finaliser of SplitMix64, Steele et al. 2014).
+The hash depends on the values alone: not on the order of columns, on columns that are null, on the file format (an
+attribute 1 of Parquet is the ``1`` and the ``1.0`` of CSV), or on the version of any library: BLAKE2b of every distinct
+text, mixed by the finaliser of SplitMix64 (Steele et al. 2014).
 """
 
 from hashlib import blake2b
@@ -11,8 +12,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kuapin import columns as c
+from kuapin.data.schema import SCHEMAS
 
 Hashes = NDArray[np.uint64]
+
+_DECLARED = SCHEMAS[c.INTERACTIONS].declared
+_NUMBER = r"^-?(0|[1-9]\d{0,14})(\.\d+)?([eE][+-]?\d{1,2})?$"
+_EXACT_WHOLE = 2.0**53
 
 
 def with_event_ids(interactions: pl.DataFrame) -> pl.DataFrame:
@@ -41,12 +47,28 @@ def row_hashes(frame: pl.DataFrame) -> Hashes:
         if values.null_count() == values.len():
             continue
         salt = _text_hash(name)
+        if name not in _DECLARED:
+            values = _plain_numbers(values)
         column = _mixed(_column_hashes(values) + salt)
         column[values.is_null().to_numpy()] = 0
         total += column
     total = _mixed(total)
     total[:, 1] &= np.uint64(0xFFFFFFFF)
     return total
+
+
+def _plain_numbers(values: pl.Series) -> pl.Series:
+    """An attribute as text, numbers in their shortest spelling, so that no format has its own."""
+    texts = values.cast(pl.String)
+    distinct = texts.drop_nulls().unique()
+    numbers = distinct.filter(distinct.str.contains(_NUMBER))
+    spelled = {text: _shortest(float(text)) for text in numbers}
+    changed = {text: short for text, short in spelled.items() if text != short}
+    return texts.replace(changed) if changed else texts
+
+
+def _shortest(number: float) -> str:
+    return str(int(number)) if number.is_integer() and abs(number) < _EXACT_WHOLE else repr(number)
 
 
 def _column_hashes(values: pl.Series) -> Hashes:

@@ -19,6 +19,8 @@ CHUNK_ROWS = 50_000
 
 Row = dict[str, Any]
 
+_DECODER = json.JSONDecoder(parse_constant=lambda _: None)
+
 
 def parse_json(text: str) -> Any:
     """One JSON value; ``NaN`` and infinities are null.
@@ -26,7 +28,7 @@ def parse_json(text: str) -> Any:
     Raises:
         ValueError: it is not JSON.
     """
-    return json.loads(text, parse_constant=lambda _: None)
+    return _DECODER.decode(text)
 
 
 def json_or_literal(text: str) -> Any:

@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from kuapin import columns as c
-from kuapin.data.identity import row_hashes
 from kuapin.data.schema import SCHEMAS
 from kuapin.data.stacking import stack
 
 _PLACE = "__place__"
-_NEW = "__new__"
 
 
 @dataclass(frozen=True)
@@ -19,7 +18,7 @@ class Change:
 
     Attributes:
         added: rows with a key that was not there.
-        replaced: rows that were there with other values.
+        replaced: rows that were there with other values and gave way.
         unchanged: rows that were there just so.
     """
 
@@ -50,17 +49,18 @@ def upsert(table: str, old: pl.DataFrame, new: pl.DataFrame) -> tuple[pl.DataFra
     rows = old[met.filter(known)]
     update = new.filter(known)
     updated = stack([update.with_columns(rows[name] for name in old.columns if name not in new.columns), old.clear()])
-    differs = (row_hashes(updated) != row_hashes(stack([rows, updated.clear()]))).any(axis=1)
+    before = stack([rows, updated.clear()])
+    differs = pl.select(
+        pl.any_horizontal(updated[name].ne_missing(before[name]) for name in updated.columns)
+    ).to_series()
     replaced = int(differs.sum())
     change = Change(new.height - update.height, replaced, update.height - replaced)
     if not change:
         return old, change
     merged = stack([old, updated, new.filter(~known)])
-    order = pl.Series(range(old.height), dtype=pl.Int64).scatter(
-        met.filter(known), range(old.height, old.height + update.height)
-    )
-    tail = pl.Series(range(old.height + update.height, merged.height), dtype=pl.Int64)
-    return merged[pl.concat([order, tail])], change
+    order = np.arange(old.height)
+    order[met.filter(known).to_numpy()] = np.arange(old.height, old.height + update.height)
+    return merged[np.concatenate((order, np.arange(old.height + update.height, merged.height)))], change
 
 
 def append(old_ids: pl.Series, new: pl.DataFrame) -> tuple[pl.DataFrame, Change]:
@@ -74,8 +74,5 @@ def _exchange(old: pl.DataFrame, new: pl.DataFrame) -> tuple[pl.DataFrame, Chang
     same = new.join(old, on=[*key, c.LABEL], how="semi").height
     rest = old.join(new, on=key, how="anti", maintain_order="left")
     gone = old.height - rest.height - same
-    replaced = min(gone, new.height - same)
-    merged = stack([rest, new])
-    if not gone and same == new.height:
-        return old, Change(unchanged=same)
-    return merged, Change(new.height - same - replaced, max(replaced, 1 if gone else 0), same)
+    change = Change(new.height - same, gone, same)
+    return (stack([rest, new]) if change else old), change

@@ -113,7 +113,14 @@ class ParquetStore:
         Raises:
             StoreError: a file is missing or damaged.
         """
-        return self._read(self._manifest(), table, columns)
+        manifest = self._manifest()
+        try:
+            return self._read(manifest, table, columns)
+        except StoreError:
+            later = self._manifest()
+            if later == manifest:
+                raise
+            return self._read(later, table, columns)  # a write came between and deleted what it replaced
 
     def write(self, tables: Mapping[str, pl.DataFrame], files: Sequence[ImportedFile] = ()) -> dict[str, Change]:
         """Merge tables in one step, see ``TableStore.write``."""
