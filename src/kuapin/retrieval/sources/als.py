@@ -59,19 +59,20 @@ class Als(Source):
                 iterations=self.config.epochs,
                 random_state=self.config.seed,
             )
-            model.fit(self._confidence(matrix), show_progress=False)
+            model.fit(self.confidence(matrix), show_progress=False)
         self.factors = np.asarray(model.item_factors, np.float32)
         self.factors[np.bincount(matrix.indices, minlength=matrix.shape[1]) == 0] = 0.0
         return self
 
-    def _confidence(self, counts: sparse.csr_matrix) -> sparse.csr_matrix:
+    def confidence(self, counts: sparse.csr_matrix) -> sparse.csr_matrix:
+        """1 + alpha · log2(1 + count) where something is stored."""
         confidence = counts.copy()
         confidence.data = (1.0 + self.config.alpha * np.log2(1.0 + counts.data)).astype(np.float32)
         return confidence
 
     def users(self, histories: Histories) -> Scores:
         """Factors of users from their histories, float32 (n_users, embedding_size)."""
-        confidence = self._confidence(histories.matrix(binary=False))
+        confidence = self.confidence(histories.matrix(binary=False))
         size = self.factors.shape[1]
         base = self.factors.T @ self.factors + self.config.regularization * np.eye(size, dtype=np.float32)
         right = np.asarray(confidence @ self.factors, np.float32)
