@@ -129,6 +129,13 @@ def test_over_launches_holds_the_uncertainty_about_users_too():
     assert estimate.high - estimate.low > 1.2 * between_only
 
 
+def test_over_one_launch_is_over_its_users():
+    values, ones = np.random.default_rng(10).exponential(1.0, 400), np.ones(400)
+    over, users = ratio_over_launches([values], [ones]), ratio_interval(values, ones)
+    assert over.value == pytest.approx(users.value)
+    assert over.high - over.low == pytest.approx(users.high - users.low, rel=0.1)
+
+
 def test_over_launches_needs_the_same_launches():
     with pytest.raises(InputError, match="same launches; 1 and 2 came"):
         ratio_over_launches([np.ones(3)], [np.ones(3)] * 2)

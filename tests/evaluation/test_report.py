@@ -181,6 +181,14 @@ def test_a_baseline_that_finds_nothing(comparison):
     assert "the best simple method: ∞ times its quality, 95 % interval 5.00 to ∞" in text
 
 
+def test_the_categories_with_the_most_users_are_shown(comparison):
+    many = tuple(comparison(f"Shelf {n:02}", "temporal", 0.1, {"item-kNN": 0.09}, users=100 + n) for n in range(15))
+    html = render(Report("A shop", "today", categories=many))
+    drawing = re.search(r"<svg.*?</svg>", html, flags=re.DOTALL)[0]
+    assert re.findall(r">(Shelf \d\d)<", drawing) == [f"Shelf {n:02}" for n in range(14, 2, -1)]
+    assert "The 12 categories with the most users; 3 smaller ones are in the JSON file." in Page(html).text
+
+
 def test_json_holds_the_same_and_no_nan(report):
     read = json.loads(to_json(report), parse_constant=pytest.fail)
     assert list(read) == [field.name for field in dataclasses.fields(Report)]

@@ -186,6 +186,7 @@ def test_launch_hidden_interactions_reach_no_input(case, seen):
         assert not mask[launch.queries.items].any()
         assert mask[launch.answers.items].all()
         assert (launch.answers.lengths > 0).all()
+        assert c.EVENTS.index("impression") not in launch.answers.events
         assert (launch.queries.lengths > 0).all()
         visible_of_asked = launch.visible.select(launch.test_users)
         assert not mask[visible_of_asked.items].any()
@@ -276,11 +277,10 @@ def test_launch_shots_are_nested_and_of_the_size_asked_for(case):
     assert_same(alone.visible, launches[2].visible)
 
 
-def test_launch_at_full_shot_shows_all_of_the_others_order_free(case):
-    dataset, kind = case
-    if kind == "timed":
-        pytest.skip("a window in time shows less")
-    launch = launch_split(dataset, in_category(dataset), [1.0], seed=3, kind=kind)[0]
+@pytest.mark.parametrize("timed", [False, True])
+def test_launch_order_free_at_full_shot_shows_all_of_the_others(timed):
+    dataset = shop(timed=timed)
+    launch = launch_split(dataset, in_category(dataset), [1.0], seed=3, kind="order-free")[0]
     others = np.setdiff1d(np.arange(N_USERS), launch.test_users)
     assert launch.visible.select(others).items.tobytes() == dataset.histories.select(others).items.tobytes()
 

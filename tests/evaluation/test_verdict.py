@@ -64,6 +64,16 @@ def test_nothing_beats_chance(comparison):
     assert "Popularity" not in finding.text
 
 
+def test_a_baseline_whose_interval_reaches_down_to_chance_is_not_sure_to_work(comparison):
+    """0.0093 ± 0.0043 and 0.0010 ± 0.0040 touch; 0.0105 ± 0.0043 and 0.0010 ± 0.0040 do not."""
+    told = [
+        findings(report(comparison("Next", "temporal", best, {"popularity": best, "random": 0.001})))[0].text
+        for best in (0.0093, 0.0105)
+    ]
+    assert told[0].endswith("Nothing finds more than chance does.")
+    assert told[1].endswith("Popularity is all that works here.")
+
+
 def test_the_shot_levels_of_a_launch_are_one_finding(comparison):
     others = {"popularity": 0.1, "random": 0.001}
     shots = (

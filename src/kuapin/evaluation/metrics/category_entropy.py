@@ -19,7 +19,7 @@ def category_entropy(judged: Judged, k: int) -> NDArray[np.float64]:
     information = np.zeros(len(shown), np.float64)
     for place in range(shown.shape[1]):
         # An item's own category has n of the list's places, so it adds -log2(n / length) / length.
-        same = ((codes == codes[:, [place]]) & present).sum(axis=1)
+        same = (codes == codes[:, [place]]).sum(axis=1)
         here = present[:, place]
         information[here] -= np.log2(same[here] / lengths[here])
     return np.where(lengths > 0, information / np.maximum(lengths, 1), np.nan)
