@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kuapin.encoding.cache import VectorCache, text_key
 from kuapin.encoding.encoder import Encoder
+from kuapin.encoding.opening import open_encoder
 from kuapin.encoding.settings import EncodingConfig
 from kuapin.progress import SILENT, Progress
 from kuapin.text.masking import MASKER_VERSION
@@ -41,7 +42,7 @@ def item_vectors(
         MissingExtraError: the encoder has to be compiled, which needs the train extra.
     """
     texts = render(items, text).to_list()
-    encoder = Encoder.open(encoding, folder / "encoders", texts, progress)
+    encoder = open_encoder(encoding, folder / "encoders", texts, progress)
     return cached_vectors(encoder, text, texts, folder, progress)
 
 

