@@ -171,7 +171,7 @@ def _shot_curve(report: Report) -> Figure | None:
         }
     caption = (
         f"{wording.label(metric)} in a category that has just opened, from no purchase seen to those of all training "
-        "users, with 95 % intervals. Higher is better."
+        "users, with 95{wording.NBSP}% intervals. Higher is better."
     )
     rows = tuple(
         Row(f"{c.title}, {_shot(c)}", tuple(_cell(c, name, metric) for name in names)) for s in launches for c in s
