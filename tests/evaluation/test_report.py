@@ -122,6 +122,7 @@ def test_drawings_follow_the_colour_scheme(html):
     for drawing in drawings:
         assert not re.findall(r"#[0-9a-f]{6}\b", drawing)
         assert "var(--s0)" in drawing
+        assert "{" not in drawing
         assert "font-family" not in drawing
 
 

@@ -139,7 +139,7 @@ def _per_category(report: Report) -> Figure | None:
     series = {name: [_estimate(c, name) for c in chosen] for name in names}
     left_out = len(report.categories) - len(chosen)
     caption = (
-        f"{wording.label(metric)} in each category against the best simple methods, with 95 % intervals. Further "
+        f"{wording.label(metric)} in each category against the best simple methods, with 95{wording.NBSP}% intervals. Further "
         "right is better."
     )
     if left_out:
@@ -171,7 +171,7 @@ def _shot_curve(report: Report) -> Figure | None:
         }
     caption = (
         f"{wording.label(metric)} in a category that has just opened, from no purchase seen to those of all training "
-        "users, with 95{wording.NBSP}% intervals. Higher is better."
+        f"users, with 95{wording.NBSP}% intervals. Higher is better."
     )
     rows = tuple(
         Row(f"{c.title}, {_shot(c)}", tuple(_cell(c, name, metric) for name in names)) for s in launches for c in s
