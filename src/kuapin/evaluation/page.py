@@ -139,8 +139,8 @@ def _per_category(report: Report) -> Figure | None:
     series = {name: [_estimate(c, name) for c in chosen] for name in names}
     left_out = len(report.categories) - len(chosen)
     caption = (
-        f"{wording.label(metric)} in each category against the best simple methods, with 95{wording.NBSP}% intervals. Further "
-        "right is better."
+        f"{wording.label(metric)} in each category against the best simple methods, with 95{wording.NBSP}% intervals. "
+        "Further right is better."
     )
     if left_out:
         caption += f" The {len(chosen)} categories with the most users; {left_out} smaller ones are in the JSON file."

@@ -10,10 +10,6 @@ from kuapin import columns as c
 from kuapin.data.histories import Histories
 from kuapin.errors import InputError
 
-NOT_AN_ANSWER = ("search", "impression")
-"""Events that may inform a model but do not show that a user wanted the item."""
-
-
 @dataclass(frozen=True)
 class Questions:
     """Test users with their input and their answers; row ``j`` of each is the same user.
@@ -34,12 +30,6 @@ class Questions:
     def positions(self, of: "Questions") -> NDArray[np.int64]:
         """Where the users of ``of`` (a part of these) stand here: the rows to take of lists ranked for all."""
         return np.searchsorted(self.users, of.users)
-
-
-def is_answer(histories: Histories) -> NDArray[np.bool_]:
-    """Whether an interaction shows that the user wanted the item, bool (n,): all but searches and impressions."""
-    left_out: Sequence[int] = [c.EVENTS.index(event) for event in NOT_AN_ANSWER]
-    return ~np.isin(histories.events, left_out)
 
 
 def has_any(histories: Histories, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
