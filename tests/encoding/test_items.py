@@ -1,0 +1,130 @@
+"""Vectors of a catalogue and their cache, with an encoder that counts what it is asked."""
+
+import hashlib
+
+import numpy as np
+import polars as pl
+import pytest
+
+from kuapin.encoding import items as items_module
+from kuapin.encoding.encoder import Encoder
+from kuapin.encoding.items import cached_vectors, item_vectors
+from kuapin.encoding.settings import Description, EncodingConfig
+from kuapin.text.template import TextConfig
+
+TEXT = TextConfig(template="{title}")
+
+
+class CountingEncoder(Encoder):
+    """Random vectors by the hash of the text: the cache's own part is what is tested here."""
+
+    def __init__(self, folder, precision="f32", fail_after=None):
+        description = Description(
+            backbone="test", weights_hash="w", graph_hash="g", pooling="mean", projections=0, prefix="",
+            max_length=8, pad_id=0, dimension=4, engine="openvino", precision=precision, reason="test",
+        )  # fmt: skip
+        super().__init__(folder, description)
+        self.asked = []
+        self.fail_after = fail_after
+
+    def _encode_window(self, texts, out, step):
+        if self.fail_after is not None and len(self.asked) >= self.fail_after:
+            raise KeyboardInterrupt
+        self.asked += texts
+        for row, text in enumerate(texts):
+            seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])
+            out[row] = np.random.default_rng(seed).standard_normal(4)
+            out[row] /= np.linalg.norm(out[row])
+
+    def save(self, folder):
+        raise NotImplementedError
+
+
+def titles(n):
+    return [f"title {number}" for number in range(n)]
+
+
+def test_a_second_run_encodes_nothing(tmp_path):
+    first, second = CountingEncoder(tmp_path), CountingEncoder(tmp_path)
+    one = cached_vectors(first, TEXT, [*titles(5), "title 0"], tmp_path)
+    two = cached_vectors(second, TEXT, [*titles(5), "title 0"], tmp_path)
+    assert sorted(first.asked) == titles(5)
+    assert second.asked == []
+    assert np.array_equal(one, two)
+    assert np.array_equal(one[0], one[5])
+    assert np.array_equal(one, CountingEncoder(tmp_path).encode([*titles(5), "title 0"]))
+
+
+def test_only_a_changed_text_is_encoded(tmp_path):
+    cached_vectors(CountingEncoder(tmp_path), TEXT, titles(5), tmp_path)
+    encoder = CountingEncoder(tmp_path)
+    cached_vectors(encoder, TEXT, [*titles(4), "another"], tmp_path)
+    assert encoder.asked == ["another"]
+
+
+@pytest.mark.parametrize(
+    ("precision", "text"),
+    [
+        ("int8", TEXT),
+        ("f32", TextConfig(template="{title}, {brand}")),
+        ("f32", TextConfig(template="{title}", max_characters=99)),
+    ],
+)
+def test_another_precision_or_template_shares_nothing(tmp_path, precision, text):
+    cached_vectors(CountingEncoder(tmp_path), TEXT, titles(3), tmp_path)
+    encoder = CountingEncoder(tmp_path, precision)
+    cached_vectors(encoder, text, titles(3), tmp_path)
+    assert sorted(encoder.asked) == titles(3)
+
+
+def test_an_interrupted_run_goes_on_where_it_was(tmp_path, monkeypatch):
+    monkeypatch.setattr(items_module, "CHUNK", 10)
+    with pytest.raises(KeyboardInterrupt):
+        cached_vectors(CountingEncoder(tmp_path, fail_after=30), TEXT, titles(100), tmp_path)
+    encoder = CountingEncoder(tmp_path)
+    vectors = cached_vectors(encoder, TEXT, titles(100), tmp_path)
+    assert len(encoder.asked) == 70
+    assert np.array_equal(vectors, CountingEncoder(tmp_path).encode(titles(100)))
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "other size"])
+def test_a_damaged_shard_is_left_out_and_encoded_again(tmp_path, damage):
+    expected = cached_vectors(CountingEncoder(tmp_path), TEXT, titles(50), tmp_path)
+    (shard,) = tmp_path.rglob("*.safetensors")
+    content = shard.read_bytes()
+    if damage == "other size":
+        from safetensors.numpy import save
+
+        shard.write_bytes(save({"hashes": np.zeros((1, 16), np.uint8)}))
+    else:
+        flipped = content[:-7] + bytes([content[-7] ^ 1]) + content[-6:]
+        shard.write_bytes({"truncated": content[:-10], "flipped": flipped, "empty": b""}[damage])
+    encoder = CountingEncoder(tmp_path)
+    with pytest.warns(UserWarning, match=r"safetensors: left out, .* encoded again"):
+        vectors = cached_vectors(encoder, TEXT, titles(50), tmp_path)
+    assert sorted(encoder.asked) == sorted(titles(50))
+    assert np.array_equal(vectors, expected)
+    again = CountingEncoder(tmp_path)
+    cached_vectors(again, TEXT, titles(50), tmp_path)
+    assert again.asked == []  # the damaged shard was replaced
+
+
+def test_no_items(tmp_path):
+    assert cached_vectors(CountingEncoder(tmp_path), TEXT, [], tmp_path).shape == (0, 4)
+
+
+@pytest.mark.model
+def test_item_vectors_end_to_end(tmp_path):
+    rows = [
+        ("a", "Rose soap"),
+        ("b", "Rose soap, call 13812345678"),
+        ("c", "Rose soap, call 13987654321"),
+        ("d", "Oak table"),
+    ]
+    items = pl.DataFrame(rows, schema=["item_id", "title"], orient="row")
+    config = EncodingConfig(precision="f32")
+    vectors = item_vectors(items, TextConfig(), config, tmp_path)
+    assert vectors.shape == (4, 384)
+    assert np.array_equal(vectors[1], vectors[2])  # what told them apart was personal, and masked
+    assert vectors[0] @ vectors[1] > vectors[0] @ vectors[3]
+    assert np.array_equal(item_vectors(items.reverse(), TextConfig(), config, tmp_path), vectors[::-1])
