@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
 from kuapin.retrieval.best import best_columns
+from kuapin.retrieval.whitening import whiten
 
 Scores = NDArray[np.float32]
 Arrays = dict[str, NDArray[np.generic]]
@@ -28,12 +30,22 @@ class Visible:
         histories: the interactions that training may see.
         vectors: float32 (n_items, d) unit-length text vectors, or ``None`` where no source needs them.
         now: unix seconds (or log order) at which the recommendations will be made.
+        texts: the masked text of every item, in row order, or ``None`` where no source reads them.
+        white: the vectors whitened; ``None``: whoever needs them whitens. Handed in where many models are fitted.
     """
 
     catalogue: Catalogue
     histories: Histories
     vectors: Scores | None
     now: int
+    texts: pl.Series | None = None
+    white: Scores | None = None
+
+    def whitened(self) -> Scores | None:
+        """The whitened vectors, float32 (n_items, d), or ``None`` where there are no vectors."""
+        if self.white is not None or self.vectors is None:
+            return self.white
+        return whiten(self.vectors)
 
 
 @dataclass(frozen=True)
@@ -60,11 +72,13 @@ class Source(ABC):
         name: the source's name in configuration, tables and reasons.
         cold_items: whether items without any interaction can get a score that tells them apart.
         personal: whether the score depends on the history.
+        learns: whether ``fit`` reads interactions; one that does not is fitted once for a catalogue.
     """
 
     name: ClassVar[str]
     cold_items: ClassVar[bool]
     personal: ClassVar[bool]
+    learns: ClassVar[bool] = True
 
     @abstractmethod
     def fit(self, visible: Visible) -> Self:

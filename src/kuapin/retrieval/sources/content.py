@@ -39,6 +39,9 @@ class ContentConfig(BaseModel):
     centred: bool = Field(
         default=True, description="Subtract the catalogue's mean vector first: what all texts share says nothing."
     )
+    whitened: bool = Field(
+        default=False, description="Whiten the vectors instead (retrieval/whitening.py): they tell items apart better."
+    )
 
 
 class Content(Source):
@@ -52,6 +55,7 @@ class Content(Source):
     name = "content"
     cold_items = True
     personal = True
+    learns = False
 
     def __init__(self, config: ContentConfig | None = None) -> None:
         self.config = config or ContentConfig()
@@ -67,7 +71,10 @@ class Content(Source):
                 "The source 'content' needs text vectors, and none came. Encode the items or drop the source."
             )
         vectors, self.text_of = distinct_rows(visible.vectors)
-        if self.config.centred:
+        white = visible.whitened() if self.config.whitened else None
+        if white is not None:
+            vectors = white[first_of(self.text_of)]
+        elif self.config.centred:
             weight = np.bincount(self.text_of, minlength=len(vectors)) / max(len(self.text_of), 1)
             vectors = vectors - (weight @ vectors).astype(np.float32)
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -197,6 +204,11 @@ def _parts(history: sparse.csr_matrix, n_texts: int) -> Iterator[tuple[slice, sp
 def _tiles(n: int, width: int) -> list[slice]:
     """Cut 0 … n - 1 into runs of ``width``."""
     return [slice(start, start + width) for start in range(0, n, width)]
+
+
+def first_of(which: NDArray[np.int32]) -> NDArray[np.intp]:
+    """The first row of every group, in the order of the groups' numbers."""
+    return np.unique(which, return_index=True)[1]
 
 
 def distinct_rows(vectors: Scores) -> tuple[Scores, NDArray[np.int32]]:

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from kuapin.data.histories import Histories
 from kuapin.retrieval.best import best_columns
+from kuapin.retrieval.parallel import in_threads
 from kuapin.retrieval.selection import Best, pairs_by_user, top_by_user
 from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
 
@@ -26,8 +27,8 @@ class ItemKnnConfig(BaseModel):
     shrinkage: float = Field(5.0, ge=0, description="Users added to every item's count: rare items are damped.")
 
 
-BLOCK_PAIRS = 20_000_000
-"""Co-occurring pairs counted at a time: 8 bytes each."""
+BLOCK_PAIRS = 4_000_000
+"""Co-occurring pairs counted at a time by a thread: about 50 bytes each."""
 
 
 class ItemKnn(Source):
@@ -101,14 +102,15 @@ def item_similarity(matrix: sparse.csr_matrix, shrinkage: float, neighbours: int
     with np.errstate(divide="ignore"):
         damping = np.where(count > 0, 1 / np.sqrt(count + shrinkage), 0.0).astype(np.float32)
     users_of = matrix.T.tocsr()
-    pairs_of = users_of @ np.diff(matrix.indptr).astype(np.float64)
-    blocks = []
-    for start, stop in _blocks(pairs_of):
-        block = (users_of[start:stop] @ matrix).tocsr()
-        row = np.repeat(np.arange(start, stop), np.diff(block.indptr))
+
+    def rows(run: tuple[int, int]) -> sparse.csr_matrix:
+        block = (users_of[run[0] : run[1]] @ matrix).tocsr()
+        row = np.repeat(np.arange(*run), np.diff(block.indptr))
         block.data = np.where(block.indices == row, 0, block.data * damping[row] * damping[block.indices])
         block.eliminate_zeros()
-        blocks.append(block if neighbours is None else _largest(block, neighbours))
+        return block if neighbours is None else _largest(block, neighbours)
+
+    blocks = in_threads(rows, list(_blocks(users_of @ np.diff(matrix.indptr).astype(np.float64))))
     similarity = sparse.vstack(blocks, format="csr", dtype=np.float32)
     similarity.sort_indices()
     return similarity

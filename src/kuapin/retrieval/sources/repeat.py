@@ -30,6 +30,7 @@ class Repeat(Source):
     name = "repeat"
     cold_items = False
     personal = True
+    learns = False
 
     def __init__(self, config: RepeatConfig | None = None) -> None:
         self.config = config or RepeatConfig()

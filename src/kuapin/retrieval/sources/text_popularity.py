@@ -1,0 +1,104 @@
+"""Popularity that an item's text lets expect: how often the items that read like it were met."""
+
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from kuapin.data.histories import Histories
+from kuapin.errors import InputError
+from kuapin.retrieval.parallel import in_threads
+from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
+from kuapin.retrieval.sources.content import distinct_rows, first_of
+
+
+class TextPopularityConfig(BaseModel):
+    """Which items lend their popularity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    neighbours: int = Field(20, ge=1, description="Texts of the same category that an item's popularity is read from.")
+    temperature: float = Field(0.1, gt=0, le=10, description="Of their weights exp(cosine / temperature).")
+    max_texts: int = Field(8192, ge=1, description="Texts per category that lend popularity; the most popular first.")
+
+
+class TextPopularity(Source):
+    """Score = log(1 + m / mean of m), m the kernel-weighted mean of the users of the most similar texts.
+
+    The neighbours are looked for within the item's own top-level category, so that a category that has just opened is
+    0 as a whole instead of borrowing its ranking from elsewhere. With whitened vectors; an item is a neighbour of
+    itself. Floor: 0, nothing similar was met.
+    """
+
+    name = "text_popularity"
+    cold_items = True
+    personal = False
+
+    def __init__(self, config: TextPopularityConfig | None = None) -> None:
+        self.config = config or TextPopularityConfig()
+
+    def fit(self, visible: Visible) -> Self:
+        """Spread the popularity of every text over the texts like it.
+
+        Raises:
+            InputError: there are no vectors.
+        """
+        vectors = visible.whitened()
+        if vectors is None:
+            raise InputError("The source 'text_popularity' needs text vectors, and none came. Encode the items.")
+        _, text_of = distinct_rows(vectors)
+        users = np.asarray(visible.histories.matrix().sum(axis=0), np.float32).ravel()
+        scores = np.zeros(len(users), np.float32)
+        for category in np.unique(visible.catalogue.category):
+            rows = np.flatnonzero(visible.catalogue.category == category)
+            if not users[rows].any():
+                continue
+            texts, place = np.unique(text_of[rows], return_inverse=True)
+            met = np.bincount(place, weights=users[rows], minlength=len(texts)) / np.bincount(place)
+            smooth = self._smoothed(vectors[rows[first_of(place.astype(np.int32))]], met.astype(np.float32))[place]
+            scores[rows] = np.log1p(smooth / smooth.mean())
+        return self.restore({"scores": scores})
+
+    def _smoothed(self, vectors: Scores, met: Scores) -> Scores:
+        """Kernel-weighted mean of ``met`` over the nearest lenders of every text, float32 (n_texts,)."""
+        lenders = np.argsort(-met, kind="stable")[: self.config.max_texts]
+        k = min(self.config.neighbours, len(lenders))
+        lent, block = vectors[lenders].T, 256
+        smooth = np.empty(len(vectors), np.float32)
+
+        def spread(first: int) -> None:
+            cosine = vectors[first : first + block] @ lent
+            nearest = np.argpartition(cosine, len(lenders) - k, axis=1)[:, len(lenders) - k :]
+            weight = np.exp((np.take_along_axis(cosine, nearest, axis=1) - 1) / self.config.temperature)
+            smooth[first : first + block] = (weight * met[lenders[nearest]]).sum(axis=1) / weight.sum(axis=1)
+
+        in_threads(spread, list(range(0, len(vectors), block)))
+        return smooth
+
+    def score(self, histories: Histories, items: NDArray[np.integer] | None = None) -> Scores:
+        """The same row for every user, float32 (n_users, n_items); a read-only view."""
+        row = self.scores if items is None else self.scores[items]
+        return np.broadcast_to(row, (len(histories), len(row)))
+
+    def top(self, histories: Histories, n: int, items: NDArray[np.integer] | None = None) -> Candidates:
+        """The same list for every user; items of which nothing similar was met are left out."""
+        rows = np.arange(len(self.scores)) if items is None else np.asarray(items)
+        rows = rows[self.scores[rows] > 0]
+        best = rows[np.lexsort((rows, -self.scores[rows]))[:n]].astype(np.int32)
+        users = len(histories)
+        indptr = np.arange(users + 1, dtype=np.int64) * len(best)
+        return Candidates(indptr, np.tile(best, users), np.tile(self.scores[best], users))
+
+    def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
+        """Scores of given pairs, float32 (n,)."""
+        return self.scores[items]
+
+    def arrays(self) -> Arrays:
+        """`scores`: float32 (n_items,)."""
+        return {"scores": self.scores}
+
+    def restore(self, arrays: Arrays) -> Self:
+        """Take `scores`."""
+        self.scores = np.asarray(arrays["scores"], np.float32)
+        return self
