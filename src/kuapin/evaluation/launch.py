@@ -7,10 +7,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from kuapin.data.answers import is_answer
 from kuapin.data.dataset import Dataset
 from kuapin.data.histories import Histories
 from kuapin.errors import InputError
-from kuapin.evaluation.questions import draw, has_any, is_answer, membership, quantile_of_times
+from kuapin.evaluation.questions import draw, has_any, membership, quantile_of_times
 
 Kind = Literal["order-free", "timed"]
 SHOTS = (0.0, 0.01, 0.1, 1.0)

@@ -1,14 +1,13 @@
 """The test part of a split: who is asked, what they did before, and what they did then."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kuapin import columns as c
 from kuapin.data.histories import Histories
 from kuapin.errors import InputError
+
 
 @dataclass(frozen=True)
 class Questions:

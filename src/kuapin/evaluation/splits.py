@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kuapin.data.answers import is_answer
 from kuapin.data.dataset import Dataset
 from kuapin.data.histories import Histories
 from kuapin.errors import InputError
 from kuapin.evaluation.launch import Launch, launch_split
-from kuapin.evaluation.questions import Questions, draw, has_any, is_answer, quantile_of_times
+from kuapin.evaluation.questions import Questions, draw, has_any, quantile_of_times
 
 __all__ = ["Launch", "LeaveOneOut", "Questions", "Temporal", "launch_split", "leave_one_out", "temporal"]
 

@@ -1,0 +1,124 @@
+"""Candidate lists of many users with their features and, for training, which candidates were right."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuapin.data.histories import Histories
+from kuapin.ranking.signals import Signals
+from kuapin.retrieval.source import Scores
+
+
+@dataclass(frozen=True)
+class Lists:
+    """User ``u`` has the candidates ``indptr[u]:indptr[u + 1]``.
+
+    Attributes:
+        indptr: int64 (n_users + 1,).
+        items: int32 (n,), item rows.
+        features: float32 (n, f).
+        relevant: bool (n,), whether the hidden interactions hold the item; all false where nothing is known.
+        answers: int64 (n_users,), how many items were hidden, candidates or not.
+        weight: float64 (n_users,), how much a user counts in training.
+    """
+
+    indptr: NDArray[np.int64]
+    items: NDArray[np.int32]
+    features: Scores
+    relevant: NDArray[np.bool_]
+    answers: NDArray[np.int64]
+    weight: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Candidates of every user, int64 (n_users,)."""
+        return np.diff(self.indptr)
+
+    @property
+    def users(self) -> NDArray[np.int64]:
+        """List of every candidate, int64 (n,)."""
+        return np.repeat(np.arange(len(self), dtype=np.int64), self.lengths)
+
+    def select(self, users: NDArray[np.integer]) -> Self:
+        """The lists of some users, in the given order."""
+        lengths = self.lengths[users]
+        indptr = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
+        index = np.repeat(self.indptr[:-1][users] - indptr[:-1], lengths) + np.arange(indptr[-1])
+        return replace(
+            self,
+            indptr=indptr,
+            items=self.items[index],
+            features=self.features[index],
+            relevant=self.relevant[index],
+            answers=self.answers[users],
+            weight=self.weight[users],
+        )
+
+    def with_weight(self, total: float) -> Self:
+        """The same lists, their weights scaled to the sum ``total``."""
+        return replace(self, weight=self.weight * (total / max(float(self.weight.sum()), 1e-12)))
+
+    def useful(self) -> Self:
+        """The lists from which something can be learnt: with a right and a wrong candidate."""
+        right = np.bincount(self.users, weights=self.relevant, minlength=len(self))
+        return self.select(np.flatnonzero((right > 0) & (right < self.lengths)))
+
+
+def make_lists(
+    signals: Signals,
+    queries: Histories,
+    items: NDArray[np.integer] | None,
+    answers: Histories | None = None,
+) -> Lists:
+    """Propose candidates for histories and read their features.
+
+    Args:
+        signals: fitted on what is visible.
+        queries: the histories to recommend for.
+        items: ascending rows that may be recommended; ``None``: all.
+        answers: what was hidden, of the same users; ``None`` when recommending.
+    """
+    indptr, rows = signals.propose(queries, items)
+    features = signals.features(queries, indptr, rows)
+    if answers is None:
+        nothing = np.zeros(len(queries), np.int64)
+        return Lists(indptr, rows, features, np.zeros(len(rows), np.bool_), nothing, np.ones(len(queries)))
+    wanted = answers.matrix()
+    keys = np.repeat(np.arange(len(answers), dtype=np.int64), np.diff(wanted.indptr)) * answers.n_items + wanted.indices
+    asked = np.repeat(np.arange(len(queries), dtype=np.int64), np.diff(indptr)) * answers.n_items + rows
+    relevant = np.isin(asked, keys)
+    return Lists(indptr, rows, features, relevant, np.diff(wanted.indptr).astype(np.int64), np.ones(len(queries)))
+
+
+def join(parts: Sequence[Lists]) -> Lists:
+    """All lists one after the other."""
+    offsets = np.cumsum([0, *(part.indptr[-1] for part in parts)])
+    return Lists(
+        np.concatenate([[0], *(part.indptr[1:] + offset for part, offset in zip(parts, offsets, strict=False))]).astype(
+            np.int64
+        ),
+        np.concatenate([part.items for part in parts]),
+        np.concatenate([part.features for part in parts]),
+        np.concatenate([part.relevant for part in parts]),
+        np.concatenate([part.answers for part in parts]),
+        np.concatenate([part.weight for part in parts]),
+    )
+
+
+def ndcg_at_10(lists: Lists, scores: NDArray[np.floating]) -> NDArray[np.float64]:
+    """NDCG@10 of every list when ordered by ``scores`` (n,): float64 (n_users,). The ranker chooses its mixture by it.
+
+    The ideal counts all answers, candidates or not (binary gains, cut at min(10, answers)).
+    """
+    order = np.lexsort((-scores, lists.users))
+    rank = np.arange(len(order)) - np.repeat(lists.indptr[:-1], lists.lengths)
+    gain = np.where((rank < 10) & lists.relevant[order], 1 / np.log2(rank + 2.0), 0.0)
+    total = np.bincount(lists.users, weights=gain, minlength=len(lists))
+    ideal = np.concatenate(([0.0], np.cumsum(1 / np.log2(np.arange(2, 12)))))
+    return total / np.maximum(ideal[np.minimum(lists.answers, 10)], 1e-12)

@@ -1,0 +1,181 @@
+"""Training lists from replayed launches: hide what users did in a category, and learn to rank it from the rest.
+
+Nothing that has seen the hidden part feeds a list: the signals behind the list of a user are fitted without any
+interaction of that user, and without what the replay hides (permuting the hidden part leaves every input the same).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.cluster.vq import kmeans2
+
+from kuapin.data.answers import is_answer
+from kuapin.data.histories import Histories
+from kuapin.progress import SILENT, Progress
+from kuapin.ranking.lists import Lists, join, make_lists
+from kuapin.ranking.signals import Signals, SignalsConfig
+from kuapin.retrieval.source import Visible
+
+
+class ReplayConfig(BaseModel):
+    """How launches are replayed for training."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    groups: int = Field(4, ge=2, description="Groups of items whose opening is replayed.")
+    users: int = Field(400, ge=10, description="Users asked per replay.")
+    folds: int = Field(3, ge=2, description="Folds of the category's own users.")
+    own_users: int = Field(1500, ge=10, description="The category's own users asked in all.")
+    trust: int = Field(100, ge=1, description="So many own users count as much as all replays of other groups.")
+    seed: int = Field(0, ge=0, description="Of all draws.")
+
+
+@dataclass(frozen=True)
+class Replay:
+    """One replayed launch.
+
+    Attributes:
+        visible: what the signals may be fitted on; the asked users' histories are not in it.
+        queries: what the asked users did elsewhere.
+        answers: what they did in the group.
+        items: int32, ascending rows of the group.
+    """
+
+    visible: Visible
+    queries: Histories
+    answers: Histories
+    items: NDArray[np.int32]
+
+
+def launch_lists(
+    visible: Visible,
+    items: NDArray[np.int32],
+    shot: float,
+    signals: SignalsConfig,
+    config: ReplayConfig,
+    fitted: Signals,
+    progress: Progress = SILENT,
+) -> Lists:
+    """Training lists for the launch of a category.
+
+    Two kinds are joined: replayed openings of other groups of items at the same shot level, and the category's own
+    first users, each ranked by signals fitted without them. The more own users there are, the more they weigh.
+
+    Args:
+        visible: all that may be seen, the category's shots included.
+        items: int32, ascending rows of the category.
+        shot: share of the users whose interactions in the category are visible.
+        signals: which sources.
+        config: how many replays.
+        fitted: signals fitted on ``visible``, for the sources that do not learn.
+        progress: told of every replay.
+    """
+    others = list(other_openings(visible, items, shot, config))
+    own = list(own_folds(visible, items, config))
+    parts: list[list[Lists]] = [[], []]
+    with progress.step("Replaying launches", len(others) + len(own), "launches") as step:
+        for kind, replays in enumerate((others, own)):
+            for replay_ in replays:
+                fit = Signals.fit(replay_.visible, signals, like=fitted)
+                parts[kind].append(make_lists(fit, replay_.queries, replay_.items, replay_.answers))
+                step.advance()
+    joined = [join(part) for part in parts if part]
+    if len(joined) == 2:
+        n_own = len(joined[1].useful())
+        joined[1] = joined[1].with_weight(joined[0].weight.sum() * n_own / config.trust)
+    return join(joined)
+
+
+def own_folds(visible: Visible, items: NDArray[np.int32], config: ReplayConfig) -> Sequence[Replay]:
+    """The category's first users in folds, each fold asked by what the others did."""
+    histories = visible.histories
+    inside = np.isin(histories.items, items)
+    users = _askable(histories, inside)
+    rng = np.random.default_rng([config.seed, 1])
+    users = rng.permutation(users)
+    folds = min(config.folds, len(users))
+    each = -(-config.own_users // max(folds, 1))
+    return [_ask(visible, np.sort(users[k::folds]), inside, items, each) for k in range(folds) if len(users) > 1]
+
+
+def other_openings(visible: Visible, items: NDArray[np.int32], shot: float, config: ReplayConfig) -> Sequence[Replay]:
+    """Openings of groups of the other items at the same shot level."""
+    histories = visible.histories
+    replays = []
+    for number, group in enumerate(groups_of(visible, items, config)):
+        inside = np.isin(histories.items, group)
+        users = _askable(histories, inside)
+        if len(users) < 10:
+            continue
+        rng = np.random.default_rng([config.seed, 2, number])
+        asked = np.sort(rng.permutation(users)[: min(config.users, len(users) // 2)])
+        met = np.setdiff1d(np.unique(histories.users[inside]), asked)
+        shown = rng.permutation(met)[: round(shot * len(met))]
+        keep = ~inside | _member(shown, len(histories))[histories.users]
+        hidden = replace(visible, histories=histories.keep(keep))
+        replays.append(_ask(hidden, asked, inside, group, config.users, histories))
+    return replays
+
+
+def groups_of(visible: Visible, items: NDArray[np.int32], config: ReplayConfig) -> list[NDArray[np.int32]]:
+    """Groups of the items outside ``items`` whose opening can be replayed, as ascending rows.
+
+    Top-level categories where there are enough of them, else clusters of texts (k-means), else clusters of leaf
+    categories at random. The most met groups come first.
+    """
+    catalogue = visible.catalogue
+    others = np.setdiff1d(np.arange(len(catalogue), dtype=np.int32), items)
+    users = np.asarray(visible.histories.matrix().sum(axis=0), np.float64).ravel()
+    label = catalogue.category[others].astype(np.int64)
+    rng = np.random.default_rng([config.seed, 3])
+    if len(np.unique(label)) < config.groups:
+        white = visible.whitened()
+        if white is not None and len(others) > 10 * config.groups:
+            sample = white[others[rng.permutation(len(others))[:5000]]]
+            centres, _ = kmeans2(sample, config.groups, minit="++", iter=15, seed=rng)
+            label = np.argmax(white[others] @ centres.T - (centres**2).sum(axis=1) / 2, axis=1)
+        else:
+            draw = rng.permutation(len(catalogue.leaves)) % config.groups
+            label = draw[catalogue.leaf[others]]
+    sizes = {int(g): float(users[others[label == g]].sum()) for g in np.unique(label)}
+    best = sorted(sizes, key=lambda g: (-sizes[g], g))[: config.groups]
+    return [others[label == g] for g in best if sizes[g] > 0]
+
+
+def _ask(
+    visible: Visible,
+    users: NDArray[np.integer],
+    inside: NDArray[np.bool_],
+    items: NDArray[np.int32],
+    at_most: int,
+    histories: Histories | None = None,
+) -> Replay:
+    """Take ``users`` out of what is visible, and ask the first so many of them.
+
+    ``inside`` marks the group's interactions in ``histories``, by default the visible ones.
+    """
+    everything = histories or visible.histories
+    asked = users[:at_most]
+    without = visible.histories.keep(~_member(users, len(visible.histories))[visible.histories.users])
+    return Replay(
+        replace(visible, histories=without),
+        everything.keep(~inside).select(asked),
+        everything.keep(inside & is_answer(everything)).select(asked),
+        items,
+    )
+
+
+def _askable(histories: Histories, inside: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Users with interactions both inside and outside."""
+    n = len(histories)
+    within = np.bincount(histories.users[inside & is_answer(histories)], minlength=n) > 0
+    return np.flatnonzero(within & (np.bincount(histories.users[~inside], minlength=n) > 0))
+
+
+def _member(users: NDArray[np.integer], n_users: int) -> NDArray[np.bool_]:
+    mask = np.zeros(n_users, np.bool_)
+    mask[users] = True
+    return mask

@@ -1,0 +1,213 @@
+"""What the ranker reads of a user and an item: every source's score, on scales that carry over between categories."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from kuapin.data.histories import Histories
+from kuapin.retrieval.source import Scores, Source, Visible
+from kuapin.retrieval.sources.affinity import BrandAffinity, LeafAffinity
+from kuapin.retrieval.sources.als import Als
+from kuapin.retrieval.sources.brand import Brand
+from kuapin.retrieval.sources.content import Content, ContentConfig
+from kuapin.retrieval.sources.item_knn import ItemKnn
+from kuapin.retrieval.sources.lexical import Lexical
+from kuapin.retrieval.sources.popularity import DecayedPopularity, Popularity, RecentPopularity
+from kuapin.retrieval.sources.repeat import Repeat
+from kuapin.retrieval.sources.segments import Segments
+from kuapin.retrieval.sources.text_popularity import TextPopularity
+
+WHITE = ContentConfig(temperature=0.07, whitened=True)
+PROFILE = ContentConfig(pooling="mean", whitened=True)
+
+
+class SignalsConfig(BaseModel):
+    """Which sources the ranker reads and how many candidates they propose."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    candidates: int = Field(100, ge=10, description="Items that each proposing source proposes per user.")
+    als: bool = Field(default=False, description="Read implicit ALS as well: slower, and little gained where tried.")
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A source as the ranker sees it.
+
+    Attributes:
+        source: scores items for histories.
+        proposes: whether its best items become candidates.
+        scale: brings its raw scores (n,) of the items (n,) to a scale that does not depend on the size of the category.
+    """
+
+    source: Source
+    proposes: bool
+    scale: Callable[[Scores, NDArray[np.int32], "Facts"], Scores]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Counts over what is visible; arrays have shape (n_items,).
+
+    Attributes:
+        users: float32, distinct users of the item.
+        category_mean: float32, mean of ``users`` over the item's category.
+        category: int32 code of the top-level category.
+        price: float32, NaN where unknown.
+    """
+
+    users: Scores
+    category_mean: Scores
+    category: NDArray[np.int32]
+    price: Scores
+
+
+def _plain(scores: Scores, items: NDArray[np.int32], facts: Facts) -> Scores:
+    return scores
+
+
+def _lift(scores: Scores, items: NDArray[np.int32], facts: Facts) -> Scores:
+    """Popularity against the category's mean item, in logarithms; half a user is added to both."""
+    return np.log((scores + 0.5) / (facts.category_mean[items] + 0.5)).astype(np.float32)
+
+
+def _log(scores: Scores, items: NDArray[np.int32], facts: Facts) -> Scores:
+    return np.log1p(np.maximum(scores, 0.0) * 20.0).astype(np.float32)
+
+
+SIDE = ("history", "users", "category_users", "category_share", "price", "price_gap")
+"""Side facts: log size of the history, of the item's and of its category's users, the share of the history in the
+item's category, log price, and its distance from the history's mean log price."""
+
+
+class Signals:
+    """The fitted sources, and the features made of them.
+
+    A feature table has one column a signal, then for every personal signal its distance from the user's best candidate
+    (what counts is relative to what else could be shown), then ``SIDE``.
+    """
+
+    def __init__(self, signals: Mapping[str, Signal], config: SignalsConfig, facts: Facts) -> None:
+        self.signals = dict(signals)
+        self.config = config
+        self.facts = facts
+
+    @classmethod
+    def fit(cls, visible: Visible, config: SignalsConfig, like: Self | None = None) -> Self:
+        """Fit every source on what is visible.
+
+        Args:
+            visible: all that may be learnt from.
+            config: which sources.
+            like: signals of the same catalogue: sources that do not learn from interactions are taken over.
+        """
+        signals = {}
+        for name, signal in _signals(visible, config).items():
+            known = like.signals.get(name) if like is not None and not signal.source.learns else None
+            if known is None:
+                signal.source.fit(visible)
+            signals[name] = known or signal
+        return cls(signals, config, facts_of(visible))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns of a feature table."""
+        gaps = tuple(f"{name}_gap" for name, signal in self.signals.items() if signal.source.personal)
+        return (*self.signals, *gaps, *SIDE)
+
+    def propose(
+        self, histories: Histories, items: NDArray[np.integer] | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """The union of what the proposing sources propose: indptr int64 (n_users + 1,), item rows int32, ascending."""
+        keys = []
+        for signal in self.signals.values():
+            if signal.proposes:
+                found = signal.source.top(histories, self.config.candidates, items)
+                users = np.repeat(np.arange(len(histories), dtype=np.int64), np.diff(found.indptr))
+                keys.append(users * histories.n_items + found.items)
+        users, rows = np.divmod(np.unique(np.concatenate(keys)), histories.n_items)
+        indptr = np.concatenate(([0], np.cumsum(np.bincount(users, minlength=len(histories))))).astype(np.int64)
+        return indptr, rows.astype(np.int32)
+
+    def features(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
+        """The feature table of given pairs, float32 (n, len(names))."""
+        table = np.empty((len(items), len(self.names)), np.float32)
+        gap = len(self.signals)
+        for column, signal in enumerate(self.signals.values()):
+            raw = signal.source.pairs(histories, indptr, items)
+            table[:, column] = signal.scale(np.asarray(raw, np.float32), items, self.facts)
+            if signal.source.personal:
+                table[:, gap] = table[:, column] - _best_of_user(table[:, column], indptr)
+                gap += 1
+        table[:, gap:] = _side(histories, indptr, items, self.facts)
+        return table
+
+
+def facts_of(visible: Visible) -> Facts:
+    """Count what is visible."""
+    users = np.asarray(visible.histories.matrix().sum(axis=0), np.float32).ravel()
+    category = visible.catalogue.category
+    size = np.maximum(np.bincount(category), 1)
+    mean = (np.bincount(category, weights=users, minlength=len(size)) / size)[category]
+    return Facts(users, mean.astype(np.float32), category, visible.catalogue.price)
+
+
+def _signals(visible: Visible, config: SignalsConfig) -> dict[str, Signal]:
+    signals = {
+        "repeat": Signal(Repeat(), proposes=True, scale=_log),
+        "popularity": Signal(Popularity(), proposes=True, scale=_lift),
+        "item_knn": Signal(ItemKnn(), proposes=True, scale=_log),
+        "brand": Signal(Brand(), proposes=False, scale=_plain),
+        "brand_affinity": Signal(BrandAffinity(), proposes=False, scale=_plain),
+        "leaf_affinity": Signal(LeafAffinity(), proposes=False, scale=_plain),
+    }
+    if visible.histories.timed:
+        signals["popularity_30d"] = Signal(RecentPopularity(), proposes=True, scale=_lift)
+        signals["popularity_decayed"] = Signal(DecayedPopularity(), proposes=False, scale=_lift)
+    if visible.vectors is not None:
+        signals["content"] = Signal(Content(WHITE), proposes=True, scale=_plain)
+        signals["profile"] = Signal(Content(PROFILE), proposes=False, scale=_plain)
+        signals["text_popularity"] = Signal(TextPopularity(), proposes=True, scale=_plain)
+        signals["segments"] = Signal(Segments(), proposes=True, scale=_plain)
+    if visible.texts is not None:
+        signals["lexical"] = Signal(Lexical(), proposes=True, scale=_plain)
+    if config.als:
+        signals["als"] = Signal(Als(), proposes=True, scale=_plain)
+    return signals
+
+
+def _best_of_user(values: Scores, indptr: NDArray[np.int64]) -> Scores:
+    """The greatest value of the user of every pair, float32 (n,)."""
+    filled = np.flatnonzero(np.diff(indptr))
+    best = np.maximum.reduceat(values, indptr[filled]) if len(filled) else np.empty(0, np.float32)
+    return np.repeat(best, np.diff(indptr)[filled])
+
+
+def _side(histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32], facts: Facts) -> Scores:
+    users = np.repeat(np.arange(len(histories)), np.diff(indptr))
+    category = facts.category[items]
+    n_categories = int(facts.category.max(initial=0)) + 1
+    lengths = np.maximum(histories.lengths, 1)
+    met = np.zeros((len(histories), n_categories), np.float32)
+    np.add.at(met, (histories.users, facts.category[histories.items]), 1.0)
+    in_category = np.bincount(facts.category, weights=facts.users, minlength=n_categories)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_price = np.where(facts.price > 0, np.log(facts.price), np.nan)
+    priced = ~np.isnan(log_price[histories.items])
+    paid = np.bincount(histories.users[priced], weights=log_price[histories.items][priced], minlength=len(histories))
+    known = np.bincount(histories.users[priced], minlength=len(histories))
+    usual = np.where(known > 0, paid / np.maximum(known, 1), np.nan)
+    return np.column_stack(
+        [
+            np.log1p(histories.lengths)[users],
+            np.log1p(facts.users[items]),
+            np.log1p(in_category)[category],
+            met[users, category] / lengths[users],
+            log_price[items],
+            log_price[items] - usual[users],
+        ]
+    ).astype(np.float32)
