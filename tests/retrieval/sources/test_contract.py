@@ -23,7 +23,7 @@ VARIANTS = {
     "content mean": lambda: Content(ContentConfig(pooling="mean", max_history=None)),
     "content short": lambda: Content(ContentConfig(max_history=2, centred=False)),
     "item_knn short": lambda: ItemKnn(ItemKnnConfig(neighbours=2)),
-    "item_knn all": lambda: ItemKnn(ItemKnnConfig(neighbours=None, shrinkage=0)),
+    "item_knn cut": lambda: ItemKnn(ItemKnnConfig(max_pairs=9, shrinkage=0)),
 }
 
 

@@ -24,6 +24,17 @@ def test_only_the_nearest_neighbours_stay(visible, of):
     np.testing.assert_allclose(scores, [[0, 2 / np.sqrt(8), 0, 0], [1 / 2, 0, 0, 0]], rtol=1e-6)
 
 
+def test_a_large_shop_is_cut_to_size(visible, of):
+    # Rows, users in common counted twice: a 4 users × 2 items = 8 but at most 4, b 4, c 2, d 2.
+    matrix = of("ab", "ab", "ac", "ad", n_items=4).matrix()
+    assert [item_knn.row_limit(matrix, pairs) for pairs in (12, 11, 10, 9, 8, 7, 1)] == [4, 3, 3, 2, 2, 1, 1]
+    shop = visible("ab", "ab", "ac", "ad", n_items=4)
+    whole = ItemKnn().fit(shop).similarity
+    assert whole.nnz == 6
+    cut = ItemKnn(ItemKnnConfig(max_pairs=7)).fit(shop).similarity
+    assert np.diff(cut.indptr).tolist() == [1, 1, 1, 1]
+
+
 @pytest.mark.parametrize("block", [1, 7, 10**9])
 def test_a_launch_is_a_block_of_the_whole(visible, of, monkeypatch, block):
     """Source → target by the formula of the reference baselines: diag(cA + 5)^-½ · AᵀB · diag(cB + 5)^-½."""
@@ -33,7 +44,7 @@ def test_a_launch_is_a_block_of_the_whole(visible, of, monkeypatch, block):
     matrix = shop.histories.matrix().toarray()
     old, new = matrix[:, :4], matrix[:, 4:]
     expected = (old.T @ new) / np.sqrt(np.outer(old.sum(0) + 5, new.sum(0) + 5))
-    scores = ItemKnn(ItemKnnConfig(neighbours=None)).fit(shop).score(of("a", "bd", n_items=8), np.arange(4, 8))
+    scores = ItemKnn().fit(shop).score(of("a", "bd", n_items=8), np.arange(4, 8))
     np.testing.assert_allclose(scores, [expected[0], expected[1] + expected[3]], rtol=1e-6)
 
 

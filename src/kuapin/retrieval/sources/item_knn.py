@@ -22,7 +22,10 @@ class ItemKnnConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     neighbours: int | None = Field(
-        200, ge=1, description="Most similar items kept per item of the history; none keeps all."
+        None, ge=1, description="Most similar items kept per item of the history; none: as many as max_pairs allows."
+    )
+    max_pairs: int = Field(
+        16_000_000, ge=1, description="Similarities kept at most, 8 bytes each; the longest rows are cut first."
     )
     shrinkage: float = Field(5.0, ge=0, description="Users added to every item's count: rare items are damped.")
 
@@ -34,9 +37,12 @@ BLOCK_PAIRS = 4_000_000
 class ItemKnn(Source):
     """Score = history · S, S = diag(c + s)^-½ · XᵀX · diag(c + s)^-½ with the diagonal 0.
 
-    X is the binary user × item matrix, c its column sums, s the shrinkage; of every row of S the `neighbours` largest
-    stay (ties: smaller item row). For a launch, A and B being the columns of X in the old and the new category, the
-    block of S from A to B is diag(c_A + s)^-½ · AᵀB · diag(c_B + s)^-½. Floor: 0, items without a common user.
+    X is the binary user × item matrix, c its column sums, s the shrinkage. For a launch, A and B being the columns of
+    X in the old and the new category, the block of S from A to B is diag(c_A + s)^-½ · AᵀB · diag(c_B + s)^-½.
+
+    A shop of some ten thousand items keeps all of S, for cutting costs quality (Amazon, launch of Office from Arts:
+    NDCG@10 .049 whole, .041 with 200 neighbours, .036 with 50). A larger one keeps the largest similarities of every
+    row (ties: smaller item row). Floor: 0, items without a common user.
     """
 
     name = "item_knn"
@@ -49,7 +55,10 @@ class ItemKnn(Source):
     def fit(self, visible: Visible) -> Self:
         """Count which items share users."""
         matrix = visible.histories.matrix()
-        self.similarity = item_similarity(matrix, self.config.shrinkage, self.config.neighbours)
+        neighbours = row_limit(matrix, self.config.max_pairs)
+        if self.config.neighbours is not None:
+            neighbours = min(neighbours, self.config.neighbours)
+        self.similarity = item_similarity(matrix, self.config.shrinkage, neighbours)
         return self
 
     def score(self, histories: Histories, items: NDArray[np.integer] | None = None) -> Scores:
@@ -96,7 +105,22 @@ def _one(history: sparse.csr_matrix, similarity: sparse.csr_matrix, user: int) -
     return scores
 
 
-def item_similarity(matrix: sparse.csr_matrix, shrinkage: float, neighbours: int | None) -> sparse.csr_matrix:
+def row_limit(matrix: sparse.csr_matrix, max_pairs: int) -> int:
+    """The longest row that S may have so that it holds at most ``max_pairs`` entries; at least 1."""
+    longest = np.minimum(_pairs_of(matrix), matrix.shape[1])  # of every row, counting users in common twice
+    low, high = 1, max(matrix.shape[1], 1)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if np.minimum(longest, middle).sum() <= max_pairs else (low, middle - 1)
+    return low
+
+
+def _pairs_of(matrix: sparse.csr_matrix) -> NDArray[np.float64]:
+    """How many interactions the users of every item have together, float64 (n_items,)."""
+    return np.asarray(matrix.T @ np.diff(matrix.indptr).astype(np.float64))
+
+
+def item_similarity(matrix: sparse.csr_matrix, shrinkage: float, neighbours: int) -> sparse.csr_matrix:
     """S of ``ItemKnn`` as float32 CSR (n_items, n_items), from a binary user × item matrix."""
     count = np.bincount(matrix.indices, minlength=matrix.shape[1])
     with np.errstate(divide="ignore"):
@@ -108,9 +132,9 @@ def item_similarity(matrix: sparse.csr_matrix, shrinkage: float, neighbours: int
         row = np.repeat(np.arange(*run), np.diff(block.indptr))
         block.data = np.where(block.indices == row, 0, block.data * damping[row] * damping[block.indices])
         block.eliminate_zeros()
-        return block if neighbours is None else _largest(block, neighbours)
+        return _largest(block, neighbours)
 
-    blocks = in_threads(rows, list(_blocks(users_of @ np.diff(matrix.indptr).astype(np.float64))))
+    blocks = in_threads(rows, list(_blocks(_pairs_of(matrix))))
     similarity = sparse.vstack(blocks, format="csr", dtype=np.float32)
     similarity.sort_indices()
     return similarity
