@@ -23,7 +23,7 @@ GRAPH_FILE = "hnsw.usearch"
 CONFIG_FILE = "hnsw.json"
 BLOCK_BYTES = 64 * 2**20
 """Size of the scores computed at a time."""
-DENSE_SHARE = 0.3
+DENSE_SHARE = 0.2
 """Above this share of allowed rows, scoring all rows in one sweep is faster than picking the allowed ones out."""
 
 
@@ -86,7 +86,7 @@ class ExactIndex:
             # product, gains little on a quiet machine and doubles the time on a busy one.
             products = np.vecdot(vectors, block[0])[None] if len(block) == 1 else block @ vectors.T
             if mask is not None and not few:
-                products[:, ~mask] = -np.inf
+                np.copyto(products, -np.inf, where=~mask)
             best = top_by_user(partial(_best, products, n), len(block))
             place = np.repeat(np.arange(len(block)), np.diff(best.indptr))
             column = np.arange(len(place)) - best.indptr[place]
@@ -119,7 +119,7 @@ class HnswConfig(BaseModel):
 
     connectivity: int = Field(32, ge=4, le=128, description="Links of an item to others (M).")
     expansion_add: int = Field(128, ge=8, description="Candidates looked at when an item is added (efConstruction).")
-    expansion_search: int = Field(256, ge=8, description="Candidates looked at in a search (efSearch).")
+    expansion_search: int = Field(128, ge=8, description="Candidates looked at in a search (efSearch).")
 
 
 class HnswIndex:
