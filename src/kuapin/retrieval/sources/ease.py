@@ -28,7 +28,8 @@ class Ease(Source):
     """Score = history · B, with B = −P / diag(P), diagonal 0, P = (XᵀX + l2 · I)⁻¹ and X the binary user × item matrix.
 
     H. Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019. Memory is 2 · max_items² float32, time
-    grows with its cube: see ``benchmarks/index.py``. Floor: 0 exactly, items outside the most frequent ones.
+    grows with its cube (two busy cores: 1 s at 2,000 items, 5 s at 4,000, 18 s at 8,000; ``benchmarks/index.py``).
+    Floor: 0 exactly, items outside the most frequent ones.
     """
 
     name = "ease"
