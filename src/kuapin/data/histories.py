@@ -101,3 +101,11 @@ def from_interactions(
         n_items,
         timed,
     )
+
+
+def empty_histories(n_users: int, n_items: int, *, timed: bool) -> Histories:
+    """Users who did nothing."""
+    none = np.empty(0, np.int64)
+    return Histories(
+        np.zeros(n_users + 1, np.int64), none.astype(np.int32), none, none.astype(np.uint8), n_items, timed
+    )

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from kuapin.data.histories import Histories
-from kuapin.retrieval.source import Scores, Source, Visible
+from kuapin.data.dataset import Catalogue
+from kuapin.data.histories import Histories, empty_histories
+from kuapin.retrieval.source import Arrays, Scores, Source, Visible
 from kuapin.retrieval.sources.affinity import BrandAffinity, LeafAffinity
 from kuapin.retrieval.sources.als import Als
 from kuapin.retrieval.sources.brand import Brand
@@ -211,3 +213,22 @@ def _side(histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int
             log_price[items] - usual[users],
         ]
     ).astype(np.float32)
+
+
+def restore_signals(saved: Mapping[str, Arrays], facts: Arrays, catalogue: Catalogue, config: SignalsConfig) -> Signals:
+    """Signals out of a release, without fitting.
+
+    Args:
+        saved: name of a signal → the arrays of its source, in the order of the columns.
+        facts: `users` and `category_mean`, as in ``Facts``.
+        catalogue: the one that they were fitted on.
+        config: the one that they were fitted with.
+    """
+    nobody = empty_histories(0, len(catalogue), timed=True)
+    every = _signals(Visible(catalogue, nobody, np.empty((0, 1), np.float32), 0, pl.Series(dtype=pl.String)), config)
+    signals = {}
+    for name, arrays in saved.items():
+        every[name].source.restore(arrays)
+        signals[name] = every[name]
+    users, mean = np.asarray(facts["users"], np.float32), np.asarray(facts["category_mean"], np.float32)
+    return Signals(signals, config, Facts(users, mean, catalogue.category, catalogue.price))
