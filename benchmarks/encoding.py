@@ -37,6 +37,7 @@ VARIANTS = {
     "torch_f32": EncodingConfig(engine="torch", precision="f32"),
     "torch_bf16": EncodingConfig(engine="torch", precision="bf16"),
 }
+QUICK = ("int8", "bf16")
 NEIGHBOURS = 10
 COLD = """
 import sys
@@ -59,6 +60,7 @@ def main() -> None:
         encoders = {
             name: open_encoder(config, Path(scratch) / "encoders", catalogue.to_list())
             for name, config in VARIANTS.items()
+            if name in QUICK or not arguments.quick
         }
         seconds, vectors = measure(titles, encoders, rounds=3 if arguments.quick else 7)
         figures = compare(seconds, vectors, len(titles))

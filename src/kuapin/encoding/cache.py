@@ -18,7 +18,9 @@ HASH_BYTES = 16
 
 
 class VectorCache:
-    """A folder of shards, each one safetensors file with text hashes and their vectors; files are only ever added.
+    """A folder of shards, each one safetensors file with text hashes and their vectors.
+
+    Shards are only ever added; a damaged one is left out, and removed when its texts are encoded again.
 
     One folder holds vectors of one encoder and one way of writing texts; the folder's name says which. Two processes
     may add to it at once: a shard's name is the hash of its content.
@@ -33,6 +35,7 @@ class VectorCache:
         self.dimension = dimension
         self._known: dict[bytes, tuple[int, int]] = {}
         self._shards: list[Vectors] = []
+        self._damaged: list[Path] = []
         for path in sorted(folder.glob("*.safetensors")) if folder.is_dir() else []:
             self._read(path)
 
@@ -53,6 +56,7 @@ class VectorCache:
             reason = "its checksum is wrong"
         if not intact or vectors.shape != (len(hashes), self.dimension):
             warnings.warn(f"{path}: left out, {reason}; its texts are encoded again.", stacklevel=4)
+            self._damaged.append(path)
             return
         self._remember([row.tobytes() for row in hashes], vectors)
 
@@ -80,6 +84,9 @@ class VectorCache:
         checksum = _checksum(hashes, vectors)
         content = save({"hashes": hashes, "vectors": vectors}, metadata={"checksum": checksum})
         name = hashlib.sha256(hashes.tobytes()).hexdigest()[:20]
+        for path in self._damaged:
+            path.unlink(missing_ok=True)
+        self._damaged.clear()
         write_durably(self.folder / f"{name}.safetensors", content)
         self._remember(keys, vectors)
 

@@ -10,7 +10,7 @@ from kuapin.encoding.backbone import Backbone
 from kuapin.encoding.calibration import calibration_sample
 from kuapin.encoding.choice import Choice
 from kuapin.encoding.encoder import DESCRIPTION, Encoder, Vectors, write_description
-from kuapin.encoding.export import export, sentence_module
+from kuapin.encoding.export import export, quietly, sentence_module
 from kuapin.encoding.settings import Description
 from kuapin.encoding.tokens import TokenBatches, write_tokenizer
 from kuapin.engines import onnx, openvino
@@ -68,7 +68,9 @@ def open_engine(folder: Path, description: Description, threads: int | None = No
     if engine == "onnx":
         return ONNXEngine(folder / onnx.GRAPH, precision, threads)
     projections = [folder / f"dense_{number}" for number in range(description.projections)]
-    return TorchEngine(sentence_module(folder, description.pooling, projections), precision)
+    with quietly():
+        module = sentence_module(folder, description.pooling, projections)
+    return TorchEngine(module, precision)
 
 
 def compile_encoder(

@@ -3,17 +3,21 @@
 import json
 import logging
 import shutil
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from rich import get_console
 
 from kuapin.encoding.backbone import Backbone, Pooling, weight_files
 from kuapin.engines import onnx, openvino
 from kuapin.engines.engine import EngineName, Inputs, Precision
 from kuapin.extras import require
 
-SMOOTH_QUANT_ALPHA = 0.95
-EXPORT_VERSION = 1
+SMOOTH_QUANT_ALPHA = 0.8
+EXPORT_VERSION = 2
 """Goes up whenever the same backbone would give another graph: old graphs and their vectors are then not reused."""
 
 
@@ -83,12 +87,35 @@ def export(
     Raises:
         MissingExtraError: torch, transformers, nncf or onnx is not installed.
     """
-    if engine == "torch":
-        _copy_weights(backbone, folder)
-    elif engine == "openvino":
-        _export_openvino(backbone, precision, folder, calibration)
-    else:
-        _export_onnx(backbone, precision, folder)
+    with quietly():
+        if engine == "torch":
+            _copy_weights(backbone, folder)
+        elif engine == "openvino":
+            _export_openvino(backbone, precision, folder, calibration)
+        else:
+            _export_onnx(backbone, precision, folder)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep the libraries' own progress bars and warnings about themselves off the terminal; errors still come."""
+    transformers = require("transformers", "train").utils.logging
+    console, bars = get_console(), transformers.is_progress_bar_enabled()
+    quiet, console.quiet = console.quiet, True  # NNCF draws on Rich's global console, which Kuapin does not use
+    levels = {name: logging.getLogger(name).level for name in ("transformers", "torch.onnx", "root")}
+    transformers.disable_progress_bar()
+    try:
+        for name in levels:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+        console.quiet = quiet
+        if bars:
+            transformers.enable_progress_bar()
 
 
 def _export_openvino(backbone: Backbone, precision: Precision, folder: Path, calibration: Sequence[Inputs]) -> None:
@@ -108,19 +135,43 @@ def _export_openvino(backbone: Backbone, precision: Precision, folder: Path, cal
 def quantise(model: Any, calibration: Sequence[Inputs]) -> Any:
     """Weights and activations of the matrix products as int8, after training (NNCF).
 
-    The transformer scheme with SmoothQuant is what keeps the neighbours; without ``model_type`` they collapse.
+    The transformer scheme with SmoothQuant is what keeps the neighbours; without ``model_type`` they collapse. What
+    NNCF's defaults lose on top is lost in the first layers' feed-forward outputs, whose inputs have the widest
+    outliers, and in the embeddings, whose look-up is no product and gains nothing.
+
+    Top-10 neighbours kept by MiniLM on 3,000 titles, and speed against float32 in processor time: NNCF's defaults
+    .939 / 2.4; SmoothQuant alpha .8 and embeddings kept .948 / 2.4; the first two of six feed-forward outputs kept as
+    well .958 / 2.5 (the rest in bfloat16); all six .965 / 2.1. Bias correction changed nothing and took a third of
+    the time.
     """
     nncf = require("nncf", "train")
-    logging.getLogger("nncf").setLevel(logging.ERROR)
+    nncf.set_log_level(logging.ERROR)  # its import sets another one
     return nncf.quantize(
         model,
         nncf.Dataset(list(calibration)),
         model_type=nncf.ModelType.TRANSFORMER,
         subset_size=len(calibration),
+        ignored_scope=nncf.IgnoredScope(names=_outlier_products(model), types=["Gather"], validate=False),
         advanced_parameters=nncf.AdvancedQuantizationParameters(
-            smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=SMOOTH_QUANT_ALPHA)
+            disable_bias_correction=True,
+            smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=SMOOTH_QUANT_ALPHA),
         ),
     )
+
+
+def _outlier_products(model: Any) -> list[str]:
+    """Names of the feed-forward outputs of the first third of the layers: the products that narrow by half or more."""
+    narrowing = []
+    for operation in model.get_ordered_ops():
+        if operation.get_type_name() != "MatMul":
+            continue
+        weight = operation.input_value(1)
+        if weight.get_node().get_type_name() in ("Constant", "Convert") and weight.get_partial_shape().is_static:
+            rows, columns = list(weight.get_shape())[-2:]
+            width_out, width_in = (rows, columns) if operation.get_attributes()["transpose_b"] else (columns, rows)
+            if width_in >= 2 * width_out:
+                narrowing.append(operation.get_friendly_name())
+    return narrowing[: max(1, len(narrowing) // 3)]
 
 
 def _export_onnx(backbone: Backbone, precision: Precision, folder: Path) -> None:

@@ -19,7 +19,7 @@ class OpenVINOEngine:
     Args:
         graph: the ``.xml`` file; its ``.bin`` lies beside it.
         precision: ``"f32"``; ``"bf16"`` (products rounded to bfloat16 where the processor can, else f32);
-            ``"int8"`` for a graph that was quantised, whose other operations run in float32.
+            ``"int8"`` for a graph that was quantised, whose other products run as in bf16.
         threads: of the processor; ``None``: all.
 
     Raises:
@@ -35,7 +35,7 @@ class OpenVINOEngine:
         # stream with all threads: for batches of similar length it is as fast as several, in less memory.
         settings = {
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+            "INFERENCE_PRECISION_HINT": "f32" if precision == "f32" else "bf16",
         }
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = str(threads)
