@@ -18,6 +18,9 @@ from pydantic.fields import FieldInfo
 from kuapin.encoding.settings import EncodingConfig
 from kuapin.errors import InputError
 from kuapin.model_folder import ReleasesConfig
+from kuapin.ranking.live import LiveConfig
+from kuapin.ranking.ranker import RankingConfig
+from kuapin.ranking.signals import SignalsConfig
 from kuapin.retrieval.sources.als import AlsConfig
 from kuapin.retrieval.sources.content import ContentConfig
 from kuapin.retrieval.sources.ease import EaseConfig
@@ -56,6 +59,9 @@ class Config(BaseModel):
     text: TextConfig = TextConfig()
     encoding: EncodingConfig = EncodingConfig()
     sources: SourcesConfig = SourcesConfig()
+    signals: SignalsConfig = SignalsConfig()
+    ranking: RankingConfig = RankingConfig()
+    live: LiveConfig = LiveConfig()
     releases: ReleasesConfig = ReleasesConfig()
 
     @classmethod

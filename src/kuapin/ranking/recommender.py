@@ -1,19 +1,43 @@
-"""Signals and ranker together: histories in, ordered lists out."""
+"""Signals, ranker and scale together: histories in, ordered lists out; and how they lie in a release."""
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kuapin.data.histories import Histories
+from kuapin.arrays import load_arrays, save_arrays
+from kuapin.data.dataset import Catalogue
+from kuapin.data.histories import Histories, empty_histories
+from kuapin.errors import ModelFolderError
 from kuapin.progress import SILENT, Progress
-from kuapin.ranking.lists import Lists, make_lists
+from kuapin.ranking.calibration import Calibration
+from kuapin.ranking.diversity import within_cap
 from kuapin.ranking.ranker import Ranker, RankingConfig, fit_ranker
 from kuapin.ranking.replays import ReplayConfig, launch_lists
-from kuapin.ranking.signals import Signals, SignalsConfig
+from kuapin.ranking.signals import Signals, SignalsConfig, restore_signals
 from kuapin.retrieval.source import Candidates, Visible
 
 USERS_AT_ONCE = 512
+RANKER = "ranker"
+SOURCES = "sources"
+DESCRIPTION = "recommender.json"
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The ordered lists of some users with what put them in order.
+
+    Attributes:
+        found: the lists.
+        features: float32 (len(found.items), f), of every row of the lists.
+    """
+
+    found: Candidates
+    features: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -23,22 +47,20 @@ class Recommender:
     Attributes:
         signals: fitted on all that was visible.
         ranker: puts their candidates in one order.
+        calibration: turns its scores into probabilities; ``None``: lists carry the ranker's scores.
     """
 
     signals: Signals
     ranker: Ranker
+    calibration: Calibration | None = None
 
     def rank(self, histories: Histories, n: int, items: NDArray[np.integer] | None = None) -> Candidates:
-        """The best ``n`` candidates of every history among ``items`` (ascending rows; ``None``: all), best first."""
-        parts = [
-            best(lists, self.ranker.score(lists.features), n)
-            for lists in (
-                make_lists(
-                    self.signals, histories.select(np.arange(first, min(first + USERS_AT_ONCE, len(histories)))), items
-                )
-                for first in range(0, len(histories), USERS_AT_ONCE)
-            )
-        ]
+        """The best ``n`` items of every history among ``items`` (ascending rows; ``None``: all), best first.
+
+        A list has ``n`` items wherever so many may be shown: where the sources propose fewer, the most popular items
+        are candidates too.
+        """
+        parts = [ranked.found for _, ranked in self.ranked(histories, n, items)]
         lengths = np.concatenate([np.diff(part.indptr) for part in parts]) if parts else np.empty(0, np.int64)
         return Candidates(
             np.concatenate(([0], np.cumsum(lengths))).astype(np.int64),
@@ -46,14 +68,110 @@ class Recommender:
             np.concatenate([part.scores for part in parts]) if parts else np.empty(0, np.float32),
         )
 
+    def ranked(
+        self,
+        histories: Histories,
+        n: int,
+        items: NDArray[np.integer] | None = None,
+        per_category: int | None = None,
+    ) -> Iterator[tuple[NDArray[np.int64], Ranked]]:
+        """As ``rank``, in blocks of users: the users' rows in ``histories`` and their lists.
 
-def best(lists: Lists, scores: NDArray[np.float64], n: int) -> Candidates:
-    """The ``n`` best candidates of every list by ``scores`` (k,), best first; ties go to the smaller item row."""
-    order = np.lexsort((lists.items, -scores, lists.users))
-    place = np.arange(len(order)) - np.repeat(lists.indptr[:-1], lists.lengths)
-    kept = order[place < n]
-    indptr = np.concatenate(([0], np.cumsum(np.minimum(lists.lengths, n)))).astype(np.int64)
-    return Candidates(indptr, lists.items[kept], scores[kept].astype(np.float32))
+        Args:
+            histories: of the users.
+            n: length of the lists.
+            items: ascending rows that may be recommended; ``None``: all.
+            per_category: items of one top-level category at most, as long as others have candidates.
+        """
+        for first in range(0, len(histories), USERS_AT_ONCE):
+            users = np.arange(first, min(first + USERS_AT_ONCE, len(histories)))
+            yield users, self._block(histories.select(users), n, items, per_category)
+
+    def _block(
+        self, histories: Histories, n: int, items: NDArray[np.integer] | None, per_category: int | None
+    ) -> Ranked:
+        indptr, rows = self._filled(*self.signals.propose(histories, items), n, items)
+        features = self.signals.features(histories, indptr, rows)
+        scores = self.ranker.score(features)
+        category = self.signals.facts.category[rows]
+        if self.calibration is not None:
+            scores = self.calibration.logit(scores, category)
+        users = np.repeat(np.arange(len(histories)), np.diff(indptr))
+        order = np.lexsort((rows, -scores, users))
+        kept = within_cap(order, users, category, n, per_category)
+        shown = scores[kept] if self.calibration is None else self.calibration.shown(scores[kept])
+        lengths = np.bincount(users[kept], minlength=len(histories))
+        found = Candidates(
+            np.concatenate(([0], np.cumsum(lengths))).astype(np.int64), rows[kept], shown.astype(np.float32)
+        )
+        return Ranked(found, features[kept])
+
+    def _filled(
+        self, indptr: NDArray[np.int64], rows: NDArray[np.int32], n: int, items: NDArray[np.integer] | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Add the first items of the fallback to the candidates of users with fewer than ``n``."""
+        short = np.flatnonzero(np.diff(indptr) < n)
+        if len(short) == 0:
+            return indptr, rows
+        order = self.fallback
+        if items is not None:
+            allowed = np.zeros(len(order), np.bool_)
+            allowed[items] = True
+            order = order[allowed[order]]
+        order = order[: 2 * n]
+        lists = np.split(rows, indptr[1:-1])
+        for user in short:
+            more = order[~np.isin(order, lists[user])][: n - len(lists[user])]
+            lists[user] = np.sort(np.concatenate([lists[user], more])).astype(np.int32)
+        filled = np.concatenate(([0], np.cumsum([len(one) for one in lists]))).astype(np.int64)
+        return filled, np.concatenate(lists).astype(np.int32)
+
+    @cached_property
+    def fallback(self) -> NDArray[np.int32]:
+        """All item rows in the order for someone of whom nothing is known: popularity, then that of like texts."""
+        nobody = empty_histories(1, len(self.signals.facts.users), timed=False)
+        known = [
+            name for name in ("popularity_decayed", "popularity", "text_popularity") if name in self.signals.signals
+        ]
+        keys = [-self.signals.signals[name].source.score(nobody)[0] for name in known]
+        return np.lexsort(tuple(reversed(keys))).astype(np.int32)
+
+    def save(self, folder: Path) -> None:
+        """Write ``ranker/``, ``sources/`` and ``recommender.json`` into a release's draft."""
+        self.ranker.save(folder / RANKER)
+        for name, signal in self.signals.signals.items():
+            save_arrays(folder / SOURCES / f"{name}.safetensors", signal.source.arrays())
+        facts = self.signals.facts
+        save_arrays(
+            folder / SOURCES / "facts.safetensors", {"users": facts.users, "category_mean": facts.category_mean}
+        )
+        description = {
+            "sources": list(self.signals.signals),
+            "signals": self.signals.config.model_dump(mode="json"),
+            "calibration": self.calibration.to_json() if self.calibration else None,
+        }
+        (folder / DESCRIPTION).write_text(json.dumps(description, indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, catalogue: Catalogue) -> "Recommender":
+        """Read what ``save`` wrote; nothing is fitted.
+
+        Raises:
+            ModelFolderError: a part is missing, or of another catalogue.
+        """
+        try:
+            description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+            config = SignalsConfig.model_validate(description["signals"])
+            saved = {name: load_arrays(folder / SOURCES / f"{name}.safetensors") for name in description["sources"]}
+            facts = load_arrays(folder / SOURCES / "facts.safetensors")
+            ranker = Ranker.load(folder / RANKER)
+            scale = description["calibration"]
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelFolderError(f"Model folder {folder} cannot be read ({error}). Train again.") from error
+        signals = restore_signals(saved, facts, catalogue, config)
+        if ranker.signals != signals.names or len(signals.facts.users) != len(catalogue):
+            raise ModelFolderError(f"Model folder {folder}: its parts do not fit together. Train again.")
+        return cls(signals, ranker, Calibration.from_json(scale) if scale else None)
 
 
 def fit_launch(

@@ -1,0 +1,103 @@
+"""``train``: from a shop's tables to a live release."""
+
+from pathlib import Path
+
+import polars as pl
+
+from kuapin.config import Config
+from kuapin.data.dataset import Catalogue, Dataset
+from kuapin.encoding.items import cached_vectors
+from kuapin.encoding.opening import open_encoder
+from kuapin.manifest import Route, Routing
+from kuapin.model import CATALOGUE, KEPT, Model
+from kuapin.model_folder import Releases
+from kuapin.progress import SILENT, Progress
+from kuapin.ranking.live import Fitted, LiveConfig, fit_live
+from kuapin.ranking.ranker import RankingConfig
+from kuapin.ranking.recommender import RANKER
+from kuapin.retrieval.source import Visible
+from kuapin.text.template import render
+from kuapin.workspace import Shop
+
+ENCODER = "encoder"
+QUICK_USERS = 400
+QUICK_ROUNDS = 40
+
+
+def train(shop: Shop, *, quick: bool = False, progress: Progress = SILENT) -> Model:
+    """Encode the items, fit the sources, train the ranker, and publish the release, which goes live.
+
+    Vectors are cached as they come, so that an interrupted run goes on where it was; whatever ends it, the live
+    release stays what it was until the new one is whole.
+
+    Args:
+        shop: with items; interactions may be missing, then texts and nothing else speak.
+        quick: fewer users asked and fewer trees, the same steps.
+        progress: told of every step.
+
+    Raises:
+        InputError: there are no items, or the configuration is wrong.
+        MissingExtraError: the encoder has to be compiled, which needs the train extra.
+        StoreError: another training is running.
+    """
+    config = shop.config
+    releases = Releases(shop.models, config.releases)
+    with shop.run("train"):
+        snapshot, dataset = _dataset(shop)
+        texts = render(dataset.catalogue.frame, config.text)
+        encoder = open_encoder(config.encoding, shop.vectors / "encoders", texts.to_list(), progress)
+        vectors = cached_vectors(encoder, config.text, texts.to_list(), shop.vectors, progress)
+        histories = dataset.histories
+        visible = Visible(dataset.catalogue, histories, vectors, now=int(histories.times.max(initial=0)), texts=texts)
+        ranking, live = _sized(config, quick=quick)
+        fitted = fit_live(visible, signals=config.signals, ranking=ranking, live=live, progress=progress)
+        with progress.step("Writing the release"), releases.begin() as draft:
+            encoder.save(draft.path / ENCODER)
+            fitted.recommender.save(draft.path)
+            write_catalogue(dataset.catalogue, draft.path)
+            releases.publish(
+                draft,
+                routing=Routing(default=Route(encoder=ENCODER, ranker=RANKER)),
+                snapshot=snapshot,
+                fingerprint=snapshot,
+                config=config.model_dump(mode="json") | {"note": _note(dataset, fitted, quick=quick)},
+                metrics=fitted.metrics,
+            )
+    return Model.load(shop)
+
+
+def _dataset(shop: Shop) -> tuple[str, Dataset]:
+    """The tables and the name of the snapshot that they are of."""
+    while True:
+        snapshot = shop.snapshot
+        dataset = shop.dataset()
+        if snapshot == shop.snapshot:
+            return snapshot, dataset
+
+
+def _sized(config: Config, *, quick: bool) -> tuple[RankingConfig, LiveConfig]:
+    seeded = config.ranking.model_copy(update={"seed": config.seed})
+    live = config.live.model_copy(update={"seed": config.seed})
+    if not quick:
+        return seeded, live
+    trees = seeded.trees.model_copy(update={"rounds": min(seeded.trees.rounds, QUICK_ROUNDS)})
+    return seeded.model_copy(update={"trees": trees}), live.model_copy(update={"users": min(live.users, QUICK_USERS)})
+
+
+def write_catalogue(catalogue: Catalogue, folder: Path) -> None:
+    """Keep what the release must know of its items, in row order."""
+    kept = [name for name in KEPT if name in catalogue.frame.columns]
+    catalogue.frame.select(pl.col(name) for name in kept).write_parquet(folder / CATALOGUE)
+
+
+def _note(dataset: Dataset, fitted: Fitted, *, quick: bool) -> str:
+    """In words what stands behind the release."""
+    size = (
+        f"{len(dataset.catalogue):,} items, {len(dataset.users):,} users, {len(dataset.histories.items):,} interactions"
+    )
+    if len(dataset.histories.items) == 0:
+        return f"{size}: without interactions the texts alone speak, and nothing was measured."
+    if not fitted.metrics:
+        return f"{size}: too few users came back in the hidden part of the log, so that nothing was measured."
+    measured = f"measured on {fitted.metrics['held_out_users']:,.0f} held-out users"
+    return f"{size}; {measured}{'; quick: a first look' if quick else ''}."

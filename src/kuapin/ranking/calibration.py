@@ -1,0 +1,156 @@
+"""One scale for all categories: from the ranker's score to the probability that the user takes the item."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from kuapin.ranking.lists import Lists, ndcg_at_10
+
+TRUST = 50
+"""So many users of a category count as much as the scale of the whole shop."""
+BINS = 10
+LEAST_SLOPE = 1e-3
+"""The probability always rises with the score."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """logit p = slope · score + intercept + offset of the item's category (Platt 1999, with shrunk offsets).
+
+    p is the probability that the user takes the item within a stretch of time as long as the hidden one that the
+    ranker was trained on. Within a category p rises with the score. Between categories the offsets may change the
+    order: they are kept only where that did not lower NDCG@10 on held-out users, and are all 0 elsewhere, so that
+    ordering by p is never worse than ordering by the score.
+
+    Attributes:
+        slope: > 0.
+        intercept: of the whole shop.
+        offset: float64 (n_categories,).
+    """
+
+    slope: float
+    intercept: float
+    offset: NDArray[np.float64]
+
+    def logit(self, scores: NDArray[np.float64], category: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Log odds, float64 (n,), from scores (n,) and top-level category codes (n,)."""
+        return np.asarray(self.slope * scores + self.intercept + self.offset[category], np.float64)
+
+    @staticmethod
+    def shown(logit: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Probabilities of log odds, float64 (n,)."""
+        return np.asarray(expit(logit), np.float64)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, for a file."""
+        return {"slope": self.slope, "intercept": self.intercept, "offset": self.offset.tolist()}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Calibration":
+        """Read what ``to_json`` gave."""
+        return cls(float(values["slope"]), float(values["intercept"]), np.array(values["offset"], np.float64))
+
+
+def no_calibration(n_categories: int) -> Calibration:
+    """The scale of a shop without held-out users: the logistic function of the score, which is no probability."""
+    return Calibration(1.0, 0.0, np.zeros(n_categories))
+
+
+def fit_calibration(
+    lists: Lists, scores: NDArray[np.float64], category: NDArray[np.integer], categories: tuple[str, ...]
+) -> tuple[Calibration, dict[str, float]]:
+    """Fit the scale on lists that the ranker has not seen.
+
+    Args:
+        lists: of held-out users, with their right candidates.
+        scores: float64 (n,), the ranker's.
+        category: (n,), top-level category codes of the candidates.
+        categories: names of the codes.
+
+    Returns:
+        The calibration, and its expected calibration error on users that it was not fitted on: ``ece`` over all
+        candidates, ``ece.<category>`` for those with ``TRUST`` users or more.
+    """
+    half = lists.users % 2 == 0
+    crossed = {offsets: np.empty(len(scores)) for offsets in (True, False)}
+    for fit, test in ((half, ~half), (~half, half)):
+        for offsets, out in crossed.items():
+            part = _fit(lists, scores, category, len(categories), fit, offsets=offsets)
+            out[test] = part.logit(scores[test], category[test])
+    with_offsets, without = (float(ndcg_at_10(lists, crossed[offsets]).mean()) for offsets in (True, False))
+    offsets = with_offsets >= without
+    calibration = _fit(lists, scores, category, len(categories), np.ones(len(scores), np.bool_), offsets=offsets)
+    probability = expit(crossed[offsets])
+    figures = {"ece": expected_calibration_error(probability, lists.relevant)}
+    users = _answering_users(lists, category, np.ones(len(scores), np.bool_), len(categories))
+    for code in np.flatnonzero(users >= TRUST):
+        inside = category == code
+        figures[f"ece.{categories[code]}"] = expected_calibration_error(probability[inside], lists.relevant[inside])
+    return calibration, figures
+
+
+def expected_calibration_error(probability: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
+    """Mean distance between what was promised and what came, over ``BINS`` bins of equal size (Naeini et al. 2015)."""
+    if len(probability) == 0:
+        return 0.0
+    order = np.argsort(probability, kind="stable")
+    bins = np.array_split(order, BINS)
+    return float(
+        sum(abs(probability[one].mean() - right[one].mean()) * len(one) for one in bins if len(one)) / len(order)
+    )
+
+
+def _fit(
+    lists: Lists,
+    scores: NDArray[np.float64],
+    category: NDArray[np.integer],
+    n_categories: int,
+    rows: NDArray[np.bool_],
+    *,
+    offsets: bool,
+) -> Calibration:
+    slope, intercept = platt(scores[rows], lists.relevant[rows])
+    offset = np.zeros(n_categories)
+    if offsets:
+        promised = np.bincount(category[rows], weights=expit(slope * scores[rows] + intercept), minlength=n_categories)
+        came = np.bincount(category[rows], weights=lists.relevant[rows], minlength=n_categories)
+        users = _answering_users(lists, category, rows, n_categories)
+        offset = users / (users + TRUST) * np.log((came + 0.5) / (promised + 0.5))
+    return Calibration(slope, intercept, offset)
+
+
+def _answering_users(
+    lists: Lists, category: NDArray[np.integer], rows: NDArray[np.bool_], n_categories: int
+) -> NDArray[np.int64]:
+    """Users with a right candidate in every category, int64 (n_categories,)."""
+    right = rows & lists.relevant
+    pairs = np.unique(lists.users[right] * n_categories + category[right])
+    return np.bincount(pairs % n_categories, minlength=n_categories)
+
+
+def platt(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:
+    """Slope and intercept of the logistic regression of ``right`` (n,) on ``scores`` (n,).
+
+    Targets are drawn in by one observation a side, as Platt does, so that separable scores stay finite.
+    """
+    if len(scores) == 0:
+        return 1.0, 0.0
+    hits, misses = float(right.sum()), float((~right).sum())
+    target = np.where(right, (hits + 1) / (hits + 2), 1 / (misses + 2))
+    centre, spread = float(scores.mean()), max(float(scores.std()), 1e-9)
+    z = (scores - centre) / spread
+
+    def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        margin = parameters[0] * z + parameters[1]
+        gap = (expit(margin) - target) / len(z)
+        value = float((np.logaddexp(0, margin) - target * margin).mean())
+        return value, np.array([gap @ z, gap.sum()])
+
+    start = np.array([1.0, np.log((hits + 1) / (misses + 1))])
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(LEAST_SLOPE * spread, None), (None, None)]).x
+    slope = float(found[0]) / spread
+    return slope, float(found[1]) - slope * centre

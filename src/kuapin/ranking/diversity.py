@@ -1,0 +1,47 @@
+"""A list that is not all of one category: a cap on the items of one top-level category."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def within_cap(
+    order: NDArray[np.intp],
+    users: NDArray[np.integer],
+    category: NDArray[np.integer],
+    n: int,
+    per_category: int | None,
+) -> NDArray[np.intp]:
+    """The first ``n`` candidates of every user, of which at most ``per_category`` are of one category.
+
+    Candidates above the cap come after all others, so that a list is shorter than ``n`` only where a user has fewer
+    candidates; what is kept stays in the given order.
+
+    Args:
+        order: (k,), places of the candidates, user by user, best first.
+        users: (k,), user of every candidate, by place.
+        category: (k,), top-level category of every candidate, by place.
+        n: length of the lists.
+        per_category: ``None``: no cap.
+
+    Returns:
+        Places of the kept candidates, user by user, in the given order.
+    """
+    if per_category is not None:
+        over = occurrence(users[order], category[order]) >= per_category
+        chosen = order[np.lexsort((over, users[order]))]  # stable: the order stays within both parts
+        keep = np.zeros(len(order), np.bool_)
+        keep[chosen[occurrence(users[chosen]) < n]] = True
+        return order[keep[order]]
+    return order[occurrence(users[order]) < n]
+
+
+def occurrence(*keys: NDArray[np.integer]) -> NDArray[np.int64]:
+    """How many rows before it have the same keys, int64 (k,)."""
+    by_group = np.lexsort(tuple(reversed(keys)))
+    first = np.ones(len(by_group), np.bool_)
+    if len(by_group) > 1:
+        first[1:] = np.any([key[by_group][1:] != key[by_group][:-1] for key in keys], axis=0)
+    place = np.arange(len(by_group))
+    counted = np.empty(len(by_group), np.int64)
+    counted[by_group] = place - np.maximum.accumulate(np.where(first, place, 0))
+    return counted

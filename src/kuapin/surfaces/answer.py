@@ -1,0 +1,82 @@
+"""What a surface answers: rows in, a table with external ids out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kuapin import columns as c
+
+_TEXT = dict.fromkeys((c.USER_ID, c.SURFACE, c.KIND, c.TARGET_ID, c.REASON_CODE, c.REASON, c.RELEASE), pl.String)
+SCHEMA = pl.Schema({name: _TEXT.get(name, pl.Int32 if name == c.RANK else pl.Float32) for name in c.RECOMMENDATION})
+"""Columns and types of every answer (DESIGN §7)."""
+
+
+@dataclass(frozen=True)
+class Reasons:
+    """Why each row is shown: a code for programs and a sentence for people, both of length k."""
+
+    codes: list[str]
+    texts: list[str]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Ordered lists of items, one list after the other.
+
+    Attributes:
+        asked: int64 (k,), which question (user) a row answers; lists stand in the order of the questions.
+        items: int32 (k,), item rows, best first within a list.
+        scores: float32 (k,), descending within a list.
+        reasons: ``None`` where none were asked for.
+    """
+
+    asked: NDArray[np.int64]
+    items: NDArray[np.int32]
+    scores: NDArray[np.float32]
+    reasons: Reasons | None = None
+
+    def table(self, asked_ids: pl.Series, item_ids: pl.Series, *, surface: str, release: str) -> pl.DataFrame:
+        """One row a recommendation, in the columns of ``columns.RECOMMENDATION``.
+
+        Args:
+            asked_ids: ids of the questions (users), by number.
+            item_ids: ids of the items, by row.
+            surface: name of the surface.
+            release: that answered.
+        """
+        first = np.searchsorted(self.asked, self.asked)
+        reasons = self.reasons
+        return pl.DataFrame(
+            {
+                c.USER_ID: asked_ids.gather(self.asked),
+                c.SURFACE: pl.repeat(surface, len(self.items), dtype=pl.String, eager=True),
+                c.RANK: np.arange(len(self.items)) - first + 1,
+                c.KIND: pl.repeat("item", len(self.items), dtype=pl.String, eager=True),
+                c.TARGET_ID: item_ids.gather(self.items),
+                c.SCORE: self.scores,
+                c.REASON_CODE: reasons.codes
+                if reasons
+                else pl.repeat(None, len(self.items), dtype=pl.String, eager=True),
+                c.REASON: reasons.texts if reasons else pl.repeat(None, len(self.items), dtype=pl.String, eager=True),
+                c.RELEASE: pl.repeat(release, len(self.items), dtype=pl.String, eager=True),
+            },
+            schema=SCHEMA,
+        )
+
+
+def join(parts: list[Answer]) -> Answer:
+    """Answers to successive questions as one."""
+    if not parts:
+        none = np.empty(0, np.int64)
+        return Answer(none, none.astype(np.int32), none.astype(np.float32))
+    reasons = [part.reasons for part in parts if part.reasons is not None]
+    return Answer(
+        np.concatenate([part.asked for part in parts]),
+        np.concatenate([part.items for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+        Reasons([code for one in reasons for code in one.codes], [text for one in reasons for text in one.texts])
+        if reasons
+        else None,
+    )

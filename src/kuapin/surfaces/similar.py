@@ -1,0 +1,92 @@
+"""The surface ``similar``: items that could stand in for one item."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuapin.data.dataset import Catalogue
+from kuapin.retrieval.index import ExactIndex
+from kuapin.retrieval.sources.content import Content
+from kuapin.retrieval.sources.lexical import Lexical
+from kuapin.surfaces.answer import Answer, Reasons
+
+NAME = "similar"
+
+
+@dataclass(frozen=True)
+class SimilarItems:
+    """Finds the items whose texts are nearest.
+
+    Attributes:
+        content: the fitted source, for its text vectors; items with one text share one.
+        lexical: the fitted source, for shared words in reasons; ``None``: reasons do without.
+        catalogue: names of brands and categories.
+    """
+
+    content: Content
+    lexical: Lexical | None
+    catalogue: Catalogue
+
+    @cached_property
+    def index(self) -> ExactIndex:
+        """Over the distinct texts."""
+        return ExactIndex(self.content.vectors)
+
+    def similar(self, item: int, n: int, mask: NDArray[np.bool_], *, explain: bool = False) -> Answer:
+        """The ``n`` items nearest to one, itself left out; fewer only where fewer may be shown.
+
+        Args:
+            item: row of the item.
+            n: how many.
+            mask: bool (n_items,), which may be shown.
+            explain: whether every row gets its reason.
+        """
+        text_of = self.content.text_of
+        allowed = np.flatnonzero(mask)
+        allowed = allowed[allowed != item]
+        texts = np.zeros(len(self.content.vectors), np.bool_)
+        texts[text_of[allowed]] = True
+        found, cosine = self.index.search(self.content.vectors[text_of[item]][None], n, texts)
+        near = {int(text): float(score) for text, score in zip(found[0], cosine[0], strict=True) if text >= 0}
+        rows = allowed[np.isin(text_of[allowed], list(near))]
+        scores = np.array([near[int(text)] for text in text_of[rows]], np.float32)
+        # Of one text, the items of the same brand and category come first.
+        alike = self._alike(item, rows)
+        order = np.lexsort((rows, -alike, -scores))[:n]
+        rows = rows[order].astype(np.int32)
+        reasons = self._reasons(item, rows) if explain else None
+        return Answer(np.zeros(len(rows), np.int64), rows, scores[order], reasons)
+
+    def _alike(self, item: int, rows: NDArray[np.integer]) -> NDArray[np.int64]:
+        same = self.catalogue.leaf[rows] == self.catalogue.leaf[item]
+        brand = self.catalogue.brand[item]
+        return np.asarray(same.astype(np.int64) + ((brand >= 0) & (self.catalogue.brand[rows] == brand)), np.int64)
+
+    def _reasons(self, item: int, rows: NDArray[np.int32]) -> Reasons:
+        codes, texts = [], []
+        for row in rows:
+            code, text = self._reason(item, int(row))
+            codes.append(code)
+            texts.append(text)
+        return Reasons(codes, texts)
+
+    def _reason(self, item: int, row: int) -> tuple[str, str]:
+        brand = self.catalogue.brand[row]
+        same_brand = brand >= 0 and brand == self.catalogue.brand[item]
+        same_leaf = self.catalogue.leaf[row] == self.catalogue.leaf[item]
+        leaf = self.catalogue.leaves[self.catalogue.leaf[row]]
+        if same_brand and same_leaf:
+            return "same_brand_and_category", f"Also by {self.catalogue.brands[brand]}, also in {leaf}"
+        if same_leaf:
+            return "same_category", f"Also in {leaf}"
+        if same_brand:
+            return "same_brand", f"Also by {self.catalogue.brands[brand]}"
+        words = self._shared_words(item, row)
+        if words:
+            return "same_words", f"Both say {', '.join(words)}"
+        return "similar", "Reads alike"
+
+    def _shared_words(self, item: int, row: int) -> list[str]:
+        return []
