@@ -31,6 +31,8 @@ from rich.table import Table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
+LOAD_AT_START = os.getloadavg()[0]
+"""Processes that wanted a core in the minute before: times taken on a busy machine flatter whoever waits less."""
 RELEVANT_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimd", "i8mm")
 
 
@@ -136,6 +138,7 @@ def write_result(
         "commit": commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "hardware": hardware(),
+        "load_at_start": round(LOAD_AT_START, 2),
         "seeds": list(seeds),
         "figures": {key: asdict(figure) for key, figure in figures.items()},
         **(extra or {}),
@@ -145,6 +148,8 @@ def write_result(
     partial.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     partial.replace(path)
     Console().print(f"Written to {path.relative_to(ROOT)}")
+    if LOAD_AT_START / hardware()["cores"] > 0.5:
+        Console().print(f"The machine was busy when this began (load {LOAD_AT_START:.1f}): do not quote its times.")
     return path
 
 
