@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -94,28 +95,30 @@ def find_folder(name: str) -> Path:
 
 
 def _from_hub(name: str) -> Path:
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when the library is imported
     hub = require("huggingface_hub", "train")
+    errors, constants = require("huggingface_hub.errors", "train"), require("huggingface_hub.constants", "train")
     patterns = ["*.json", "*.safetensors", "*.txt", "*.model", "*/*.json", "*/*.safetensors"]
     ignored = ["onnx/*", "openvino/*"]
     try:
         return Path(hub.snapshot_download(name, allow_patterns=patterns, ignore_patterns=ignored))
-    except (hub.errors.LocalEntryNotFoundError, hub.errors.OfflineModeIsEnabled, OSError) as error:
+    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, OSError) as error:
         # The hub's library wraps every failure to connect in an error of this family
-        reason = "the hub is off (HF_HUB_OFFLINE=1)" if hub.constants.HF_HUB_OFFLINE else "the hub cannot be reached"
-        if isinstance(error, hub.errors.RepositoryNotFoundError):
+        reason = "the hub is off (HF_HUB_OFFLINE=1)" if constants.HF_HUB_OFFLINE else "the hub cannot be reached"
+        if isinstance(error, errors.RepositoryNotFoundError):
             reason = "the hub has no such model, or it is private"
         raise InputError(
             f"backbone {name!r}: it is no folder, it is not in the hub's cache, and {reason}. "
             f"Download it on a machine with a network and give its folder; {_choices()}"
         ) from error
-    except hub.errors.HFValidationError as error:
+    except errors.HFValidationError as error:
         raise InputError(
             f"backbone {name!r}: this is neither a folder nor a hub id. Correct it; {_choices()}"
         ) from error
 
 
 def _choices() -> str:
-    return f"or choose a bundled one: {', '.join(sorted(BUNDLED))}."
+    return f"or choose a bundled one: {', '.join(sorted([*BUNDLED, 'e5']))}."
 
 
 def _check_parts(folder: Path, name: str) -> None:
