@@ -74,6 +74,7 @@ def render(report: Report) -> str:
         questions=[(c.title, *_question(report, c)) for c in report.comparisons if c.protocol != "launch"],
         launches=[(shots[0].title, _launch(shots)) for shots in _launches(report)],
         per_category=_per_category(report),
+        slices=_slices(report),
         shot_curve=_shot_curve(report),
         coverage=_coverage(report),
         mix=_mix(report),
@@ -154,6 +155,26 @@ def _per_category(report: Report) -> Figure | None:
         alt=_alt(caption, chosen),
     )
     return Figure(svg, caption, Table("Quality per category", ("Category", "Users", *names), rows))
+
+
+def _slices(report: Report) -> Table | None:
+    """Ours and the best baselines on each part of the main question."""
+    if not report.slices:
+        return None
+    names, metric = _series(report, report.slices), report.slices[0].metric
+    rows = tuple(
+        Row(
+            c.title,
+            (
+                Cell(f"{c.users:,}"),
+                *(_cell(c, name, metric) for name in names),
+                Cell(f"{wording.times(c.ratio.value)}", f"{wording.factor_ends(c.ratio)}, to {c.baseline}"),
+            ),
+        )
+        for c in report.slices
+    )
+    heads = ("Part", "Users", *names, f"{names[0]} to the best")
+    return Table(f"{wording.label(metric)} by item and by history.", heads, rows)
 
 
 def _shot_curve(report: Report) -> Figure | None:

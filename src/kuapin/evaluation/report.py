@@ -138,6 +138,8 @@ class Report:
         methods: in the order of the tables; ours first.
         comparisons: the questions asked. Those of protocol ``launch`` with one title form a shot curve.
         categories: one comparison a category, its title the category's name.
+        slices: one comparison for each other part of the main question: cold and warm items, head, middle and tail,
+            lengths of history.
         mixes: the category mix of lists, and of what users did.
         examples: users with their lists.
         timings: in the order of the work.
@@ -153,6 +155,7 @@ class Report:
     methods: tuple[Method, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     categories: tuple[Comparison, ...] = ()
+    slices: tuple[Comparison, ...] = ()
     mixes: tuple[Mix, ...] = ()
     examples: tuple[Example, ...] = ()
     timings: tuple[Timing, ...] = ()

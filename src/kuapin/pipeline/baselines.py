@@ -1,0 +1,234 @@
+"""What the ranker is measured against: each simple means alone, as ranked lists (DESIGN §6)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuapin.config import SourcesConfig
+from kuapin.data.histories import Histories
+from kuapin.errors import InputError
+from kuapin.evaluation.report import Method, MethodKind
+from kuapin.progress import SILENT, Progress
+from kuapin.retrieval.best import best_columns
+from kuapin.retrieval.selection import Best, pairs_by_user, top_by_user
+from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
+from kuapin.retrieval.sources.als import Als
+from kuapin.retrieval.sources.content import Content, ContentConfig, distinct_rows
+from kuapin.retrieval.sources.ease import Ease
+from kuapin.retrieval.sources.item_knn import ItemKnn
+from kuapin.retrieval.sources.popularity import Popularity, RecentPopularity
+from kuapin.retrieval.sources.repeat import Repeat
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """One simple means.
+
+    Attributes:
+        method: its name in every table, and its formula with its settings.
+        source: computes it; fitted by :func:`rank_baselines`.
+    """
+
+    method: Method
+    source: Source
+
+
+class Random(Source):
+    """Score: a number in [0, 1) from the seed, the row of the history and the row of the item. Floor: none."""
+
+    name = "random"
+    cold_items = True
+    personal = True
+    learns = False
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+        self.n_items = 0
+
+    def fit(self, visible: Visible) -> Self:
+        """Take the size of the catalogue."""
+        self.n_items = len(visible.catalogue)
+        return self
+
+    def score(self, histories: Histories, items: NDArray[np.integer] | None = None) -> Scores:
+        """Random numbers, float32 (n_users, n_items)."""
+        rows = np.arange(self.n_items) if items is None else np.asarray(items)
+        return np.stack([self._draw(user, rows) for user in range(len(histories))])
+
+    def top(self, histories: Histories, n: int, items: NDArray[np.integer] | None = None) -> Candidates:
+        """``n`` items at random, others for every history."""
+        rows = np.arange(self.n_items) if items is None else np.asarray(items)
+
+        def best(user: int) -> Best:
+            scores = self._draw(user, rows)
+            columns = best_columns(scores, n)
+            return rows[columns], scores[columns]
+
+        return top_by_user(best, len(histories))
+
+    def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
+        """Scores of given pairs, float32 (n,)."""
+        return pairs_by_user(self._draw, indptr, items)
+
+    def _draw(self, user: int, items: NDArray[np.integer]) -> Scores:
+        # The finaliser of splitmix64 (Steele, Lea, Flood 2014) on a number that no other pair has.
+        start = np.random.SeedSequence([self.seed, user]).generate_state(1, np.uint64)[0]
+        mixed = (start + items.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)).astype(np.uint64)
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        bits = (mixed ^ (mixed >> np.uint64(31))) >> np.uint64(40)  # 24, all that a float32 tells apart
+        return np.asarray(bits / 2**24, np.float32)
+
+    def arrays(self) -> Arrays:
+        """`seed` and `n_items`, int64 (1,) each."""
+        return {"seed": np.array([self.seed], np.int64), "n_items": np.array([self.n_items], np.int64)}
+
+    def restore(self, arrays: Arrays) -> Self:
+        """Take `seed` and `n_items`."""
+        self.seed, self.n_items = int(arrays["seed"][0]), int(arrays["n_items"][0])
+        return self
+
+
+class RandomText(Content):
+    """Content on random vectors, one for every distinct text: what is left of it when no text is understood."""
+
+    name = "random_text"
+
+    def __init__(self, config: ContentConfig | None = None, seed: int = 0) -> None:
+        super().__init__(config)
+        self.seed = seed
+
+    def fit(self, visible: Visible) -> Self:
+        """Draw a vector for every distinct text.
+
+        Raises:
+            InputError: there are no vectors to tell texts apart by.
+        """
+        if visible.vectors is None:
+            raise InputError("The baseline 'random text' needs text vectors, and none came. Encode the items.")
+        texts, text_of = distinct_rows(visible.vectors)
+        drawn = np.random.default_rng(self.seed).standard_normal(texts.shape, np.float32)
+        drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+        return super().fit(replace(visible, vectors=drawn[text_of], white=None))
+
+
+def baselines(config: SourcesConfig, *, timed: bool, template: str | None, seed: int = 0) -> tuple[Baseline, ...]:
+    """All baselines that a log allows, in the order of the tables.
+
+    Args:
+        config: settings of the sources.
+        timed: whether the log has times; without, there are no last 30 days.
+        template: that the texts were written with; ``None``: no vectors, so no baselines of texts.
+        seed: of what is random.
+    """
+    knn, ease, als, window = config.item_knn, config.ease, config.als, RecentPopularity()
+    made = [
+        _made(Repeat(), "repeat", "The user's own items, the most frequent first; ties: the latest first."),
+        _made(
+            Popularity(config.popularity.model_copy(update={"mode": "all"})),
+            "popularity",
+            "Number of users who met the item, ever; ties at random.",
+            "popularity",
+        ),
+    ]
+    if timed:
+        days = f"{window.config.window_days:g} days"
+        made.append(
+            _made(
+                window, f"popularity, {days}", f"The same over the {days} before the cut; ties at random.", "popularity"
+            )
+        )
+    kept = "all similarities" if knn.neighbours is None else f"the {knn.neighbours} most similar items each"
+    made += [
+        _made(
+            ItemKnn(knn),
+            "item-kNN",
+            f"Σ over the history of common users / √((users + {knn.shrinkage:g}) · (users + {knn.shrinkage:g})), "
+            f"binary; {kept}, {knn.max_pairs:,} in all at most.",
+        ),
+        _made(
+            Ease(ease),
+            "EASE",
+            f"Closed-form item weights, L2 {ease.l2:g}, on the {ease.max_items:,} most frequent items at most; "
+            "all others score 0.",
+        ),
+        _made(
+            Als(als),
+            "implicit ALS",
+            f"{als.embedding_size} factors, confidence 1 + {als.alpha:g} · log2(1 + count), L2 {als.regularization:g}, "
+            f"{als.epochs} rounds; the user's factors are solved from the history at hand.",
+        ),
+    ]
+    if template is not None:
+        made += _texts(config.content, template, seed)
+    made.append(_made(Random(seed), "random", f"Uniform draws, seed {seed}.", "chance"))
+    return tuple(made)
+
+
+def _texts(config: ContentConfig, template: str, seed: int) -> list[Baseline]:
+    """Frozen text with two poolings, and the same on random vectors."""
+    read = "all items" if config.max_history is None else f"the {config.max_history} latest distinct items"
+    pooled = config.model_copy(update={"pooling": "logsumexp", "whitened": False})
+    mean = config.model_copy(update={"pooling": "mean", "whitened": False})
+    centred = ", vectors centred on the catalogue's mean" if config.centred else ""
+    formula = f"log Σ exp(cosine / {config.temperature:g}) over {read} of the history{centred}"
+    only = f"template “{template}”, the only one whose vectors the shop has"
+    return [
+        _made(Content(pooled), "frozen text", f"{formula}; the language model as it came; {only}."),
+        _made(Content(mean), "frozen text, mean", f"Cosine to the mean vector of {read}{centred}; {only}."),
+        _made(
+            RandomText(pooled, seed),
+            "random text",
+            f"{formula}; a random vector for each distinct text, seed {seed}.",
+        ),
+    ]
+
+
+def _made(source: Source, name: str, formula: str, kind: MethodKind = "baseline") -> Baseline:
+    return Baseline(Method(name, kind, formula), source)
+
+
+def rank_baselines(
+    made: Iterable[Baseline],
+    visible: Visible,
+    queries: Histories,
+    n: int,
+    items: NDArray[np.integer] | None = None,
+    progress: Progress = SILENT,
+) -> dict[str, Candidates]:
+    """Fit each baseline on what is visible and let it rank.
+
+    Args:
+        made: which.
+        visible: all that they may learn from.
+        queries: the histories to rank for.
+        n: the length of the lists; a method that has nothing to say about an item leaves it out.
+        items: ascending rows that may be ranked; ``None``: all.
+        progress: told of every method.
+
+    Returns:
+        Name → lists, without the methods that have nothing to say to anybody.
+    """
+    listed = tuple(made)
+    lists = {}
+    with progress.step("Ranking with the baselines", len(listed), "methods") as step:
+        for baseline in listed:
+            found = baseline.source.fit(visible).top(queries, n, items)
+            if len(found.items):
+                lists[baseline.method.name] = found
+            step.advance()
+    return lists
+
+
+def without_met(candidates: Candidates, queries: Histories) -> Candidates:
+    """The lists without the items that are in the user's own history."""
+    lengths = np.diff(candidates.indptr)
+    users = np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
+    met = queries.users.astype(np.int64) * queries.n_items + queries.items
+    new = ~np.isin(users * queries.n_items + candidates.items, met)
+    counts = np.bincount(users[new], minlength=len(lengths))
+    indptr = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+    return Candidates(indptr, candidates.items[new], candidates.scores[new])

@@ -1,0 +1,91 @@
+"""What every measurement of a shop works with: its log, its texts and vectors, its settings."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kuapin.config import Config
+from kuapin.data.dataset import Dataset
+from kuapin.data.histories import Histories
+from kuapin.encoding.items import item_vectors
+from kuapin.evaluation.report import Timing
+from kuapin.progress import SILENT, Progress
+from kuapin.ranking.live import LiveConfig
+from kuapin.ranking.ranker import RankingConfig
+from kuapin.ranking.replays import ReplayConfig
+from kuapin.ranking.signals import SignalsConfig
+from kuapin.retrieval.source import Visible
+from kuapin.retrieval.whitening import whiten
+from kuapin.text.template import render
+from kuapin.workspace import Shop
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How our method is trained in every measurement."""
+
+    signals: SignalsConfig = field(default_factory=SignalsConfig)
+    ranking: RankingConfig = field(default_factory=RankingConfig)
+    replays: ReplayConfig = field(default_factory=ReplayConfig)
+    live: LiveConfig = field(default_factory=LiveConfig)
+
+
+@dataclass(frozen=True)
+class Material:
+    """A shop ready to be measured.
+
+    Attributes:
+        dataset: the whole log.
+        texts: the masked text of every item.
+        vectors: float32 (n_items, d).
+        white: the same whitened. Neither reads the log.
+        config: the shop's settings.
+        learning: how our method is trained.
+    """
+
+    dataset: Dataset
+    texts: pl.Series
+    vectors: NDArray[np.float32]
+    white: NDArray[np.float32]
+    config: Config
+    learning: Learning = field(default_factory=Learning)
+
+    def visible(self, histories: Histories, now: int) -> Visible:
+        """What may be learnt from when only these histories may be seen."""
+        return Visible(self.dataset.catalogue, histories, self.vectors, now, self.texts, self.white)
+
+
+def material_of(shop: Shop, progress: Progress = SILENT) -> Material:
+    """Read a shop's tables and encode what is not encoded yet."""
+    with progress.step("Reading the shop"):
+        dataset = shop.dataset()
+    frame, config = dataset.catalogue.frame, shop.config
+    vectors = item_vectors(frame, config.text, config.encoding, shop.vectors, progress)
+    learning = Learning(config.signals, config.ranking, live=config.live)
+    return Material(dataset, render(frame, config.text), vectors, whiten(vectors), config, learning)
+
+
+class Stopwatch:
+    """Notes how long the steps of a job take, in their order; a step of the same name goes on with its time."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+
+    @contextmanager
+    def time(self, step: str) -> Iterator[None]:
+        """Time a ``with`` block."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[step] = self._seconds.get(step, 0.0) + time.perf_counter() - started
+
+    @property
+    def timings(self) -> tuple[Timing, ...]:
+        """What was timed."""
+        return tuple(Timing(step, seconds) for step, seconds in self._seconds.items())

@@ -1,0 +1,77 @@
+"""The live shop, measured over time, as parts of a report."""
+
+import datetime as dt
+from collections.abc import Sequence
+
+import numpy as np
+
+from kuapin.evaluation.ranked import ItemFacts
+from kuapin.evaluation.report import Mix
+from kuapin.evaluation.splits import Temporal, temporal
+from kuapin.pipeline.baselines import Baseline, without_met
+from kuapin.pipeline.report_lists import cut, live_lists, rows, take
+from kuapin.pipeline.report_material import Material, Stopwatch
+from kuapin.pipeline.report_questions import Asked, Measured, mixes_of
+from kuapin.progress import SILENT, Progress
+
+DISCOVERY = "New to them, known items left out"
+ALL = "All next choices"
+REPEATS = "Chosen before"
+NEW = "New to them, known items ranked too"
+_WORDING = {
+    DISCOVERY: "What will they choose that they had never chosen? Every method leaves known items out of its lists.",
+    ALL: "What will they choose after the cut, things chosen before included?",
+    REPEATS: "The same lists, judged by what they choose again.",
+    NEW: "The same lists, judged by what they choose for the first time: known items take places too.",
+}
+
+
+def measure_temporal(
+    material: Material,
+    made: Sequence[Baseline],
+    *,
+    seeds: int,
+    max_test_users: int,
+    watch: Stopwatch,
+    progress: Progress = SILENT,
+) -> Measured:
+    """Everything after one cut in time is hidden and asked for, all categories at once.
+
+    The methods are fitted once, on what lies before the cut; a further seed draws other users to ask.
+
+    Raises:
+        InputError: the log has no times, or nobody can be asked.
+    """
+    splits = [temporal(material.dataset, max_test_users=max_test_users, seed=seed) for seed in range(seeds)]
+    first, catalogue = splits[0], material.dataset.catalogue
+    users = np.unique(np.concatenate([split.test.users for split in splits]))
+    visible = material.visible(first.visible, first.cut)
+    lists = live_lists(material, made, visible, first.visible.select(users), watch, progress)
+    facts = ItemFacts.from_visible(first.visible, catalogue.category)
+    asked = Asked(catalogue, "temporal", _WORDING)
+    mixes: tuple[Mix, ...] = ()
+    with progress.step("Judging the lists"), watch.time("Judge the lists"):
+        for split in splits:
+            of_users = {name: take(one, np.searchsorted(users, split.test.users)) for name, one in lists.items()}
+            fresh = {name: cut(without_met(one, split.test.queries)) for name, one in of_users.items()}
+            new = rows(fresh, split.test.positions(split.new))
+            asked.ask(DISCOVERY, split.new, new, facts)
+            asked.split(split.new, new, facts)
+            ranked = {name: cut(one) for name, one in of_users.items()}
+            asked.ask(ALL, split.test, ranked, facts)
+            if len(split.repeats):
+                asked.ask(REPEATS, split.repeats, rows(ranked, split.test.positions(split.repeats)), facts)
+                asked.ask(NEW, split.new, rows(ranked, split.test.positions(split.new)), facts)
+            if len(split.new) and not mixes:
+                mixes = mixes_of(catalogue, new, asked.questions[DISCOVERY].best_baseline(), split.new.answers)
+        return asked.measured(mixes, (_note(first, len(material.dataset.histories), max_test_users),))
+
+
+def _note(split: Temporal, n_users: int, max_test_users: int) -> str:
+    day = dt.datetime.fromtimestamp(split.cut, dt.UTC)
+    return (
+        f"Over time: everything before {day.day} {day:%B %Y, %H:%M} UTC is the input, the last tenth of the log is "
+        f"hidden and asked for. At most {max_test_users:,} of {n_users:,} users are asked, drawn at random; all are "
+        "learnt from. All items of the shop are ranked. Quality by category, by item and by history is about answers "
+        "that are new to the user, known items left out of the lists."
+    )

@@ -1,0 +1,176 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from kuapin.data.histories import Histories
+from kuapin.errors import InputError, UnknownIdError
+from kuapin.evaluation.launch import launch_split
+from kuapin.evaluation.metrics.registry import PerUser
+from kuapin.evaluation.verdict import findings, headline
+from kuapin.pipeline import report_launch, report_lists
+from kuapin.pipeline.evaluate import baselines_of, report_of
+from kuapin.pipeline.report_launch import items_of, largest_categories, measure_launches
+from kuapin.pipeline.report_leave_one_out import LAST, measure_leave_one_out
+from kuapin.pipeline.report_material import Stopwatch
+from kuapin.pipeline.report_pool import MODEL, Pool
+from kuapin.pipeline.report_temporal import ALL, DISCOVERY, NEW, REPEATS, measure_temporal
+
+HOW = {"seeds": 2, "max_test_users": 60}
+
+
+@pytest.fixture(scope="module")
+def temporal(material):
+    return measure_temporal(material, baselines_of(material), **HOW, watch=Stopwatch())
+
+
+@pytest.fixture(scope="module")
+def launch(untimed):
+    return measure_launches(
+        untimed, baselines_of(untimed), ["Home"], (0.0, 1.0), seeds=1, max_test_users=60, watch=Stopwatch()
+    )
+
+
+def test_temporal_asks_for_all_for_repeats_and_for_what_is_new(temporal, material):
+    by_title = {c.title: c for c in temporal.comparisons}
+    assert set(by_title) == {DISCOVERY, ALL, REPEATS, NEW}
+    assert by_title[ALL].users == 120  # two seeds of 60
+    assert all(c.candidates == 120 and c.protocol == "temporal" for c in temporal.comparisons)
+    names = {b.method.name for b in baselines_of(material)}
+    assert set(by_title[ALL].results) == {MODEL, *names}
+    repeat = by_title[REPEATS].results["repeat"]["ndcg@10"].value
+    assert repeat > 3 * by_title[REPEATS].results["random"]["ndcg@10"].value
+    assert by_title[DISCOVERY].results["repeat"]["ndcg@10"].value == 0  # it knows nothing new
+    assert by_title[DISCOVERY].results[MODEL]["ndcg@10"].value > by_title[NEW].results[MODEL]["ndcg@10"].value
+    # one taste a user, in the texts and in the log: random draws from four tastes, ours must not
+    assert (
+        by_title[DISCOVERY].results[MODEL]["ndcg@10"].value > 2 * by_title[DISCOVERY].results["random"]["ndcg@10"].value
+    )
+    assert {c.title for c in temporal.categories} <= {"Beauty", "Home", "Toys"}
+    assert {"Items: warm", "Items: head"} <= {c.title for c in temporal.slices}
+    truth = next(mix for mix in temporal.mixes if mix.is_truth)
+    assert sum(truth.shares.values()) == pytest.approx(1)
+
+
+def test_launch_measures_every_shot_and_leaves_out_what_has_nothing_to_say(launch):
+    assert [(c.title, c.shot) for c in launch.comparisons] == [("Home", 0.0), ("Home", 1.0)]
+    nothing, everything = launch.comparisons
+    assert set(nothing.results) == {MODEL, "frozen text", "frozen text, mean", "random text", "random"}
+    assert {"popularity", "item-kNN", "EASE", "implicit ALS"} <= set(everything.results)
+    assert nothing.candidates == 40
+    for name in ("frozen text", "random"):  # it learns nothing: the same users, the same lists
+        assert nothing.results[name]["ndcg@10"] == everything.results[name]["ndcg@10"]
+    assert nothing.results[MODEL]["ndcg@10"].value > 1.5 * nothing.results["random"]["ndcg@10"].value
+    assert nothing.results["random"]["ndcg@10"].low <= nothing.results["random text"]["ndcg@10"].high
+
+
+def test_leave_one_out_asks_for_the_last_item(untimed):
+    measured = measure_leave_one_out(untimed, baselines_of(untimed), **HOW, watch=Stopwatch())
+    (last,) = measured.comparisons
+    assert (last.title, last.protocol) == (LAST, "leave-one-out")
+    assert last.results["repeat"]["hit_rate@10"].value == 0  # items of the history are left out
+    assert last.results[MODEL]["hit_rate@10"].value > last.results["random"]["hit_rate@10"].value
+
+
+def test_temporal_needs_times(untimed):
+    with pytest.raises(InputError, match="temporal protocol needs times"):
+        measure_temporal(untimed, baselines_of(untimed), **HOW, watch=Stopwatch())
+
+
+def test_the_report_names_what_was_measured(temporal, launch, material):
+    watch = Stopwatch()
+    with watch.time("a"):
+        pass
+    with watch.time("b"), watch.time("a"):
+        pass
+    report = report_of(material, baselines_of(material), [temporal, launch], watch, title="T", seeds=2)
+    assert [t.step for t in report.timings] == ["a", "b"]
+    assert report.methods[0].kind == "model"
+    assert {m.name for m in report.methods} == {name for c in report.comparisons for name in c.results}
+    assert len(findings(report)) == 5
+    assert headline(report)
+    assert any("70 %" in note or "share is asked" in note for note in report.notes)
+
+
+def permuted(histories: Histories, mask) -> Histories:
+    items = histories.items.copy()
+    items[mask] = np.random.default_rng(5).permutation(items[mask])
+    return replace(histories, items=items)
+
+
+def test_what_lies_after_the_cut_changes_no_list(material, monkeypatch):
+    """The leakage check: shuffling the hidden interactions leaves the lists of all methods bit-identical."""
+    seen = []
+    real = report_lists.live_lists
+
+    def spy(*arguments):
+        seen.append(real(*arguments))
+        return seen[-1]
+
+    monkeypatch.setattr("kuapin.pipeline.report_temporal.live_lists", spy)
+    histories = material.dataset.histories
+    cut = int(np.quantile(histories.times, 0.9, method="higher"))
+    other = replace(material, dataset=replace(material.dataset, histories=permuted(histories, histories.times >= cut)))
+    assert (other.dataset.histories.items != histories.items).any()
+    for one in (material, other):
+        measure_temporal(one, baselines_of(one), seeds=1, max_test_users=50, watch=Stopwatch())
+    assert set(seen[0]) == set(seen[1])
+    for name, lists in seen[0].items():
+        np.testing.assert_array_equal(lists.items, seen[1][name].items, err_msg=name)
+        np.testing.assert_array_equal(lists.scores, seen[1][name].scores, err_msg=name)
+
+
+def test_the_test_users_hidden_interactions_reach_no_launch_list(untimed, monkeypatch):
+    seen = []
+    real = report_launch.cut
+    monkeypatch.setattr(report_launch, "cut", lambda lists: seen.append(lists) or real(lists))
+    dataset = untimed.dataset
+    inside = items_of(dataset.catalogue, "Home")
+    (split,) = launch_split(dataset, inside, [0.1], 0, test_share=1 / 3, max_test_users=60)
+    asked = np.isin(dataset.histories.users, split.test_users)
+    hidden = asked & inside[dataset.histories.items]
+    other = replace(untimed, dataset=replace(dataset, histories=permuted(dataset.histories, hidden)))
+    assert (other.dataset.histories.items != dataset.histories.items).any()
+    for one in (untimed, other):
+        measure_launches(one, baselines_of(one), ["Home"], [0.1], seeds=1, max_test_users=60, watch=Stopwatch())
+    methods = len(seen) // 2
+    assert methods == 9  # ours, and all but repeat, which has nothing to say, and the last 30 days
+    for first, second in zip(seen[:methods], seen[methods:], strict=True):
+        np.testing.assert_array_equal(first.items, second.items)
+        np.testing.assert_array_equal(first.scores, second.scores)
+
+
+def test_categories_of_any_level(material):
+    catalogue = material.dataset.catalogue
+    assert items_of(catalogue, "Home").sum() == 40
+    assert items_of(catalogue, "Home>Shelf 2").sum() == 10
+    with pytest.raises(UnknownIdError, match=r"no category 'Hom' in this shop\. The top level has Beauty, Home, Toys"):
+        items_of(catalogue, "Hom")
+
+
+def test_the_largest_categories_are_those_with_most_to_ask(untimed, monkeypatch):
+    with pytest.raises(InputError, match="No category has 100 users"):
+        largest_categories(untimed.dataset)
+    monkeypatch.setattr(report_launch, "LEAST_TEST_USERS", 20)
+    monkeypatch.setattr(report_launch, "MOST_CATEGORIES", 2)
+    assert len(largest_categories(untimed.dataset)) == 2
+
+
+def test_a_pool_ranks_by_the_mean_over_all_seeds_and_counts_a_user_once():
+    pool = Pool()
+    nan = float("nan")
+
+    def outcome(values, coverage):
+        return PerUser({"ndcg@10": np.array(values, float)}, {"coverage@10": coverage})
+
+    pool.add(np.array([3, 7]), {MODEL: outcome([1, 0], 0.2), "a": outcome([1, 1], 0.1), "b": outcome([0, 1], 0.3)})
+    pool.add(np.array([3]), {MODEL: outcome([1], 0.4), "b": outcome([nan], 0.1), "a": outcome([0], 0.1)})
+    assert len(pool) == 3
+    assert pool.best_baseline() == "a"
+    comparison = pool.comparison("T", "Q", "launch", 9, shot=0.1)
+    assert comparison.results[MODEL]["ndcg@10"].value == pytest.approx(2 / 3)
+    assert comparison.results["b"]["ndcg@10"].value == pytest.approx(1 / 2)  # undefined for one
+    assert comparison.results[MODEL]["coverage@10"].value == pytest.approx(0.3)
+    assert comparison.ratio.value == pytest.approx(1.0)
+    # drawing user 3 alone gives (1 + 1) / 2, drawing user 7 alone gives 0
+    assert (comparison.results[MODEL]["ndcg@10"].low, comparison.results[MODEL]["ndcg@10"].high) == (0, 1)
