@@ -1,7 +1,7 @@
 """What the ranker reads of a user and an item: every source's score, on scales that carry over between categories."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories, empty_histories
 from kuapin.retrieval.source import Arrays, Scores, Source, Visible
+from kuapin.retrieval.sources.adapted import Adapted
 from kuapin.retrieval.sources.affinity import BrandAffinity, LeafAffinity
 from kuapin.retrieval.sources.als import Als
 from kuapin.retrieval.sources.brand import Brand
@@ -21,7 +22,7 @@ from kuapin.retrieval.sources.lexical import Lexical
 from kuapin.retrieval.sources.popularity import DecayedPopularity, Popularity, RecentPopularity
 from kuapin.retrieval.sources.repeat import Repeat
 from kuapin.retrieval.sources.segments import Segments
-from kuapin.retrieval.sources.text_popularity import TextPopularity
+from kuapin.retrieval.sources.text_popularity import ForeignPopularity, TextPopularity
 
 WHITE = ContentConfig(temperature=0.07, whitened=True)
 PROFILE = ContentConfig(pooling="mean", whitened=True)
@@ -33,6 +34,10 @@ class SignalsConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     candidates: int = Field(100, ge=10, description="Items that each proposing source proposes per user.")
+    sources: tuple[str, ...] | None = Field(None, description="Sources that the ranker reads, by name; not set: all.")
+    proposers: tuple[str, ...] | None = Field(
+        None, description="Those of them whose best items become candidates; not set: all that can."
+    )
     als: bool = Field(default=False, description="Read implicit ALS as well: slower, and little gained where tried.")
 
 
@@ -173,13 +178,18 @@ def _signals(visible: Visible, config: SignalsConfig) -> dict[str, Signal]:
     if visible.vectors is not None:
         signals["content"] = Signal(Content(WHITE), proposes=True, scale=_plain)
         signals["profile"] = Signal(Content(PROFILE), proposes=False, scale=_plain)
+        signals["adapted"] = Signal(Adapted(), proposes=True, scale=_plain)
         signals["text_popularity"] = Signal(TextPopularity(), proposes=True, scale=_plain)
+        signals["foreign_popularity"] = Signal(ForeignPopularity(), proposes=False, scale=_plain)
         signals["segments"] = Signal(Segments(), proposes=True, scale=_plain)
     if visible.texts is not None:
         signals["lexical"] = Signal(Lexical(), proposes=True, scale=_plain)
     if config.als:
         signals["als"] = Signal(Als(), proposes=True, scale=_plain)
-    return signals
+    read = {name: one for name, one in signals.items() if config.sources is None or name in config.sources}
+    if config.proposers is None:
+        return read
+    return {name: replace(one, proposes=one.proposes and name in config.proposers) for name, one in read.items()}
 
 
 def _best_of_user(values: Scores, indptr: NDArray[np.int64]) -> Scores:
