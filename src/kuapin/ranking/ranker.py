@@ -22,7 +22,7 @@ class RankingConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     trees: TreesConfig = TreesConfig()
-    folds: int = Field(3, ge=2, description="Folds of users in which the share of the trees is chosen.")
+    folds: int = Field(2, ge=2, description="Folds of users in which the share of the trees is chosen.")
     caution: float = Field(
         0.5, ge=0, description="Standard errors by which a greater share of the trees must be better than the sum."
     )

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.cluster.vq import kmeans2
 
 from kuapin.data.answers import is_answer
+from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.lists import Lists, join, make_lists
@@ -26,9 +27,12 @@ class ReplayConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     groups: int = Field(4, ge=2, description="Groups of items whose opening is replayed.")
-    users: int = Field(400, ge=10, description="Users asked per replay.")
+    users: int = Field(500, ge=10, description="Users asked per replay.")
+    first_day_users: int = Field(
+        1000, ge=10, description="The same on the first day, when nothing else can be learnt from."
+    )
     folds: int = Field(3, ge=2, description="Folds of the category's own users.")
-    own_users: int = Field(1500, ge=10, description="The category's own users asked in all.")
+    own_users: int = Field(1800, ge=10, description="The category's own users asked in all.")
     trust: int = Field(100, ge=1, description="So many own users count as much as all replays of other groups.")
     seed: int = Field(0, ge=0, description="Of all draws.")
 
@@ -82,11 +86,30 @@ def launch_lists(
                 fit = Signals.fit(replay_.visible, signals, like=fitted)
                 parts[kind].append(make_lists(fit, replay_.queries, replay_.items, replay_.answers))
                 step.advance()
-    joined = [join(part) for part in parts if part]
+    joined = [_without_dead(join(part), fitted, visible, items, config) for part in parts if part]
     if len(joined) == 2:
         n_own = len(joined[1].useful())
         joined[1] = joined[1].with_weight(joined[0].weight.sum() * n_own / config.trust)
     return join(joined)
+
+
+def _without_dead(
+    lists: Lists, fitted: Signals, visible: Visible, items: NDArray[np.int32], config: ReplayConfig
+) -> Lists:
+    """The lists with the signals set to 0 that cannot tell the items of the real launch apart.
+
+    On the first day nobody has met anything of the category: what is counted there is the same for all its items,
+    while in a replayed opening a trace of it may be left. What it would teach there could not be used here.
+    """
+    rng = np.random.default_rng([config.seed, 4])
+    met = np.flatnonzero(visible.histories.lengths > 0)
+    asked = visible.histories.select(np.sort(rng.permutation(met)[:50]))
+    indptr, rows = fitted.propose(asked.keep(~np.isin(asked.items, items)), items)
+    features = fitted.features(asked, indptr, rows)
+    dead = np.flatnonzero(np.nan_to_num(np.ptp(features, axis=0)) == 0.0) if len(rows) else np.empty(0, np.intp)
+    kept = lists.features.copy()
+    kept[:, dead] = 0.0
+    return replace(lists, features=kept)
 
 
 def own_folds(visible: Visible, items: NDArray[np.int32], config: ReplayConfig) -> Sequence[Replay]:
@@ -111,13 +134,21 @@ def other_openings(visible: Visible, items: NDArray[np.int32], shot: float, conf
         if len(users) < 10:
             continue
         rng = np.random.default_rng([config.seed, 2, number])
-        asked = np.sort(rng.permutation(users)[: min(config.users, len(users) // 2)])
+        most = config.users if shot > 0 else config.first_day_users
+        asked = np.sort(rng.permutation(users)[: min(most, len(users) // 2)])
         met = np.setdiff1d(np.unique(histories.users[inside]), asked)
         shown = rng.permutation(met)[: round(shot * len(met))]
         keep = ~inside | _member(shown, len(histories))[histories.users]
-        hidden = replace(visible, histories=histories.keep(keep))
-        replays.append(_ask(hidden, asked, inside, group, config.users, histories))
+        hidden = replace(visible, histories=histories.keep(keep), catalogue=_opened(visible.catalogue, group))
+        replays.append(_ask(hidden, asked, inside, group, len(asked), histories))
     return replays
+
+
+def _opened(catalogue: Catalogue, group: NDArray[np.int32]) -> Catalogue:
+    """The catalogue with the group as a top-level category of its own, as it would be if it opened."""
+    category = catalogue.category.copy()
+    category[group] = len(catalogue.categories)
+    return replace(catalogue, category=category, categories=(*catalogue.categories, "(opened)"))
 
 
 def groups_of(visible: Visible, items: NDArray[np.int32], config: ReplayConfig) -> list[NDArray[np.int32]]:

@@ -22,9 +22,8 @@ from kuapin.retrieval.sources.lexical import Lexical
 from kuapin.retrieval.sources.popularity import DecayedPopularity, Popularity, RecentPopularity
 from kuapin.retrieval.sources.repeat import Repeat
 from kuapin.retrieval.sources.segments import Segments
-from kuapin.retrieval.sources.text_popularity import ForeignPopularity, TextPopularity
+from kuapin.retrieval.sources.text_popularity import TextPopularity
 
-WHITE = ContentConfig(temperature=0.07, whitened=True)
 PROFILE = ContentConfig(pooling="mean", whitened=True)
 
 
@@ -176,11 +175,9 @@ def _signals(visible: Visible, config: SignalsConfig) -> dict[str, Signal]:
         signals["popularity_30d"] = Signal(RecentPopularity(), proposes=True, scale=_lift)
         signals["popularity_decayed"] = Signal(DecayedPopularity(), proposes=False, scale=_lift)
     if visible.vectors is not None:
-        signals["content"] = Signal(Content(WHITE), proposes=True, scale=_plain)
         signals["profile"] = Signal(Content(PROFILE), proposes=False, scale=_plain)
         signals["adapted"] = Signal(Adapted(), proposes=True, scale=_plain)
         signals["text_popularity"] = Signal(TextPopularity(), proposes=True, scale=_plain)
-        signals["foreign_popularity"] = Signal(ForeignPopularity(), proposes=False, scale=_plain)
         signals["segments"] = Signal(Segments(), proposes=True, scale=_plain)
     if visible.texts is not None:
         signals["lexical"] = Signal(Lexical(), proposes=True, scale=_plain)

@@ -18,8 +18,8 @@ class TreesConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rounds: int = Field(150, ge=1, description="Trees.")
-    leaves: int = Field(15, ge=2, description="Leaves per tree at most; fewer where there is little to learn from.")
+    rounds: int = Field(100, ge=1, description="Trees.")
+    leaves: int = Field(7, ge=2, description="Leaves per tree at most; fewer where there is little to learn from.")
     learning_rate: float = Field(0.05, gt=0, le=1, description="Share of every tree that is taken.")
     feature_share: float = Field(0.7, gt=0, le=1, description="Share of the features that a tree may look at.")
     regularisation: float = Field(10.0, ge=0, description="L2 on leaf values.")

@@ -10,7 +10,7 @@ from kuapin.data.histories import Histories
 from kuapin.errors import InputError
 from kuapin.retrieval.parallel import in_threads
 from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
-from kuapin.retrieval.sources.content import distinct_rows, first_of
+from kuapin.retrieval.sources.content import distinct_rows
 
 
 class TextPopularityConfig(BaseModel):
@@ -26,9 +26,9 @@ class TextPopularityConfig(BaseModel):
 class TextPopularity(Source):
     """Score = log(1 + m / mean of m), m the kernel-weighted mean of the users of the most similar texts.
 
-    The neighbours are looked for within the item's own top-level category, so that a category that has just opened is
-    0 as a whole instead of borrowing its ranking from elsewhere. With whitened vectors; an item is a neighbour of
-    itself. Floor: 0, nothing similar was met.
+    The neighbours are looked for within the item's own top-level category: 0 as a whole where that has just opened
+    (what is popular elsewhere misled: docs/experiments.md). With whitened vectors; an item is a neighbour of itself.
+    Floor: 0, nothing similar was met.
     """
 
     name = "text_popularity"
@@ -49,19 +49,21 @@ class TextPopularity(Source):
             raise InputError("The source 'text_popularity' needs text vectors, and none came. Encode the items.")
         _, text_of = distinct_rows(vectors)
         users = np.asarray(visible.histories.matrix().sum(axis=0), np.float32).ravel()
+        category = visible.catalogue.category
         scores = np.zeros(len(users), np.float32)
-        for category in np.unique(visible.catalogue.category):
-            rows = np.flatnonzero(visible.catalogue.category == category)
-            if not users[rows].any():
+        for code in np.unique(category):
+            own = category == code
+            if not users[own].any():
                 continue
-            texts, place = np.unique(text_of[rows], return_inverse=True)
-            met = np.bincount(place, weights=users[rows], minlength=len(texts)) / np.bincount(place)
-            smooth = self._smoothed(vectors[rows[first_of(place.astype(np.int32))]], met.astype(np.float32))[place]
-            scores[rows] = np.log1p(smooth / smooth.mean())
+            rows = np.flatnonzero(own)
+            _, first, place = np.unique(text_of[rows], return_index=True, return_inverse=True)
+            met = np.bincount(place, weights=users[rows]) / np.bincount(place)
+            smooth = self._smoothed(vectors[rows[first]], met.astype(np.float32))
+            scores[rows] = np.log1p(smooth / max(float(smooth.mean()), 1e-9))[place]
         return self.restore({"scores": scores})
 
     def _smoothed(self, vectors: Scores, met: Scores) -> Scores:
-        """Kernel-weighted mean of ``met`` over the nearest lenders of every text, float32 (n_texts,)."""
+        """Kernel-weighted mean of ``met`` over the lenders nearest to every text, float32 (n_texts,)."""
         lenders = np.argsort(-met, kind="stable")[: self.config.max_texts]
         k = min(self.config.neighbours, len(lenders))
         lent, block = vectors[lenders].T, 256
