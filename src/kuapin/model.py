@@ -166,7 +166,7 @@ class Model:
     @cached_property
     def _similar(self) -> SimilarItems:
         signals = self.recommender.signals.signals
-        content = signals["content"].source if "content" in signals else None
+        content = signals["profile"].source if "profile" in signals else None
         lexical = signals["lexical"].source if "lexical" in signals else None
         if not isinstance(content, Content):
             raise InputError("This release has no text vectors, so that it cannot tell similar items. Train again.")

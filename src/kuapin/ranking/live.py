@@ -12,12 +12,15 @@ from kuapin.progress import SILENT, Progress
 from kuapin.ranking.calibration import Calibration, fit_calibration, no_calibration
 from kuapin.ranking.linear import Linear
 from kuapin.ranking.lists import Lists, make_lists, ndcg_at_10
+from kuapin.ranking.pruning import prune
 from kuapin.ranking.ranker import Ranker, RankingConfig, fit_ranker
 from kuapin.ranking.recommender import Recommender
 from kuapin.ranking.replays import Replay
 from kuapin.ranking.signals import Signals, SignalsConfig
 from kuapin.retrieval.source import Visible
 
+JUDGES = 400
+"""Users on whom it is judged which sources pay."""
 LEAST_LISTS = 10
 """With fewer lists that teach something nothing is learnt; the fixed sum ranks."""
 
@@ -34,6 +37,9 @@ class LiveConfig(BaseModel):
     )
     held_out: float = Field(
         0.2, gt=0, lt=0.9, description="Share of the asked users on whom the ranker is measured and calibrated."
+    )
+    pruned: bool = Field(
+        default=True, description="Leave out sources whose absence costs the ranker nothing: faster, a smaller release."
     )
     seed: int = Field(0, ge=0, description="Of all draws.")
 
@@ -75,6 +81,11 @@ def fit_live(
     replay = temporal_replay(visible, live)
     with progress.step("Fitting sources on the log before its last stretch"):
         before = Signals.fit(replay.visible, signals)
+    if live.pruned:
+        with progress.step("Choosing the sources that pay"):
+            judges = np.random.default_rng([live.seed, 13]).permutation(len(replay.queries))[:JUDGES]
+            signals = prune(before, replay.queries.select(judges), replay.answers.select(judges), live.seed)
+            before = before.only(signals)
     with progress.step("Ranking the last stretch"):
         lists = make_lists(before, replay.queries, None, replay.answers)
     train, held = _split(lists, live)
@@ -132,7 +143,7 @@ def _fitted(train: Lists, signals: Signals, ranking: RankingConfig) -> Ranker:
     return fit_ranker(train, signals.names, len(signals.signals), ranking)
 
 
-PRIOR = {"repeat": 1.0, "popularity": 0.5, "item_knn": 1.0, "content": 0.3, "lexical": 0.3, "brand": 0.3}
+PRIOR = {"repeat": 1.0, "popularity": 0.5, "item_knn": 1.0, "adapted": 0.3, "lexical": 0.3, "brand": 0.3}
 """Weights of the signals before anything was learnt; the others count nothing."""
 
 

@@ -22,6 +22,8 @@ from kuapin.ranking.signals import Signals, SignalsConfig, restore_signals
 from kuapin.retrieval.source import Candidates, Visible
 
 USERS_AT_ONCE = 512
+TEXTS = "adapted"
+"""The source that can tell apart items that nobody has met."""
 RANKER = "ranker"
 SOURCES = "sources"
 DESCRIPTION = "recommender.json"
@@ -90,7 +92,7 @@ class Recommender:
     def _block(
         self, histories: Histories, n: int, items: NDArray[np.integer] | None, per_category: int | None
     ) -> Ranked:
-        indptr, rows = self._filled(*self.signals.propose(histories, items), n, items)
+        indptr, rows = self._filled(histories, *self.signals.propose(histories, items), n, items)
         features = self.signals.features(histories, indptr, rows)
         scores = self.ranker.score(features)
         category = self.signals.facts.category[rows]
@@ -107,9 +109,17 @@ class Recommender:
         return Ranked(found, features[kept])
 
     def _filled(
-        self, indptr: NDArray[np.int64], rows: NDArray[np.int32], n: int, items: NDArray[np.integer] | None
+        self,
+        histories: Histories,
+        indptr: NDArray[np.int64],
+        rows: NDArray[np.int32],
+        n: int,
+        items: NDArray[np.integer] | None,
     ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """Add the first items of the fallback to the candidates of users with fewer than ``n``."""
+        """Add candidates for users with fewer than ``n``: what reads like their history, then the fallback.
+
+        So a category that nobody has met yet, and that the sources therefore propose nothing from, is still served.
+        """
         short = np.flatnonzero(np.diff(indptr) < n)
         if len(short) == 0:
             return indptr, rows
@@ -119,10 +129,15 @@ class Recommender:
             allowed[items] = True
             order = order[allowed[order]]
         order = order[: 2 * n]
+        texts = self.signals.signals.get(TEXTS)
+        alike = texts.source.top(histories.select(short), self.signals.config.candidates, items) if texts else None
         lists = np.split(rows, indptr[1:-1])
-        for user in short:
-            more = order[~np.isin(order, lists[user])][: n - len(lists[user])]
-            lists[user] = np.sort(np.concatenate([lists[user], more])).astype(np.int32)
+        for place, user in enumerate(short):
+            found = lists[user]
+            if alike is not None:
+                found = np.union1d(found, alike.items[alike.indptr[place] : alike.indptr[place + 1]])
+            more = order[~np.isin(order, found)][: max(n - len(found), 0)]
+            lists[user] = np.union1d(found, more).astype(np.int32)
         filled = np.concatenate(([0], np.cumsum([len(one) for one in lists]))).astype(np.int64)
         return filled, np.concatenate(lists).astype(np.int32)
 

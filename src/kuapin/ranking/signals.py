@@ -119,6 +119,10 @@ class Signals:
             signals[name] = known or signal
         return cls(signals, config, facts_of(visible))
 
+    def only(self, config: SignalsConfig) -> "Signals":
+        """The same fitted sources, those alone that ``config`` names; they are not fitted again."""
+        return Signals(_chosen(self.signals, config), config, self.facts)
+
     @property
     def names(self) -> tuple[str, ...]:
         """The columns of a feature table."""
@@ -183,6 +187,11 @@ def _signals(visible: Visible, config: SignalsConfig) -> dict[str, Signal]:
         signals["lexical"] = Signal(Lexical(), proposes=True, scale=_plain)
     if config.als:
         signals["als"] = Signal(Als(), proposes=True, scale=_plain)
+    return _chosen(signals, config)
+
+
+def _chosen(signals: Mapping[str, Signal], config: SignalsConfig) -> dict[str, Signal]:
+    """The signals that a configuration names, those proposing that it lets."""
     read = {name: one for name, one in signals.items() if config.sources is None or name in config.sources}
     if config.proposers is None:
         return read
