@@ -154,6 +154,8 @@ def _lists(
             progress=progress,
         )
         lists = {MODEL: recommender.rank(launch.queries, LISTED, launch.items)}
-    counting = [baseline for baseline in made if baseline.source.learns] if launch.shot > 0 else []
+    if launch.shot == 0:
+        return lists
+    counting = [baseline for baseline in made if baseline.source.learns]
     with watch.time("Launches: the baselines"):
         return lists | rank_baselines(counting, visible, launch.queries, LISTED, launch.items, progress)
