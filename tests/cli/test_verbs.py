@@ -108,7 +108,7 @@ def test_version(kuapin):
         (["recommend", "s", "--user", "u", "--output", "x.xlsx"], "x.xlsx: the output must end in one of .parquet"),
         (["import", "s"], "kuapin import needs at least one file"),
         (["import", "s", "--items", "f", "--format", "excel"], "kuapin import: Invalid value for '--format'"),
-        (["evaluate", "s", "--protocol", "launch"], "--protocol launch needs --category"),
+        (["evaluate", "s", "--protocol", "launch", "--seeds", "0"], "kuapin evaluate: Invalid value for '--seeds'"),
         (["evaluate", "s", "--category", "Beauty"], "--category belongs to --protocol launch"),
         (["evaluate", "s", "--protocol", "launch", "--category", "B", "--shots", "0,2"], "--shots is '0,2'; shares"),
         (["evaluate", "s", "--protocol", "launch", "--category", "B", "--shots", "a"], "--shots is 'a'; give shares"),

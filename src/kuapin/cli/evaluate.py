@@ -31,12 +31,17 @@ def evaluate(
     ] = Protocol.TEMPORAL,
     category: Annotated[
         str | None,
-        typer.Option("--category", help="The category that opens (with --protocol launch).", show_default=False),
+        typer.Option(
+            "--category",
+            help="The category that opens (with --protocol launch), of any level: Beauty, or 'Beauty > Skin care'. "
+            "Without it, each of the largest.",
+            show_default=False,
+        ),
     ] = None,
     shots: Annotated[
         str, typer.Option("--shots", metavar="LIST", help="Shares of training users seen in it, with commas.")
     ] = "0,0.01,0.1,1",
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many random repetitions are pooled.")] = 1,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many random draws of users are pooled.")] = 1,
     json_file: Annotated[
         Path | None,
         typer.Option("--json", metavar="FILE", help="Also write the result as JSON; - prints it.", show_default=False),
@@ -44,8 +49,6 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Measure the ranker beside the baselines, over the full catalogue, with 95 % intervals."""
-    if protocol is Protocol.LAUNCH and category is None:
-        raise InputError("--protocol launch needs --category, the category that opens.")
     if protocol is not Protocol.LAUNCH and category is not None:
         raise InputError(f"--category belongs to --protocol launch; --protocol {protocol} measures all categories.")
     levels = _shot_levels(shots)

@@ -4,6 +4,7 @@ import json
 import resource
 import sys
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -84,9 +85,11 @@ def demo(folder: Path, progress: Progress = SILENT, results: Path | None = None)
     shop = _shop(folder)
     with watch.time("Import and validate"):
         shop.import_files(format=complete_journey.NAME, progress=progress)
-    with watch.time("Encode the texts"):
+    with watch.time("Encode the texts"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # 494 products without a title are no news here
         material = _sized(material_of(shop, progress))
-    with watch.time("Train and publish"):
+    with watch.time("Train and publish"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
         model = train(shop, progress=progress)
     report = _measured(material, watch, progress)
     with watch.time("Recommend to three households"):

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from kuapin.config import Config
 from kuapin.data.dataset import Dataset
 from kuapin.data.histories import Histories
-from kuapin.encoding.items import item_vectors
+from kuapin.encoding.items import cached_vectors
+from kuapin.encoding.opening import open_encoder
 from kuapin.evaluation.report import Timing
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.live import LiveConfig
@@ -65,9 +66,11 @@ def material_of(shop: Shop, progress: Progress = SILENT) -> Material:
     with progress.step("Reading the shop"):
         dataset = shop.dataset()
     frame, config = dataset.catalogue.frame, shop.config
-    vectors = item_vectors(frame, config.text, config.encoding, shop.vectors, progress)
+    texts = render(frame, config.text)
+    encoder = open_encoder(config.encoding, shop.vectors / "encoders", texts.to_list(), progress)
+    vectors = cached_vectors(encoder, config.text, texts.to_list(), shop.vectors, progress)
     learning = Learning(config.signals, config.ranking, live=config.live)
-    return Material(dataset, render(frame, config.text), vectors, whiten(vectors), config, learning)
+    return Material(dataset, texts, vectors, whiten(vectors), config, learning)
 
 
 class Stopwatch:
