@@ -16,7 +16,7 @@ from kuapin.data.vocabulary import Vocabulary
 from kuapin.errors import InputError, ModelFolderError
 from kuapin.model_folder import Releases
 from kuapin.ranking.live import queries_of
-from kuapin.ranking.recommender import Recommender
+from kuapin.ranking.recommender import TEXTS, Recommender
 from kuapin.retrieval.filters import Filter
 from kuapin.retrieval.sources.content import Content
 from kuapin.retrieval.sources.lexical import Lexical
@@ -166,7 +166,7 @@ class Model:
     @cached_property
     def _similar(self) -> SimilarItems:
         signals = self.recommender.signals.signals
-        content = signals["profile"].source if "profile" in signals else None
+        content = signals[TEXTS].source if TEXTS in signals else None
         lexical = signals["lexical"].source if "lexical" in signals else None
         if not isinstance(content, Content):
             raise InputError("This release has no text vectors, so that it cannot tell similar items. Train again.")
