@@ -19,7 +19,6 @@ from kuapin.ranking.live import queries_of
 from kuapin.ranking.recommender import TEXTS, Recommender
 from kuapin.retrieval.filters import Filter
 from kuapin.retrieval.sources.content import Content
-from kuapin.retrieval.sources.lexical import Lexical
 from kuapin.surfaces import products as products_surface
 from kuapin.surfaces import similar as similar_surface
 from kuapin.surfaces.answer import Answer
@@ -167,10 +166,9 @@ class Model:
     def _similar(self) -> SimilarItems:
         signals = self.recommender.signals.signals
         content = signals[TEXTS].source if TEXTS in signals else None
-        lexical = signals["lexical"].source if "lexical" in signals else None
         if not isinstance(content, Content):
             raise InputError("This release has no text vectors, so that it cannot tell similar items. Train again.")
-        return SimilarItems(content, lexical if isinstance(lexical, Lexical) else None, self.catalogue)
+        return SimilarItems(content, self.catalogue)
 
     def _products(
         self,

@@ -1,13 +1,271 @@
-"""Why a product is shown: the signal that speaks most for it, and the evidence behind that signal."""
+"""Why a product is shown: the kind of evidence that speaks most for it, and the very item, brand or count behind it.
 
+How much a signal speaks is what it adds to the ranker's sum (``Linear.contributions``). Evidence out of the history is
+found by what its deletion would take away: the history item with the greatest share in the signal.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy import sparse
+
+from kuapin import columns as c
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
-from kuapin.ranking.recommender import Ranked, Recommender
+from kuapin.ranking.recommender import TEXTS, Ranked, Recommender
+from kuapin.retrieval.distinct import distinct_items, recent_items
+from kuapin.retrieval.selection import pairs_of_sparse
+from kuapin.retrieval.sources.affinity import LeafAffinity
+from kuapin.retrieval.sources.content import Content
+from kuapin.retrieval.sources.item_knn import ItemKnn
+
+REPEAT, BRAND, SIMILAR, TOGETHER, CATEGORY, TASTE, POPULAR, NEW = CODES = (
+    "repeat",
+    "brand",
+    "similar",
+    "together",
+    "category",
+    "taste",
+    "popular",
+    "new",
+)
+"""Reason codes: the user had it before; he met the brand; it reads like an item that he met; others met both; its shelf
+goes with a shelf of his; people of like taste met it; many met it; nothing is known of it yet."""
+
+KIND_OF = {
+    "repeat": REPEAT,
+    "brand": BRAND,
+    "adapted": SIMILAR,
+    "profile": SIMILAR,
+    "lexical": SIMILAR,
+    "item_knn": TOGETHER,
+    "leaf_affinity": CATEGORY,
+    "segments": TASTE,
+    "als": TASTE,
+    "popularity": POPULAR,
+    "popularity_30d": POPULAR,
+    "popularity_decayed": POPULAR,
+}
+"""Signal → the kind of evidence it rests on; signals that are not here give no reason."""
+READ_BACK = 100
+"""Most recent distinct items of a history that evidence is looked for in."""
+DONE = {
+    "view": "viewed",
+    "click": "clicked on",
+    "cart": "put into the cart",
+    "purchase": "bought",
+    "favourite": "marked",
+    "share": "shared",
+    "rating": "rated",
+    "review": "reviewed",
+    "redeem": "redeemed",
+}
 
 
 def explain_products(
     recommender: Recommender, catalogue: Catalogue, histories: Histories, ranked: Ranked
 ) -> tuple[list[str], list[str]]:
-    """Code and sentence of every row."""
-    users = recommender.signals.facts.users[ranked.found.items].astype(int)
-    return ["popular"] * len(users), [f"Chosen by {count:,} people" for count in users]
+    """Reason code and sentence of every row of ``ranked``, the lists of ``histories``."""
+    case = _Case(recommender, catalogue, histories, ranked)
+    kind = case.kinds()
+    codes = [CODES[k] for k in kind]
+    texts = [""] * len(codes)
+    for number, name in enumerate(CODES):
+        rows = np.flatnonzero(kind == number)
+        if len(rows):
+            for row, text in zip(rows, _SENTENCES[name](case, rows), strict=True):
+                texts[row] = text
+    return codes, texts
+
+
+@dataclass(frozen=True)
+class _Case:
+    """The rows to explain, with all that they rest on."""
+
+    recommender: Recommender
+    catalogue: Catalogue
+    histories: Histories
+    ranked: Ranked
+
+    @property
+    def items(self) -> NDArray[np.int32]:
+        return self.ranked.found.items
+
+    @property
+    def users(self) -> NDArray[np.int64]:
+        """History of every row."""
+        return np.repeat(np.arange(len(self.histories), dtype=np.int64), np.diff(self.ranked.found.indptr))
+
+    @property
+    def met_by(self) -> NDArray[np.int64]:
+        """How many people met the item of every row."""
+        return self.recommender.signals.facts.users[self.items].astype(np.int64)
+
+    def column(self, name: str) -> NDArray[np.float32]:
+        """A feature of every row; 0 where the release does without it."""
+        names = self.recommender.ranker.signals
+        return self.ranked.features[:, names.index(name)] if name in names else np.zeros(len(self.items), np.float32)
+
+    def kinds(self) -> NDArray[np.intp]:
+        """Which of ``CODES`` speaks most for every row, among those that there is evidence of."""
+        ranker = self.recommender.ranker
+        parts = ranker.linear.contributions(self.ranked.features)
+        said = np.zeros((len(self.items), len(CODES)))
+        heard = np.zeros(len(CODES), np.bool_)
+        for part, name in zip(parts.T, ranker.signals, strict=False):
+            if name in KIND_OF:
+                number = CODES.index(KIND_OF[name])
+                said[:, number] += part
+                heard[number] = True
+        others = np.diff(self.histories.indptr)[self.users] - (self.column("repeat") > 0)
+        evidence = {
+            REPEAT: self.column("repeat") > 0,
+            BRAND: (self.column("brand") > 0) & (self.catalogue.brand[self.items] >= 0),
+            SIMILAR: (others > 0) & (TEXTS in self.recommender.signals.signals),
+            TOGETHER: self.column("item_knn") > 0,
+            CATEGORY: self.column("leaf_affinity") > 0,
+            TASTE: others > 0,
+            POPULAR: self.met_by > 0,
+            NEW: np.zeros(len(self.items), np.bool_),
+        }
+        for number, name in enumerate(CODES):
+            said[:, number] = np.where(evidence[name] & (heard[number] | (name == POPULAR)), said[:, number], -np.inf)
+        best = np.argmax(said, axis=1)
+        return np.where(np.isneginf(said.max(axis=1)), CODES.index(NEW), best)
+
+    def strongest(
+        self, rows: NDArray[np.intp], value: Callable[[NDArray[np.int32], NDArray[np.int32]], NDArray[np.float32]]
+    ) -> NDArray[np.int64]:
+        """The history item of greatest ``value(history, items)`` (h, i) for every row, itself left out; -1: none."""
+        recent = recent_items(self.histories, READ_BACK)
+        found = np.full(len(rows), -1, np.int64)
+        users = self.users[rows]
+        for first, stop in zip(*_runs(users), strict=True):
+            history, wanted = recent.of(int(users[first])), self.items[rows[first:stop]]
+            if len(history) == 0:
+                continue
+            values = np.where(history[:, None] == wanted[None, :], -np.inf, value(history, wanted))
+            best = np.argmax(values, axis=0)
+            found[first:stop] = np.where(np.isneginf(values.max(axis=0)), -1, history[best])
+        return found
+
+    def done(self, rows: NDArray[np.intp], items: NDArray[np.integer]) -> list[str]:
+        """What the user of every row last did with an item of his history."""
+        met = distinct_items(self.histories)
+        events = self.histories.events[met.last].astype(np.float32) + 1
+        table = sparse.csr_matrix((events, met.items, met.indptr), shape=(len(self.histories), self.histories.n_items))
+        codes = np.asarray(table[self.users[rows], np.maximum(items, 0)]).ravel().astype(int) - 1
+        return [DONE.get(c.EVENTS[code], "met") if code >= 0 else "met" for code in codes]
+
+    def names(self, items: NDArray[np.integer]) -> list[str]:
+        """Titles, or ids where there are none."""
+        frame, ids = self.catalogue.frame, self.catalogue.items.take(items)
+        if c.TITLE not in frame.columns:
+            return ids.to_list()
+        titles = frame[c.TITLE].gather(items).str.strip_chars()
+        return pl.select(pl.when(titles != "").then(titles).otherwise(ids)).to_series().fill_null(ids).to_list()
+
+
+def _runs(users: NDArray[np.integer]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """First and end of every run of equal values."""
+    first = np.flatnonzero(np.diff(users, prepend=-1))
+    return first, np.append(first[1:], len(users))
+
+
+def _repeat(case: _Case, rows: NDArray[np.intp]) -> list[str]:
+    counts = pairs_of_sparse(case.histories.matrix(binary=False), case.ranked.found.indptr, case.items)[rows]
+    done = case.done(rows, case.items[rows])
+    return [
+        f"{verb.capitalize()} {'once' if n == 1 else 'twice' if n == 2 else f'{n:,} times'} before"
+        for verb, n in zip(done, counts.astype(int).tolist(), strict=True)
+    ]
+
+
+def _brand(case: _Case, rows: NDArray[np.intp]) -> list[str]:
+    brand = case.catalogue.brand[case.items[rows]]
+    met = np.rint(np.expm1(case.column("brand")[rows])).astype(int)
+    return [
+        f"By {case.catalogue.brands[b]}, of which {'another item was' if n == 1 else f'{n:,} items were'} met before"
+        for b, n in zip(brand, met.tolist(), strict=True)
+    ]
+
+
+def _similar(case: _Case, rows: NDArray[np.intp]) -> list[str]:
+    source = case.recommender.signals.signals[TEXTS].source
+    if not isinstance(source, Content):
+        return ["Reads like what was met before"] * len(rows)
+    vectors, text_of = source.vectors, source.text_of
+
+    def cosine(history: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
+        return np.asarray(vectors[text_of[history]] @ vectors[text_of[items]].T, np.float32)
+
+    return _with_item(case, rows, case.strongest(rows, cosine), "Reads like", "Reads like what was met before")
+
+
+def _together(case: _Case, rows: NDArray[np.intp]) -> list[str]:
+    source = case.recommender.signals.signals["item_knn"].source
+    similarity = source.similarity if isinstance(source, ItemKnn) else sparse.csr_matrix((len(case.catalogue),) * 2)
+
+    def shared(history: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
+        pairs = similarity[np.repeat(history, len(items)), np.tile(items, len(history))]
+        values = np.asarray(pairs, np.float32).reshape(len(history), len(items))
+        return np.where(values > 0, values, np.float32(-np.inf))
+
+    return _with_item(case, rows, case.strongest(rows, shared), "People also met", "People met it with items of yours")
+
+
+def _with_item(
+    case: _Case, rows: NDArray[np.intp], evidence: NDArray[np.int64], opening: str, without: str
+) -> list[str]:
+    names, done = case.names(np.maximum(evidence, 0)), case.done(rows, evidence)
+    return [
+        f"{opening} {name}, {verb} before" if item >= 0 else without
+        for item, name, verb in zip(evidence.tolist(), names, done, strict=True)
+    ]
+
+
+def _category(case: _Case, rows: NDArray[np.intp]) -> list[str]:
+    source = case.recommender.signals.signals["leaf_affinity"].source
+    group, lift = case.catalogue.leaf, source.lift if isinstance(source, LeafAffinity) else None
+
+    def affinity(history: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
+        if lift is None:
+            return np.full((len(history), len(items)), -np.inf, np.float32)
+        pairs = lift[np.repeat(group[history], len(items)), np.tile(group[items], len(history))]
+        return np.asarray(pairs, np.float32).reshape(len(history), len(items))
+
+    evidence = case.strongest(rows, affinity)
+    leaves = case.catalogue.leaves
+    return [
+        f"From {leaves[group[item]]}, which goes with {leaves[group[met]]}"
+        if met >= 0
+        else f"From {leaves[group[item]]}"
+        for item, met in zip(case.items[rows].tolist(), evidence.tolist(), strict=True)
+    ]
+
+
+def _taste(case: _Case, rows: NDArray[np.intp]) -> list[str]:
+    return ["Met by people of like taste"] * len(rows)
+
+
+def _popular(case: _Case, rows: NDArray[np.intp]) -> list[str]:
+    return [f"Met by {n:,} {'person' if n == 1 else 'people'}" for n in case.met_by[rows].tolist()]
+
+
+def _new(case: _Case, rows: NDArray[np.intp]) -> list[str]:
+    return ["New: nobody has met it yet"] * len(rows)
+
+
+_SENTENCES: dict[str, Callable[[_Case, NDArray[np.intp]], list[str]]] = {
+    REPEAT: _repeat,
+    BRAND: _brand,
+    SIMILAR: _similar,
+    TOGETHER: _together,
+    CATEGORY: _category,
+    TASTE: _taste,
+    POPULAR: _popular,
+    NEW: _new,
+}

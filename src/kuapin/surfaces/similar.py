@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
+from kuapin import columns as c
 from kuapin.data.dataset import Catalogue
 from kuapin.retrieval.index import ExactIndex
 from kuapin.retrieval.sources.content import Content
-from kuapin.retrieval.sources.lexical import Lexical
+from kuapin.retrieval.sources.lexical import words
 from kuapin.surfaces.answer import Answer, Reasons
 
 NAME = "similar"
@@ -21,13 +23,17 @@ class SimilarItems:
 
     Attributes:
         content: the fitted source, for its text vectors; items with one text share one.
-        lexical: the fitted source, for shared words in reasons; ``None``: reasons do without.
-        catalogue: names of brands and categories.
+        catalogue: titles, brands and categories.
     """
 
     content: Content
-    lexical: Lexical | None
     catalogue: Catalogue
+
+    @cached_property
+    def titles(self) -> pl.Series:
+        """Of every item, empty where there is none."""
+        frame = self.catalogue.frame
+        return frame[c.TITLE].fill_null("") if c.TITLE in frame.columns else pl.repeat("", frame.height, eager=True)
 
     @cached_property
     def index(self) -> ExactIndex:
@@ -83,10 +89,14 @@ class SimilarItems:
             return "same_category", f"Also in {leaf}"
         if same_brand:
             return "same_brand", f"Also by {self.catalogue.brands[brand]}"
-        words = self._shared_words(item, row)
-        if words:
-            return "same_words", f"Both say {', '.join(words)}"
+        if shared_words(self.titles[item], self.titles[row]):
+            return "same_words", f"Both say {', '.join(shared_words(self.titles[item], self.titles[row]))}"
         return "similar", "Reads alike"
 
-    def _shared_words(self, item: int, row: int) -> list[str]:
-        return []
+
+def shared_words(one: str, other: str) -> list[str]:
+    """The longest words that two titles have in common, three at most, in the order of the first."""
+    table = words(pl.Series([one, other]))
+    both = set(table.filter(pl.col("row") == 0)["word"]) & set(table.filter(pl.col("row") == 1)["word"])
+    longest = sorted(both, key=lambda word: (-len(word), word))[:3]
+    return sorted(longest, key=one.lower().find)
