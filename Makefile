@@ -18,7 +18,7 @@ export HF_HUB_OFFLINE
 .PHONY: demo test lint types layers unit docs nightly bench clean
 
 demo: $(VENV)/.demo
-	$(BIN)/kuapin demo $(DEMO_SHOP)
+	KUAPIN_RESULTS=benchmarks/results $(BIN)/kuapin demo $(DEMO_SHOP)
 
 test: lint types layers unit
 
