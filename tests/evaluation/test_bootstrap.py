@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from kuapin.errors import InputError
-from kuapin.evaluation.bootstrap import Interval, difference_interval, interval, ratio_interval, ratio_over_launches
+from kuapin.evaluation.bootstrap import (
+    Interval,
+    difference_interval,
+    interval,
+    intervals,
+    ratio_interval,
+    ratio_over_launches,
+)
 
 
 def test_interval_of_the_mean_covers_95_in_100():
@@ -139,3 +146,22 @@ def test_over_one_launch_is_over_its_users():
 def test_over_launches_needs_the_same_launches():
     with pytest.raises(InputError, match="same launches; 1 and 2 came"):
         ratio_over_launches([np.ones(3)], [np.ones(3)] * 2)
+
+
+def test_many_columns_at_once_agree_with_one_at_a_time():
+    rng = np.random.default_rng(11)
+    values = np.column_stack([rng.exponential(1.0, 300), rng.normal(5, 2, 300)])
+    clusters = rng.integers(0, 120, 300)
+    for estimate, column in zip(intervals(values, clusters=clusters), values.T, strict=True):
+        alone = interval(column, clusters=clusters)
+        assert estimate.value == pytest.approx(alone.value)
+        assert estimate.high - estimate.low == pytest.approx(alone.high - alone.low, rel=0.1)
+
+
+def test_a_column_is_the_same_whatever_stands_beside_it_and_undefined_values_are_left_out():
+    values = np.column_stack([np.arange(6.0), [1.0, np.nan, 3.0, np.nan, np.nan, 5.0]])
+    both, alone = intervals(values), intervals(values[:, :1])
+    assert both[0] == alone[0]
+    assert both[1].value == pytest.approx(3.0)
+    assert 1 <= both[1].low <= both[1].high <= 5
+    assert [np.isnan(one.value) for one in intervals(np.empty((0, 2)))] == [True, True]

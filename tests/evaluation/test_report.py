@@ -245,3 +245,11 @@ def test_text_and_drawings_stand_out_from_the_paper(scheme):
             assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
     for series in range(6):
         assert contrast(colours[f"s{series}"], colours["paper"]) >= 3, series
+
+
+def test_parts_of_the_main_question_are_one_table(report, comparison):
+    cold = comparison("Items: cold", "temporal", 0.02, {"popularity": 0.01, "random": 0.0001}, users=77)
+    page = Page(render(dataclasses.replace(report, slices=(cold,))))
+    assert "By item and by history" in page.text
+    assert "Items: cold" in page.text
+    assert "By item and by history" not in Page(render(report)).text
