@@ -135,6 +135,10 @@ REPORT = Report(
     methods=METHODS,
     comparisons=TEMPORAL + LAUNCHES,
     categories=CATEGORIES,
+    slices=(
+        comparison("Items: cold", "temporal", 0.02, {"popularity": 0.0, "item-kNN": 0.0, "random": 0.0001}, users=77),
+        comparison("Items: warm", "temporal", 0.11, {"popularity": 0.08, "item-kNN": 0.09, "random": 0.0004}),
+    ),
     mixes=(
         Mix("Kuapin", {"Grocery": 0.52, "Produce": 0.2, "Meat": 0.12, "Deli": 0.1, "Flowers": 0.06}),
         Mix("popularity", {"Grocery": 0.7, "Produce": 0.3}),

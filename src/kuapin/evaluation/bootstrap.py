@@ -77,7 +77,7 @@ def intervals(
         sums = np.column_stack([np.bincount(cluster, weights=column) for column in sums.T])
     if len(sums) == 0:
         return [Interval(float("nan"), float("nan"), float("nan"))] * values.shape[1]
-    # Not by outcome, as below: the draw must depend on who is asked alone, so that methods can be added without a change.
+    # Not by outcome, as below: the draw depends on who is asked alone, so that a further method changes nothing.
     rng, n = np.random.default_rng(seed), len(sums)
     block = max(1, _CELLS_AT_ONCE // n)
     sizes = [min(block, resamples - start) for start in range(0, resamples, block)]
@@ -86,7 +86,9 @@ def intervals(
     with np.errstate(invalid="ignore", divide="ignore"):
         point = sums[:, :m].sum(axis=0) / sums[:, m:].sum(axis=0)
         means = drawn[:, :m] / drawn[:, m:]
-    return [Interval(float(point[k]), *_percentiles(means[:, k], level)) for k in range(m)]
+    # A draw in which nobody has a value says nothing; where all are such, neither does the column.
+    known = [column[~np.isnan(column)] if not np.isnan(column).all() else column for column in means.T]
+    return [Interval(float(point[k]), *_percentiles(known[k], level)) for k in range(m)]
 
 
 def ratio_interval(

@@ -333,7 +333,7 @@ def _kind(name: str, comparison: Comparison) -> str:
 
 def _metrics(report: Report) -> list[str]:
     """Every metric of the comparisons: the deciding one first, the others as they came."""
-    comparisons = (*report.comparisons, *report.categories)
+    comparisons = (*report.comparisons, *report.categories, *report.slices)
     deciding = [comparison.metric for comparison in comparisons]
     others = [metric for c in comparisons for result in c.results.values() for metric in result]
     return list(dict.fromkeys((*deciding, *others)))
