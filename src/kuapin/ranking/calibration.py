@@ -13,6 +13,7 @@ from kuapin.ranking.lists import Lists, ndcg_at_10
 TRUST = 50
 """So many users of a category count as much as the scale of the whole shop."""
 BINS = 10
+NEWTON_STEPS = 12
 LEAST_SLOPE = 1e-3
 """The probability always rises with the score."""
 
@@ -116,11 +117,25 @@ def _fit(
     slope, intercept = platt(scores[rows], lists.relevant[rows])
     offset = np.zeros(n_categories)
     if offsets:
-        promised = np.bincount(category[rows], weights=expit(slope * scores[rows] + intercept), minlength=n_categories)
-        came = np.bincount(category[rows], weights=lists.relevant[rows], minlength=n_categories)
         users = _answering_users(lists, category, rows, n_categories)
-        offset = users / (users + TRUST) * np.log((came + 0.5) / (promised + 0.5))
+        free = _free_offsets(slope * scores[rows] + intercept, lists.relevant[rows], category[rows], n_categories)
+        offset = free * users / (users + TRUST)
     return Calibration(slope, intercept, offset)
+
+
+def _free_offsets(
+    margin: NDArray[np.float64], right: NDArray[np.bool_], category: NDArray[np.integer], n_categories: int
+) -> NDArray[np.float64]:
+    """Offsets by which every category is promised what came, float64 (n_categories,): Newton's method on each."""
+    came = np.bincount(category, weights=right, minlength=n_categories)
+    offset = np.zeros(n_categories)
+    for _ in range(NEWTON_STEPS):
+        p = expit(margin + offset[category])
+        promised = np.bincount(category, weights=p, minlength=n_categories)
+        steepness = np.bincount(category, weights=p * (1 - p), minlength=n_categories)
+        # up to half an observation of resistance: where nothing, or everything, was taken the offset stays finite
+        offset += np.clip((came - promised - 0.5 * np.tanh(offset)) / (steepness + 0.5), -1.0, 1.0)
+    return offset
 
 
 def _answering_users(

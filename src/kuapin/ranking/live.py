@@ -9,18 +9,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from kuapin.data.answers import is_answer
 from kuapin.data.histories import Histories
 from kuapin.progress import SILENT, Progress
-from kuapin.ranking.calibration import Calibration, fit_calibration, no_calibration
+from kuapin.ranking.calibration import Calibration, fit_calibration, no_calibration, platt
 from kuapin.ranking.linear import Linear
 from kuapin.ranking.lists import Lists, make_lists, ndcg_at_10
 from kuapin.ranking.pruning import prune
 from kuapin.ranking.ranker import Ranker, RankingConfig, fit_ranker
-from kuapin.ranking.recommender import Recommender
+from kuapin.ranking.recommender import Recommender, log_popularity
 from kuapin.ranking.replays import Replay
 from kuapin.ranking.signals import Signals, SignalsConfig
 from kuapin.retrieval.source import Visible
 
 JUDGES = 400
 """Users on whom it is judged which sources pay."""
+SHOWN = 200
+"""First items of the popularity list by which its scale is found."""
 LEAST_LISTS = 10
 """With fewer lists that teach something nothing is learnt; the fixed sum ranks."""
 
@@ -92,9 +94,10 @@ def fit_live(
     with progress.step("Training the ranker"):
         ranker = _fitted(train, before, ranking)
     calibration, metrics = _measured(ranker, before, held, visible)
+    strangers = _strangers(Recommender(before, ranker), replay.answers, len(visible.catalogue.categories))
     with progress.step("Fitting sources on everything"):
         after = Signals.fit(visible, signals, like=before)
-    return Fitted(Recommender(after, ranker, calibration), metrics)
+    return Fitted(Recommender(after, ranker, calibration, strangers), metrics)
 
 
 def temporal_replay(visible: Visible, config: LiveConfig) -> Replay:
@@ -165,6 +168,15 @@ def _measured(ranker: Ranker, signals: Signals, held: Lists, visible: Visible) -
         values = held.features[:, signals.names.index(column)].astype(np.float64)
         metrics[f"ndcg@10.{name}"] = float(ndcg_at_10(held, values).mean())
     return calibration, metrics | {"held_out_users": float(len(held))} | figures
+
+
+def _strangers(before: Recommender, answers: Histories, n_categories: int) -> Calibration:
+    """The scale of popularity: how often the asked users took the items that a stranger would have been shown."""
+    shown = before.fallback[:SHOWN]
+    took = np.asarray(answers.matrix()[:, shown].toarray() > 0)
+    scores = np.tile(log_popularity(before.popularity[shown]), len(answers))
+    slope, intercept = platt(scores, took.ravel())
+    return replace(no_calibration(n_categories), slope=slope, intercept=intercept)
 
 
 def queries_of(histories: Histories, users: NDArray[np.integer]) -> Histories:

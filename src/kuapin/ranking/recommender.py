@@ -14,7 +14,7 @@ from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories, empty_histories
 from kuapin.errors import ModelFolderError
 from kuapin.progress import SILENT, Progress
-from kuapin.ranking.calibration import Calibration
+from kuapin.ranking.calibration import Calibration, no_calibration
 from kuapin.ranking.diversity import within_cap
 from kuapin.ranking.ranker import Ranker, RankingConfig, fit_ranker
 from kuapin.ranking.replays import ReplayConfig, launch_lists
@@ -42,6 +42,16 @@ class Ranked:
     features: NDArray[np.float32]
 
 
+def _merged(parts: list[tuple[NDArray[np.intp], Ranked]], n_users: int) -> Ranked:
+    """The lists of several groups of users as those of all, in the order of the users."""
+    users = np.concatenate([np.repeat(rows, np.diff(ranked.found.indptr)) for rows, ranked in parts])
+    order = np.argsort(users, kind="stable")
+    indptr = np.concatenate(([0], np.cumsum(np.bincount(users, minlength=n_users)))).astype(np.int64)
+    items = np.concatenate([ranked.found.items for _, ranked in parts])[order]
+    scores = np.concatenate([ranked.found.scores for _, ranked in parts])[order]
+    return Ranked(Candidates(indptr, items, scores), np.concatenate([ranked.features for _, ranked in parts])[order])
+
+
 @dataclass(frozen=True)
 class Recommender:
     """What a release knows of ranking.
@@ -50,11 +60,14 @@ class Recommender:
         signals: fitted on all that was visible.
         ranker: puts their candidates in one order.
         calibration: turns its scores into probabilities; ``None``: lists carry the ranker's scores.
+        strangers: turns the logarithm of an item's popularity into the probability that someone without a history
+            takes it; ``None``: the ranker orders their lists too.
     """
 
     signals: Signals
     ranker: Ranker
     calibration: Calibration | None = None
+    strangers: Calibration | None = None
 
     def rank(self, histories: Histories, n: int, items: NDArray[np.integer] | None = None) -> Candidates:
         """The best ``n`` items of every history among ``items`` (ascending rows; ``None``: all), best first.
@@ -92,6 +105,31 @@ class Recommender:
     def _block(
         self, histories: Histories, n: int, items: NDArray[np.integer] | None, per_category: int | None
     ) -> Ranked:
+        strange = (histories.lengths == 0) & (self.strangers is not None)
+        parts = []
+        for users, make in ((np.flatnonzero(~strange), self._known), (np.flatnonzero(strange), self._unknown)):
+            if len(users):
+                parts.append((users, make(histories.select(users), n, items, per_category)))
+        return parts[0][1] if len(parts) == 1 else _merged(parts, len(histories))
+
+    def _unknown(
+        self, histories: Histories, n: int, items: NDArray[np.integer] | None, per_category: int | None
+    ) -> Ranked:
+        """One list, by popularity, for everybody without a history."""
+        order = self._first_choice(items)
+        category = self.signals.facts.category[order]
+        one = order[within_cap(np.arange(len(order)), np.zeros(len(order), np.int64), category, n, per_category)]
+        indptr = np.arange(len(histories) + 1, dtype=np.int64) * len(one)
+        rows = np.tile(one, len(histories))
+        scale = self.strangers or no_calibration(len(self.signals.facts.users))
+        category = self.signals.facts.category[rows]
+        shown = scale.shown(scale.logit(log_popularity(self.popularity[rows]), category))
+        found = Candidates(indptr, rows, shown.astype(np.float32))
+        return Ranked(found, self.signals.features(histories, indptr, rows))
+
+    def _known(
+        self, histories: Histories, n: int, items: NDArray[np.integer] | None, per_category: int | None
+    ) -> Ranked:
         indptr, rows = self._filled(histories, *self.signals.propose(histories, items), n, items)
         features = self.signals.features(histories, indptr, rows)
         scores = self.ranker.score(features)
@@ -123,12 +161,7 @@ class Recommender:
         short = np.flatnonzero(np.diff(indptr) < n)
         if len(short) == 0:
             return indptr, rows
-        order = self.fallback
-        if items is not None:
-            allowed = np.zeros(len(order), np.bool_)
-            allowed[items] = True
-            order = order[allowed[order]]
-        order = order[: 2 * n]
+        order = self._first_choice(items)[: 2 * n]
         texts = self.signals.signals.get(TEXTS)
         alike = texts.source.top(histories.select(short), self.signals.config.candidates, items) if texts else None
         lists = np.split(rows, indptr[1:-1])
@@ -141,15 +174,31 @@ class Recommender:
         filled = np.concatenate(([0], np.cumsum([len(one) for one in lists]))).astype(np.int64)
         return filled, np.concatenate(lists).astype(np.int32)
 
+    def _first_choice(self, items: NDArray[np.integer] | None) -> NDArray[np.int32]:
+        """The fallback's order of the items that may be shown."""
+        if items is None:
+            return self.fallback
+        allowed = np.zeros(len(self.fallback), np.bool_)
+        allowed[items] = True
+        return self.fallback[allowed[self.fallback]]
+
     @cached_property
     def fallback(self) -> NDArray[np.int32]:
         """All item rows in the order for someone of whom nothing is known: popularity, then that of like texts."""
+        alike = self._of_nobody("text_popularity")
+        return np.lexsort((-alike, -self.popularity)).astype(np.int32)
+
+    @cached_property
+    def popularity(self) -> NDArray[np.float32]:
+        """Of every item: how many people met it, those of long ago counting less where there are times."""
+        decayed = "popularity_decayed" in self.signals.signals
+        return self._of_nobody("popularity_decayed" if decayed else "popularity")
+
+    def _of_nobody(self, name: str) -> NDArray[np.float32]:
+        if name not in self.signals.signals:
+            return np.zeros(len(self.signals.facts.users), np.float32)
         nobody = empty_histories(1, len(self.signals.facts.users), timed=False)
-        known = [
-            name for name in ("popularity_decayed", "popularity", "text_popularity") if name in self.signals.signals
-        ]
-        keys = [-self.signals.signals[name].source.score(nobody)[0] for name in known]
-        return np.lexsort(tuple(reversed(keys))).astype(np.int32)
+        return np.asarray(self.signals.signals[name].source.score(nobody)[0], np.float32)
 
     def save(self, folder: Path) -> None:
         """Write ``ranker/``, ``sources/`` and ``recommender.json`` into a release's draft."""
@@ -164,6 +213,7 @@ class Recommender:
             "sources": list(self.signals.signals),
             "signals": self.signals.config.model_dump(mode="json"),
             "calibration": self.calibration.to_json() if self.calibration else None,
+            "strangers": self.strangers.to_json() if self.strangers else None,
         }
         (folder / DESCRIPTION).write_text(json.dumps(description, indent=1), encoding="utf-8")
 
@@ -180,13 +230,21 @@ class Recommender:
             saved = {name: load_arrays(folder / SOURCES / f"{name}.safetensors") for name in description["sources"]}
             facts = load_arrays(folder / SOURCES / "facts.safetensors")
             ranker = Ranker.load(folder / RANKER)
-            scale = description["calibration"]
+            scales = [
+                Calibration.from_json(description[name]) if description[name] else None
+                for name in ("calibration", "strangers")
+            ]
         except (OSError, ValueError, KeyError) as error:
             raise ModelFolderError(f"Model folder {folder} cannot be read ({error}). Train again.") from error
         signals = restore_signals(saved, facts, catalogue, config)
         if ranker.signals != signals.names or len(signals.facts.users) != len(catalogue):
             raise ModelFolderError(f"Model folder {folder}: its parts do not fit together. Train again.")
-        return cls(signals, ranker, Calibration.from_json(scale) if scale else None)
+        return cls(signals, ranker, *scales)
+
+
+def log_popularity(popularity: NDArray[np.floating]) -> NDArray[np.float64]:
+    """What the scale of strangers reads, float64 (n,)."""
+    return np.log(np.asarray(popularity, np.float64) + 0.5)
 
 
 def fit_launch(

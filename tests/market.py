@@ -1,0 +1,57 @@
+"""A made-up shop with tastes, repeats and a trend, small enough to train on in a second."""
+
+import numpy as np
+import polars as pl
+
+from kuapin.data.dataset import Dataset, build_dataset
+from kuapin.retrieval.source import Visible
+
+THEMES = ("rose", "oak", "sea", "mint", "snow", "sun")
+KINDS = {"Beauty": ("soap", "cream"), "Home": ("candle", "lamp"), "Garden": ("pot", "hose"), "Pets": ("bed", "toy")}
+DAY = 86_400
+
+
+def items() -> pl.DataFrame:
+    """96 items: every theme in two shelves of four categories, in two sizes."""
+    rows = [
+        (f"{category[0]}-{theme}-{kind}-{size}", f"{theme} {kind} {size}", f"{category} > {kind}", theme.title(), price)
+        for category, kinds in KINDS.items()
+        for theme in THEMES
+        for kind in kinds
+        for size, price in (("small", 5.0), ("large", 9.0))
+    ]
+    return pl.DataFrame(rows, schema=["item_id", "title", "category", "brand", "price"], orient="row")
+
+
+def log(n_users: int = 160, length: int = 24, seed: int = 0) -> pl.DataFrame:
+    """Users with one theme each, who buy some things again; the times span 200 days."""
+    rng = np.random.default_rng(seed)
+    table = items()
+    theme = table["brand"].str.to_lowercase().to_list()
+    rows = []
+    for user in range(n_users):
+        own = THEMES[user % len(THEMES)]
+        liked = np.array([4.0 if t == own else 0.3 for t in theme]) * np.linspace(1.6, 0.4, len(theme))
+        staple = rng.choice(len(theme), 2, p=liked / liked.sum())
+        times = np.sort(rng.integers(0, 200 * DAY, length)) + 1_600_000_000
+        for time in times:
+            item = rng.choice(staple) if rng.random() < 0.3 else rng.choice(len(theme), p=liked / liked.sum())
+            rows.append((f"user {user:03d}", table["item_id"][int(item)], int(time), "purchase"))
+    return pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp", "event"], orient="row")
+
+
+def dataset(*, timed: bool = True, **options: int) -> Dataset:
+    """The tables as arrays; without times the order of the rows stands for them."""
+    interactions = log(**options)
+    return build_dataset(items(), interactions if timed else interactions.drop("timestamp"))
+
+
+def visible(data: Dataset) -> Visible:
+    """All of it, with vectors that tell themes and kinds apart, in place of a language model's."""
+    titles = data.catalogue.frame["title"]
+    names = [*THEMES, *(kind for kinds in KINDS.values() for kind in kinds)]
+    words = np.array([[word in title.split() for word in names] for title in titles], np.float32)
+    noise = np.random.default_rng(1).normal(0, 0.05, words.shape).astype(np.float32)
+    vectors = words + noise
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return Visible(data.catalogue, data.histories, vectors, int(data.histories.times.max(initial=0)), texts=titles)

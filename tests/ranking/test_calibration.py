@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from kuapin.ranking.calibration import (
+    Calibration,
+    expected_calibration_error,
+    fit_calibration,
+    no_calibration,
+    platt,
+)
+from kuapin.ranking.lists import Lists, ndcg_at_10
+
+
+def lists_of(sizes, relevant) -> Lists:
+    indptr = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
+    users = np.repeat(np.arange(len(sizes)), sizes)
+    relevant = np.asarray(relevant, np.bool_)
+    answers = np.bincount(users, weights=relevant, minlength=len(sizes)).astype(np.int64)
+    items = np.arange(len(relevant), dtype=np.int32)
+    return Lists(indptr, items, np.zeros((len(relevant), 1), np.float32), relevant, answers, np.ones(len(sizes)))
+
+
+def test_platt_finds_the_slope_and_intercept_that_made_the_data():
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=40_000)
+    right = rng.random(40_000) < expit(1.7 * scores - 2.0)
+    slope, intercept = platt(scores, right)
+    assert slope == pytest.approx(1.7, abs=0.06)
+    assert intercept == pytest.approx(-2.0, abs=0.06)
+
+
+@pytest.mark.parametrize("right", [[True] * 6, [False] * 6, [True] * 3 + [False] * 3])
+def test_the_probability_rises_with_the_score_whatever_the_data_say(right):
+    slope, intercept = platt(np.arange(6.0), np.array(right))
+    assert slope > 0
+    assert np.isfinite(intercept)
+
+
+def test_expected_calibration_error_by_hand():
+    right = np.array([True, False] * 10)
+    assert expected_calibration_error(np.full(20, 0.5), right) == pytest.approx(0.0)
+    assert expected_calibration_error(np.full(20, 0.7), right) == pytest.approx(0.2)
+    # the ten with p = .9 come half the time (.4 off), the ten with p = .5 too (0 off)
+    assert expected_calibration_error(np.repeat([0.9, 0.5], 10), right) == pytest.approx(0.2)
+    assert expected_calibration_error(np.empty(0), np.empty(0, np.bool_)) == 0.0
+
+
+def test_a_category_that_is_taken_more_often_than_its_scores_say_is_lifted():
+    rng = np.random.default_rng(1)
+    n = 600
+    category = np.tile([0, 1, 0, 1, 0, 1], n)
+    scores = rng.normal(size=6 * n)
+    right = rng.random(6 * n) < expit(1.5 * scores - 1.5 + 1.2 * category)
+    lists = lists_of([6] * n, right)
+    scale, figures = fit_calibration(lists, scores, category, ("A", "B"))
+    assert scale.offset[1] - scale.offset[0] == pytest.approx(1.2, abs=0.45)
+    flat = Calibration(*platt(scores, right), np.zeros(2))
+    for code in (0, 1):
+        inside = category == code
+        own = expected_calibration_error(flat.shown(flat.logit(scores, category))[inside], right[inside])
+        assert figures[f"ece.{'AB'[code]}"] < own / 2
+    assert ndcg_at_10(lists, scale.logit(scores, category)).mean() > ndcg_at_10(lists, scores).mean()
+
+
+def test_offsets_that_would_lower_the_order_are_dropped():
+    """Category 1 is taken far more often than promised at low scores; lifting it would spoil the lists at the top."""
+    top = 120
+    sizes = [3] * top + [3] * 300
+    scores = np.concatenate([np.tile([2.0, 1.9, -3.0], top), np.tile([-1.0, -1.0, -1.01], 300)])
+    category = np.concatenate([np.tile([0, 1, 0], top), np.tile([1, 1, 1], 300)])
+    right = np.concatenate([np.tile([True, False, False], top), np.tile([True, True, False], 300)])
+    lists = lists_of(sizes, right)
+    scale, _ = fit_calibration(lists, scores, category, ("A", "B"))
+    assert scale.offset.tolist() == [0.0, 0.0]
+    assert ndcg_at_10(lists, scale.logit(scores, category)).mean() == ndcg_at_10(lists, scores).mean()
+
+
+def test_saved_as_plain_values():
+    scale = Calibration(1.5, -2.0, np.array([0.25, 0.0]))
+    again = Calibration.from_json(scale.to_json())
+    assert again.to_json() == scale.to_json()
+    assert no_calibration(3).logit(np.array([2.0]), np.array([1])) == 2.0

@@ -1,0 +1,105 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from kuapin.data.histories import empty_histories
+from kuapin.ranking.lists import make_lists
+from kuapin.ranking.live import LiveConfig, fit_live, queries_of, temporal_replay
+from kuapin.ranking.ranker import RankingConfig
+from kuapin.ranking.signals import Signals, SignalsConfig
+from tests import market
+
+CONFIG = LiveConfig(users=60)
+
+
+def features_of(visible):
+    replay = temporal_replay(visible, CONFIG)
+    signals = Signals.fit(replay.visible, SignalsConfig(candidates=20))
+    return replay, make_lists(signals, replay.queries, None, replay.answers)
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_permuting_what_is_hidden_leaves_every_feature_as_it_is(timed):
+    visible = market.visible(market.dataset(timed=timed))
+    replay, lists = features_of(visible)
+    histories = visible.histories
+    if timed:
+        hidden = histories.times >= replay.visible.now
+    else:
+        from_end = np.repeat(histories.indptr[1:], histories.lengths) - np.arange(len(histories.items))
+        asked = replay.visible.histories.lengths == 0
+        hidden = (from_end <= np.ceil(0.2 * np.repeat(histories.lengths, histories.lengths))) & asked[histories.users]
+    assert 0.05 < hidden.mean() < 0.3
+    items = histories.items.copy()
+    items[hidden] = np.random.default_rng(5).permutation(items[hidden])
+    other = replace(visible, histories=replace(histories, items=items))
+    replay_again, again = features_of(other)
+    assert not np.array_equal(replay.answers.items, replay_again.answers.items)
+    assert np.array_equal(lists.items, again.items)
+    assert lists.features.tobytes() == again.features.tobytes()
+
+
+def test_a_timed_log_is_cut_once_for_everybody(visible):
+    replay = temporal_replay(visible, CONFIG)
+    assert replay.visible.histories.times.max() < replay.visible.now
+    assert replay.answers.times.min() >= replay.visible.now
+    assert replay.queries.times.max() < replay.visible.now
+    assert len(replay.queries) == 60
+    assert len(replay.answers.items) / (0.1 * len(visible.histories.items)) == pytest.approx(60 / 160, rel=0.3)
+
+
+def test_without_times_the_asked_users_are_in_no_statistics():
+    visible = market.visible(market.dataset(timed=False))
+    replay = temporal_replay(visible, CONFIG)
+    left = replay.visible.histories.lengths
+    asked = np.flatnonzero((left == 0) & (visible.histories.lengths > 0))
+    assert len(asked) == len(replay.queries) == 60
+    assert np.array_equal(visible.histories.select(asked).lengths, replay.queries.lengths + replay.answers.lengths)
+
+
+def test_repeats_and_new_items_are_candidates_alike(visible):
+    replay, lists = features_of(visible)
+    met = np.concatenate(
+        [np.isin(lists.items[lists.indptr[u] : lists.indptr[u + 1]], replay.queries.of(u)) for u in range(len(lists))]
+    )
+    assert lists.relevant[met].any()
+    assert lists.relevant[~met].any()
+
+
+def test_it_learns_tastes_and_measures_itself_on_held_out_users(fitted):
+    metrics = fitted.metrics
+    assert metrics["ndcg@10"] > max(metrics["ndcg@10.popularity"], metrics["ndcg@10.repeat"])
+    assert metrics["held_out_users"] >= 30
+    assert 0 <= metrics["ece"] < 0.2
+
+
+def test_the_same_seed_gives_the_same_model(visible, fitted):
+    again = fit_live(
+        visible,
+        signals=fitted.recommender.signals.config,
+        ranking=RankingConfig(trees={"rounds": 20}),
+        live=LiveConfig(pruned=False, held_out=0.3),
+    )
+    assert again.metrics == fitted.metrics
+
+
+@pytest.mark.parametrize("n_users", [0, 1, 3])
+def test_too_little_to_learn_from_is_ranked_by_the_fixed_sum(n_users):
+    data = market.dataset()
+    histories = data.histories.select(np.arange(n_users)) if n_users else empty_histories(0, 96, timed=True)
+    fitted = fit_live(
+        market.visible(replace(data, histories=histories)),
+        signals=SignalsConfig(candidates=20),
+        ranking=RankingConfig(),
+    )
+    assert fitted.metrics == {}
+    found = fitted.recommender.rank(data.histories.select(np.arange(4)), 5)
+    assert np.diff(found.indptr).tolist() == [5] * 4
+    assert np.isfinite(found.scores).all()
+
+
+def test_an_unknown_user_has_an_empty_history(visible):
+    asked = queries_of(visible.histories, np.array([3, -1, 0]))
+    assert asked.lengths.tolist() == [visible.histories.lengths[3], 0, visible.histories.lengths[0]]
+    assert np.array_equal(asked.of(2), visible.histories.of(0))

@@ -1,0 +1,45 @@
+import numpy as np
+
+from kuapin.ranking.lists import make_lists
+from kuapin.ranking.live import LiveConfig, temporal_replay
+from kuapin.ranking.pruning import READ_BY_COST, prune
+from kuapin.ranking.signals import Signals, SignalsConfig
+from tests import market
+
+
+def fit(visible, users=120):
+    replay = temporal_replay(visible, LiveConfig(users=users))
+    return replay, Signals.fit(replay.visible, SignalsConfig(candidates=40))
+
+
+def test_what_is_left_is_a_part_of_what_there_was_and_ranks_as_well(visible):
+    replay, signals = fit(visible)
+    config = prune(signals, replay.queries, replay.answers, 0)
+    assert set(config.proposers) < {name for name, signal in signals.signals.items() if signal.proposes}
+    gone = set(signals.signals) - set(config.sources)
+    assert gone
+    assert gone <= set(READ_BY_COST)
+    assert set(config.proposers) <= set(config.sources)
+    lean = signals.only(config)
+    lists = make_lists(lean, replay.queries, None, replay.answers)
+    full = make_lists(signals, replay.queries, None, replay.answers)
+    assert lists.relevant.sum() > 0.8 * full.relevant.sum()
+    assert len(lists.items) < len(full.items)
+
+
+def test_struck_out_candidates_are_those_that_the_source_alone_proposed(visible):
+    """The lists judged by are the lists that the pruned sources make."""
+    from kuapin.ranking.pruning import _only, _proposed, _ranks
+
+    replay, signals = fit(visible)
+    lists = make_lists(signals, replay.queries, None, replay.answers)
+    kept = _only(lists, _proposed(lists, _ranks(signals, replay.queries, lists), ["popularity", "popularity_30d"], 10))
+    config = SignalsConfig(candidates=10, proposers=("popularity", "popularity_30d"))
+    real = make_lists(signals.only(config), replay.queries, None, replay.answers)
+    assert np.array_equal(kept.indptr, real.indptr)
+    assert np.array_equal(kept.items, real.items)
+
+
+def test_with_too_few_users_everything_stays():
+    replay, signals = fit(market.visible(market.dataset(n_users=20)))
+    assert prune(signals, replay.queries, replay.answers, 0) == signals.config

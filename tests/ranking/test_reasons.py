@@ -1,0 +1,107 @@
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from kuapin.data.histories import Histories, empty_histories
+from kuapin.ranking.reasons import CODES, explain_products
+from kuapin.ranking.recommender import TEXTS
+from kuapin.retrieval.source import Candidates
+
+NAMES_ITEM = r"(?:Reads like|People also met) (.*), (?:bought|met) before"
+
+
+@pytest.fixture(scope="module")
+def explained(fitted, visible):
+    """Every row of twenty items a user with its reason, and the ranked block it belongs to."""
+    ((_, ranked),) = list(fitted.recommender.ranked(visible.histories, 20))
+    codes, texts = explain_products(fitted.recommender, visible.catalogue, visible.histories, ranked)
+    users = np.repeat(np.arange(len(visible.histories)), 20)
+    return pl.DataFrame({"user": users, "item": ranked.found.items, "code": codes, "text": texts})
+
+
+def without(histories: Histories, items) -> Histories:
+    return histories.keep(~np.isin(histories.items, items))
+
+
+def pair_score(fitted, name: str, histories: Histories, item: int) -> float:
+    source = fitted.recommender.signals.signals[name].source
+    return float(source.pairs(histories, np.array([0, 1], np.int64), np.array([item], np.int32))[0])
+
+
+def test_every_row_has_a_code_and_a_sentence(explained):
+    assert set(explained["code"]) <= set(CODES)
+    assert len(set(explained["code"])) >= 3
+    assert explained["text"].str.len_chars().min() > 5
+
+
+def test_repeats_are_counted_right(explained, visible):
+    rows = explained.filter(code="repeat")
+    assert rows.height > 100
+    words = {1: "once", 2: "twice"}
+    for user, item, text in rows.select("user", "item", "text").iter_rows():
+        n = int((visible.histories.of(user) == item).sum())
+        assert text == f"Bought {words.get(n, f'{n} times')} before"
+
+
+@pytest.mark.parametrize(("code", "signal"), [("similar", TEXTS), ("together", "item_knn")])
+def test_deleting_the_named_item_lowers_the_signal_most(fitted, visible, code, signal):
+    """Rows are explained by this signal alone, so that each of them has to name its evidence."""
+    linear = fitted.recommender.ranker.linear
+    weight = np.zeros_like(linear.weight)
+    weight[list(fitted.recommender.signals.signals).index(signal)] = 100.0
+    ranker = replace(fitted.recommender.ranker, linear=replace(linear, weight=weight, mean=np.full_like(weight, -99)))
+    recommender = replace(fitted.recommender, ranker=ranker)
+    histories = visible.histories.select(np.arange(0, 12))
+    ((_, ranked),) = list(recommender.ranked(histories, 5))
+    codes, texts = explain_products(recommender, visible.catalogue, histories, ranked)
+    titles = visible.catalogue.frame["title"].to_list()
+    checked = 0
+    for row, (said, text) in enumerate(zip(codes, texts, strict=True)):
+        if said != code:
+            continue
+        user = int(np.searchsorted(ranked.found.indptr, row, side="right")) - 1
+        item, alone = int(ranked.found.items[row]), histories.select(np.array([user]))
+        evidence = titles.index(pl.Series([text]).str.extract(NAMES_ITEM)[0])
+        full = pair_score(fitted, signal, alone, item)
+        left = {
+            int(h): pair_score(fitted, signal, without(alone, h), item) for h in np.unique(alone.items) if h != item
+        }
+        assert left[evidence] < full
+        assert left[evidence] == pytest.approx(min(left.values()), abs=1e-5)
+        checked += 1
+    assert checked > 20
+
+
+def test_deleting_the_named_brands_items_takes_the_reason_away(fitted, explained, visible):
+    rows = explained.filter(code="brand")
+    for user, item, text in rows.head(20).select("user", "item", "text").iter_rows():
+        brand = visible.catalogue.brand[item]
+        assert visible.catalogue.brands[brand] in text
+        alone = visible.histories.select(np.array([user]))
+        assert pair_score(fitted, "brand", alone, item) > 0
+        others = np.flatnonzero(visible.catalogue.brand == brand)
+        assert pair_score(fitted, "brand", without(alone, others), item) == 0
+
+
+def test_a_stranger_is_told_how_many_met_it(fitted, visible):
+    nobody = empty_histories(1, 96, timed=True)
+    ((_, ranked),) = list(fitted.recommender.ranked(nobody, 3))
+    codes, texts = explain_products(fitted.recommender, visible.catalogue, nobody, ranked)
+    assert codes == ["popular"] * 3
+    users = np.asarray(visible.histories.matrix().sum(axis=0)).ravel()[ranked.found.items]
+    assert texts == [f"Met by {int(n)} people" for n in users]
+
+
+def test_what_nobody_met_is_new(fitted, visible):
+    facts = fitted.recommender.signals.facts
+    signals = fitted.recommender.signals
+    cold = replace(facts, users=np.zeros_like(facts.users))
+    recommender = replace(fitted.recommender, signals=type(signals)(signals.signals, signals.config, cold))
+    nobody = empty_histories(1, 96, timed=True)
+    ranked = replace(
+        next(iter(recommender.ranked(nobody, 1)))[1],
+        found=Candidates(np.array([0, 1]), np.array([5], np.int32), np.array([0.1], np.float32)),
+    )
+    assert explain_products(recommender, visible.catalogue, nobody, ranked) == (["new"], ["New: nobody has met it yet"])

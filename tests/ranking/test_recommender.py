@@ -1,0 +1,80 @@
+import json
+
+import numpy as np
+import pytest
+
+from kuapin.data.histories import empty_histories
+from kuapin.errors import ModelFolderError
+from kuapin.ranking.live import queries_of
+from kuapin.ranking.recommender import DESCRIPTION, Recommender
+
+
+def test_saved_and_loaded_it_answers_to_the_last_bit(fitted, visible, tmp_path):
+    recommender = fitted.recommender
+    recommender.save(tmp_path)
+    again = Recommender.load(tmp_path, visible.catalogue)
+    one, other = recommender.rank(visible.histories, 10), again.rank(visible.histories, 10)
+    assert np.array_equal(one.items, other.items)
+    assert one.scores.tobytes() == other.scores.tobytes()
+
+
+def test_lists_are_probabilities_in_descending_order(fitted, visible):
+    found = fitted.recommender.rank(visible.histories, 10)
+    assert np.diff(found.indptr).tolist() == [10] * len(visible.histories)
+    for user in range(len(visible.histories)):
+        scores = found.scores[found.indptr[user] : found.indptr[user + 1]]
+        assert np.all(np.diff(scores) <= 0)
+        assert np.all((scores >= 0) & (scores <= 1))
+        assert len(set(found.items[found.indptr[user] : found.indptr[user + 1]].tolist())) == 10
+
+
+@pytest.mark.parametrize("allowed", [1, 3, 40, 96])
+def test_a_list_has_n_items_wherever_n_may_be_shown(fitted, visible, allowed):
+    rows = np.sort(np.random.default_rng(allowed).permutation(96)[:allowed])
+    known = visible.histories.select(np.arange(5))
+    for histories in (known, empty_histories(3, 96, timed=True)):
+        found = fitted.recommender.rank(histories, 30, rows)
+        assert set(np.diff(found.indptr).tolist()) == {min(30, allowed)}
+        assert np.isin(found.items, rows).all()
+
+
+def test_someone_unknown_gets_what_most_people_met(fitted, visible):
+    users = np.asarray(visible.histories.matrix().sum(axis=0)).ravel()
+    found = fitted.recommender.rank(empty_histories(1, 96, timed=True), 5)
+    assert users[found.items].mean() > np.quantile(users, 0.8)
+
+
+def test_one_user_alone_gets_the_same_list_as_among_many(fitted, visible):
+    many = fitted.recommender.rank(visible.histories, 10)
+    for user in (0, 7, 159):
+        alone = fitted.recommender.rank(visible.histories.select(np.array([user])), 10)
+        part = slice(many.indptr[user], many.indptr[user + 1])
+        assert np.array_equal(alone.items, many.items[part])
+        assert alone.scores == pytest.approx(many.scores[part], rel=1e-5)
+
+
+def test_strangers_among_others_change_nobodys_list(fitted, visible):
+    rows = np.array([3, -1, 0, -1, 7])
+    mixed = fitted.recommender.rank(queries_of(visible.histories, rows), 10)
+    known = fitted.recommender.rank(visible.histories.select(rows[rows >= 0]), 10)
+    strangers = fitted.recommender.rank(empty_histories(2, 96, timed=True), 10)
+    lists = mixed.items.reshape(5, 10)
+    assert np.array_equal(lists[[0, 2, 4]], known.items.reshape(3, 10))
+    assert np.array_equal(lists[[1, 3]], strangers.items.reshape(2, 10))
+
+
+def test_no_users_no_lists(fitted, visible):
+    found = fitted.recommender.rank(visible.histories.select(np.empty(0, np.int64)), 10)
+    assert (found.indptr.tolist(), len(found.items)) == ([0], 0)
+
+
+def test_a_release_whose_parts_do_not_fit_is_refused(fitted, visible, tmp_path):
+    fitted.recommender.save(tmp_path)
+    description = json.loads((tmp_path / DESCRIPTION).read_text())
+    description["sources"].remove("popularity")
+    (tmp_path / DESCRIPTION).write_text(json.dumps(description))
+    with pytest.raises(ModelFolderError, match="its parts do not fit together"):
+        Recommender.load(tmp_path, visible.catalogue)
+    (tmp_path / DESCRIPTION).write_text("{")
+    with pytest.raises(ModelFolderError, match="cannot be read"):
+        Recommender.load(tmp_path, visible.catalogue)
