@@ -3,6 +3,7 @@
 Verb modules import what they work with inside the function, so that ``--help`` answers at once.
 """
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Annotated
@@ -55,4 +56,6 @@ def _root(
 
 def main() -> None:
     """The entry point of the ``kuapin`` command."""
+    # LightGBM's threads otherwise spin while they wait for each other: on a busy machine that is most of its time.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(run(app, sys.argv[1:]))
