@@ -19,9 +19,12 @@ class TreesConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rounds: int = Field(100, ge=1, description="Trees.")
-    leaves: int = Field(7, ge=2, description="Leaves per tree at most; fewer where there is little to learn from.")
+    leaves: int = Field(5, ge=2, description="Leaves per tree at most; fewer where there is little to learn from.")
     learning_rate: float = Field(0.05, gt=0, le=1, description="Share of every tree that is taken.")
     feature_share: float = Field(0.7, gt=0, le=1, description="Share of the features that a tree may look at.")
+    wrong_per_list: int = Field(
+        100, ge=10, description="Wrong candidates of a list that are learnt from; drawn evenly from more."
+    )
     regularisation: float = Field(10.0, ge=0, description="L2 on leaf values.")
 
 
@@ -50,15 +53,16 @@ class Trees:
 def fit_trees(lists: Lists, linear: NDArray[np.float64], config: TreesConfig, seed: int) -> Trees:
     """Learn to order the candidates of every list.
 
-    The lists are what will be ranked later, all candidates included: no negatives are drawn, so that nothing is taught
-    about popularity but what the lists hold.
+    The lists are what will be ranked later; of their wrong candidates an even draw is learnt from, whatever their
+    popularity, so that nothing is taught about popularity but what the lists hold.
 
     Args:
         lists: useful ones only (``Lists.useful``).
         linear: float64 (n,), the sum's score of every candidate, one more feature.
         config: capacity.
-        seed: of the feature draws.
+        seed: of the draws of features and wrong candidates.
     """
+    rows, lengths = _thinned(lists, config.wrong_per_list, seed)
     right = int(lists.relevant.sum())
     parameters: dict[str, Any] = {
         "objective": "lambdarank",
@@ -68,18 +72,30 @@ def fit_trees(lists: Lists, linear: NDArray[np.float64], config: TreesConfig, se
         "feature_fraction": config.feature_share,
         "lambda_l2": config.regularisation,
         "min_data_in_leaf": 100,
+        "max_bin": 63,
         "deterministic": True,
         "force_row_wise": True,
         "seed": seed,
         "verbose": -1,
     }
     data = lightgbm.Dataset(
-        _table(lists.features, linear),
-        lists.relevant.astype(np.int32),
-        weight=lists.weight[lists.users],
-        group=lists.lengths,
+        _table(lists.features[rows], linear[rows]),
+        lists.relevant[rows].astype(np.int32),
+        weight=lists.weight[lists.users[rows]],
+        group=lengths,
     )
     return Trees(lightgbm.train(parameters, data, config.rounds))
+
+
+def _thinned(lists: Lists, wrong_per_list: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+    """Rows of all right and of at most so many wrong candidates of every list, in order; and how many of each list."""
+    lot = np.random.default_rng(seed).random(len(lists.items))
+    lot[lists.relevant] = -1.0
+    order = np.lexsort((lot, lists.users))
+    right = np.bincount(lists.users, weights=lists.relevant, minlength=len(lists)).astype(np.int64)
+    place = np.arange(len(order)) - np.repeat(lists.indptr[:-1], lists.lengths)
+    rows = np.sort(order[place < np.repeat(right + wrong_per_list, lists.lengths)])
+    return rows, np.bincount(lists.users[rows], minlength=len(lists)).astype(np.int64)
 
 
 def _table(features: Scores, linear: NDArray[np.float64]) -> Scores:

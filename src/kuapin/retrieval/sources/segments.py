@@ -70,7 +70,7 @@ class Segments(Source):
         if count == 1:
             centres = profiles.mean(axis=0, keepdims=True)
         else:
-            centres, _ = kmeans2(profiles, count, minit="++", iter=10, seed=rng)
+            centres, _ = kmeans2(profiles, count, minit="points", iter=10, seed=rng)
         return np.asarray(centres / np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-9), np.float32)
 
     def _membership(self, profiles: Scores, centres: Scores) -> Scores:

@@ -20,7 +20,7 @@ class TextPopularityConfig(BaseModel):
 
     neighbours: int = Field(20, ge=1, description="Texts of the same category that an item's popularity is read from.")
     temperature: float = Field(0.1, gt=0, le=10, description="Of their weights exp(cosine / temperature).")
-    max_texts: int = Field(8192, ge=1, description="Texts per category that lend popularity; the most popular first.")
+    max_texts: int = Field(4096, ge=1, description="Texts per category that lend popularity; the most popular first.")
 
 
 class TextPopularity(Source):
