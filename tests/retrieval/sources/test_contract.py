@@ -44,8 +44,13 @@ def shops(draw: st.DrawFn) -> tuple[Visible, Histories]:
     texts = rng.normal(size=(n_items, 5)).astype(np.float32)
     vectors = texts[rng.integers(0, draw(st.integers(1, n_items)), n_items)]
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    catalogue = build_catalogue(pl.DataFrame({"item_id": [f"i{i}" for i in range(n_items)]}))
-    visible = Visible(catalogue, histories_of(learnt, 6, n_items), vectors, 60 * 86_400)
+    words = np.array(["red yarn", "blue yarn", "gel pen 0.7", "ink pen", "毛笔套装", ""])
+    titles = words[rng.integers(0, len(words), n_items)].tolist()
+    brands = rng.choice(["Ada", "Bo", None], n_items).tolist()
+    paths = rng.choice(["A > x", "A > y", "B > z"], n_items).tolist()
+    table = {"item_id": [f"i{i}" for i in range(n_items)], "title": titles, "brand": brands, "category": paths}
+    catalogue = build_catalogue(pl.DataFrame(table))
+    visible = Visible(catalogue, histories_of(learnt, 6, n_items), vectors, 60 * 86_400, pl.Series(titles))
     return visible, histories_of(asked, 6, n_items)
 
 
@@ -103,7 +108,7 @@ class TestContract:
     def test_an_empty_log_and_no_user(self, make):
         catalogue = build_catalogue(pl.DataFrame({"item_id": ["a", "b", "c"]}))
         empty = histories_of([], 0, 3)
-        visible = Visible(catalogue, empty, np.eye(3, 4, dtype=np.float32), 0)
+        visible = Visible(catalogue, empty, np.eye(3, 4, dtype=np.float32), 0, pl.Series(["x", "", "y x"]))
         source = make().fit(visible)
         assert source.score(empty).shape == (0, 3)
         assert len(source.top(empty, 2).items) == 0

@@ -1,15 +1,37 @@
 """Every source of candidates; one file each."""
 
 from kuapin.retrieval.source import Source
+from kuapin.retrieval.sources.adapted import Adapted
+from kuapin.retrieval.sources.affinity import BrandAffinity, LeafAffinity
 from kuapin.retrieval.sources.als import Als
+from kuapin.retrieval.sources.brand import Brand
 from kuapin.retrieval.sources.content import Content
 from kuapin.retrieval.sources.ease import Ease
 from kuapin.retrieval.sources.item_knn import ItemKnn
+from kuapin.retrieval.sources.lexical import Lexical
 from kuapin.retrieval.sources.popularity import DecayedPopularity, Popularity, RecentPopularity
 from kuapin.retrieval.sources.repeat import Repeat
+from kuapin.retrieval.sources.segments import Segments
+from kuapin.retrieval.sources.text_popularity import TextPopularity
 
 SOURCES: dict[str, type[Source]] = {
     source.name: source
-    for source in (Repeat, Popularity, RecentPopularity, DecayedPopularity, Content, ItemKnn, Ease, Als)
+    for source in (
+        Repeat,
+        Popularity,
+        RecentPopularity,
+        DecayedPopularity,
+        TextPopularity,
+        Content,
+        Adapted,
+        Lexical,
+        Brand,
+        BrandAffinity,
+        LeafAffinity,
+        Segments,
+        ItemKnn,
+        Ease,
+        Als,
+    )
 }
 """Source classes by name; each takes its config, or nothing for the defaults."""

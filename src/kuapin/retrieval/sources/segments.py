@@ -1,5 +1,6 @@
 """What people of like taste met: popularity within segments of users, found from the texts of their histories."""
 
+import warnings
 from typing import Self
 
 import numpy as np
@@ -70,7 +71,9 @@ class Segments(Source):
         if count == 1:
             centres = profiles.mean(axis=0, keepdims=True)
         else:
-            centres, _ = kmeans2(profiles, count, minit="points", iter=10, seed=rng)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # an empty cluster keeps its first centre, which is fine
+                centres, _ = kmeans2(profiles, count, minit="points", iter=10, seed=rng)
         return np.asarray(centres / np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-9), np.float32)
 
     def _membership(self, profiles: Scores, centres: Scores) -> Scores:

@@ -1,0 +1,93 @@
+"""The sum, the trees and their mixture, on lists whose right answers are known."""
+
+import numpy as np
+import pytest
+
+from kuapin.ranking.linear import fit_linear
+from kuapin.ranking.lists import Lists, join, ndcg_at_10
+from kuapin.ranking.ranker import Ranker, RankingConfig, fit_ranker
+from kuapin.ranking.trees import TreesConfig, fit_trees
+
+
+def lists_of(n_users: int, rule, *, width: int = 30, seed: int = 0) -> Lists:
+    """Lists of random features (n, 3); ``rule`` gives the right candidates' log-odds."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n_users, width, 3)).astype(np.float32)
+    margin = rule(x)
+    right = np.argmax(margin + rng.gumbel(size=margin.shape), axis=1)
+    relevant = np.zeros((n_users, width), bool)
+    relevant[np.arange(n_users), right] = True
+    indptr = np.arange(n_users + 1, dtype=np.int64) * width
+    items = np.tile(np.arange(width, dtype=np.int32), n_users)
+    ones = np.ones(n_users)
+    return Lists(indptr, items, x.reshape(-1, 3), relevant.ravel(), ones.astype(np.int64), ones)
+
+
+def test_conditional_logit_finds_its_weights():
+    lists = lists_of(4000, lambda x: 1.5 * x[..., 0] - 0.5 * x[..., 1])
+    np.testing.assert_allclose(fit_linear(lists, 3).weight, [1.5, -0.5, 0.0], atol=0.08)
+
+
+def test_unknown_and_constant_features_count_nothing():
+    lists = lists_of(200, lambda x: 2 * x[..., 0])
+    lists.features[:, 1] = 7.0
+    lists.features[::2, 2] = np.nan
+    linear = fit_linear(lists, 3)
+    assert linear.weight[1] == 0.0
+    assert np.isfinite(linear.score(lists.features)).all()
+    assert (linear.contributions(lists.features)[::2, 2] == 0).all()
+
+
+def test_contributions_add_up():
+    lists = lists_of(100, lambda x: x[..., 0])
+    linear = fit_linear(lists, 3)
+    np.testing.assert_allclose(linear.contributions(lists.features).sum(axis=1), linear.score(lists.features))
+
+
+def test_ndcg_by_hand():
+    lists = lists_of(1, lambda x: x[..., 0], width=4)
+    relevant = np.array([True, False, True, False])
+    hand = Lists(lists.indptr, lists.items, lists.features, relevant, np.array([3]), lists.weight)
+    got = ndcg_at_10(hand, np.array([4.0, 3.0, 2.0, 1.0]))
+    ideal = 1 + 1 / np.log2(3) + 1 / np.log2(4)  # three answers, of which one is no candidate
+    np.testing.assert_allclose(got, [(1 + 1 / np.log2(4)) / ideal])
+
+
+def test_the_trees_are_chosen_where_the_truth_is_not_a_sum():
+    curved = lists_of(1500, lambda x: 3 * np.abs(x[..., 0]))
+    straight = lists_of(1500, lambda x: 3 * x[..., 0])
+    names, config = ("a", "b", "c"), RankingConfig(trees=TreesConfig(rounds=30))
+    assert fit_ranker(curved, names, 3, config).share > 0.4
+    ranker = fit_ranker(straight, names, 3, config)
+    test = lists_of(1500, lambda x: 3 * x[..., 0], seed=1)
+    alone = ndcg_at_10(test, ranker.linear.score(test.features)).mean()
+    assert ndcg_at_10(test, ranker.score(test.features)).mean() > alone - 0.01
+
+
+def test_few_users_get_the_sum():
+    ranker = fit_ranker(lists_of(3, lambda x: x[..., 0]), ("a", "b", "c"), 3, RankingConfig())
+    assert ranker.trees is None
+    assert ranker.share == 0.0
+
+
+@pytest.mark.parametrize("rule", [lambda x: 3 * x[..., 0], lambda x: 3 * np.abs(x[..., 0])])
+def test_a_saved_ranker_scores_the_same(tmp_path, rule):
+    lists = lists_of(400, rule)
+    ranker = fit_ranker(lists, ("a", "b", "c"), 3, RankingConfig(trees=TreesConfig(rounds=10)))
+    ranker.save(tmp_path)
+    np.testing.assert_allclose(Ranker.load(tmp_path).score(lists.features), ranker.score(lists.features))
+
+
+def test_the_same_seed_gives_the_same_trees():
+    lists = lists_of(300, lambda x: np.abs(x[..., 0])).useful()
+    zeros = np.zeros(len(lists.items))
+    one, two = (fit_trees(lists, zeros, TreesConfig(rounds=5), 0).text() for _ in range(2))
+    assert one == two
+
+
+def test_joined_and_selected_lists_keep_their_rows():
+    one, two = lists_of(2, lambda x: x[..., 0], width=3), lists_of(3, lambda x: x[..., 0], width=5, seed=1)
+    both = join([one, two])
+    np.testing.assert_array_equal(both.select(np.array([2, 3, 4])).features, two.features)
+    np.testing.assert_array_equal(both.select(np.array([1])).relevant, one.relevant[3:])
+    np.testing.assert_allclose(both.with_weight(10).weight, 2)
