@@ -1,7 +1,7 @@
 """One launch at one shot level: our method and every baseline of DESIGN §6 on the same users and candidates."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -109,7 +109,12 @@ class Bench:
 
 
 def cells(
-    bench: Bench, target: NDArray[np.bool_], shots: Sequence[float], seeds: Sequence[int], *, rivals: bool = True
+    bench: Bench,
+    target: NDArray[np.bool_],
+    shots: Sequence[float],
+    seeds: Sequence[int],
+    *,
+    rivals: Collection[int] | None = None,
 ) -> Iterator[Cell]:
     """Replay one launch at every shot level and seed.
 
@@ -118,7 +123,7 @@ def cells(
         target: bool (n_items,), the items of the category that opens.
         shots: levels.
         seeds: of the draws.
-        rivals: whether EASE and ALS, the slow ones, are measured too.
+        rivals: seeds under which EASE and ALS, the slow ones, are measured too; ``None``: all.
     """
     for seed in seeds:
         launches = launch_split(
@@ -145,7 +150,7 @@ def cells(
             ours = recommender.rank(launch.queries, 10, launch.items)
             seconds = time.perf_counter() - started
             del recommender
-            slow = () if rivals else ("EASE", "implicit ALS")
+            slow = () if rivals is None or seed in rivals else ("EASE", "implicit ALS")
             counting = [one for one in bench.counting(seed) if launch.shot > 0 and one.method.name not in slow]
             lists = {MODEL: ours} | rank_baselines(counting, visible, launch.queries, 10, launch.items) | constant
             yield Cell(launch.shot, seed, launch.test_users, _judged(bench, launch, lists), seconds)
