@@ -186,7 +186,7 @@ class Model:
             histories,
             n=_checked(n),
             items=None if mask.all() else np.flatnonzero(mask),
-            per_category=per_category,
+            per_category=None if per_category is None else _checked(per_category, "per_category"),
             explain=explain,
         )
 
@@ -201,7 +201,7 @@ def _ids(users: str | Sequence[str] | pl.Series) -> pl.Series:
     return users if isinstance(users, pl.Series) else pl.Series(c.USER_ID, users, dtype=pl.String)
 
 
-def _checked(n: int) -> int:
-    if n < 1:
-        raise InputError(f"n is {n}; a list has at least 1 item. Correct n.")
-    return n
+def _checked(value: int, name: str = "n") -> int:
+    if value < 1:
+        raise InputError(f"{name} is {value}; a list has at least 1 item. Correct {name}.")
+    return value
