@@ -85,3 +85,9 @@ def test_forty_thousand_items_in_two_seconds(data):
     started = time.process_time()
     assert render(items, TextConfig()).null_count() == 0
     assert time.process_time() - started < 2
+
+
+def test_items_without_a_column_to_read_have_empty_texts():
+    with pytest.warns(UserWarning, match="3 of 3 have no title"):
+        texts = render(pl.DataFrame({"item_id": ["a", "b", "c"]}), TextConfig())
+    assert texts.to_list() == ["", "", ""]

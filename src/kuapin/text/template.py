@@ -68,7 +68,7 @@ def render(items: pl.DataFrame, config: TextConfig) -> pl.Series:
 def _readable(items: pl.DataFrame, name: str, longest: int) -> pl.Expr:
     """A column as clean text; null where there is nothing to read."""
     if name not in items.columns:
-        return pl.lit(None, pl.String)
+        return pl.repeat(None, pl.len(), dtype=pl.String)  # a literal would be one row where no column is there
     column = pl.col(name)
     dtype = items.schema[name]
     if isinstance(dtype, pl.List | pl.Array):
