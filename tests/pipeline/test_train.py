@@ -69,7 +69,7 @@ def test_a_release_holds_all_and_nobody(make_shop):
 
 
 def test_a_second_training_encodes_nothing_and_gives_the_same_model(make_shop):
-    shop = make_shop(market.items(), market.log())
+    shop = make_shop(market.items(), market.log(n_users=40))
     first = train(shop, quick=True).recommend(["user 001", "user 002"])
     titles = []
 
@@ -89,7 +89,7 @@ def test_a_second_training_encodes_nothing_and_gives_the_same_model(make_shop):
 
 
 def test_interrupted_it_leaves_what_is_live_and_goes_on(make_shop):
-    shop = make_shop(market.items(), market.log())
+    shop = make_shop(market.items(), market.log(n_users=40))
     live = train(shop, quick=True).release
 
     class Interrupts:
@@ -110,7 +110,7 @@ def test_interrupted_it_leaves_what_is_live_and_goes_on(make_shop):
 
 
 def test_two_trainings_at_once_are_refused(make_shop):
-    shop = make_shop(market.items(), market.log())
+    shop = make_shop(market.items(), market.log(n_users=40))
     with shop.run("train"), pytest.raises(StoreError, match="the run train"):
         train(shop)
 

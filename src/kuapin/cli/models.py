@@ -7,6 +7,9 @@ from kuapin.cli.output import AsJson, ShopFolder, releases_of, remark, say_json,
 if TYPE_CHECKING:
     from kuapin.model_folder import Release
 
+BY_CATEGORY = "ece."
+"""Measures that a release has many of."""
+
 
 def models(folder: ShopFolder, *, as_json: AsJson = False) -> None:
     """List the releases, oldest first, with their measures; the live one is marked."""
@@ -46,4 +49,9 @@ def _columns(releases: list["Release"]) -> dict[str, list[str]]:
 
 
 def _measures(release: "Release") -> str:
-    return "  ".join(f"{name} {value:.4g}" for name, value in release.metrics.items() if value is not None)
+    """The measures of the whole shop; those of single categories are in ``--json``."""
+    return "  ".join(
+        f"{name} {value:.4g}"
+        for name, value in release.metrics.items()
+        if value is not None and not name.startswith(BY_CATEGORY)
+    )
