@@ -18,7 +18,15 @@ def lists_of(sizes, relevant) -> Lists:
     relevant = np.asarray(relevant, np.bool_)
     answers = np.bincount(users, weights=relevant, minlength=len(sizes)).astype(np.int64)
     items = np.arange(len(relevant), dtype=np.int32)
-    return Lists(indptr, items, np.zeros((len(relevant), 1), np.float32), relevant, answers, np.ones(len(sizes)))
+    return Lists(
+        indptr,
+        items,
+        np.zeros((len(relevant), 1), np.float32),
+        relevant,
+        answers,
+        np.ones(len(sizes)),
+        np.full(len(sizes), -1),
+    )
 
 
 def test_platt_finds_the_slope_and_intercept_that_made_the_data():

@@ -20,7 +20,9 @@ def lists_of(n_users: int, rule, *, width: int = 30, seed: int = 0) -> Lists:
     indptr = np.arange(n_users + 1, dtype=np.int64) * width
     items = np.tile(np.arange(width, dtype=np.int32), n_users)
     ones = np.ones(n_users)
-    return Lists(indptr, items, x.reshape(-1, 3), relevant.ravel(), ones.astype(np.int64), ones)
+    return Lists(
+        indptr, items, x.reshape(-1, 3), relevant.ravel(), ones.astype(np.int64), ones, np.full(n_users, -1, np.int32)
+    )
 
 
 def test_conditional_logit_finds_its_weights():
@@ -47,7 +49,7 @@ def test_contributions_add_up():
 def test_ndcg_by_hand():
     lists = lists_of(1, lambda x: x[..., 0], width=4)
     relevant = np.array([True, False, True, False])
-    hand = Lists(lists.indptr, lists.items, lists.features, relevant, np.array([3]), lists.weight)
+    hand = Lists(lists.indptr, lists.items, lists.features, relevant, np.array([3]), lists.weight, lists.launch)
     got = ndcg_at_10(hand, np.array([4.0, 3.0, 2.0, 1.0]))
     ideal = 1 + 1 / np.log2(3) + 1 / np.log2(4)  # three answers, of which one is no candidate
     np.testing.assert_allclose(got, [(1 + 1 / np.log2(4)) / ideal])

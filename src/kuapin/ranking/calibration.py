@@ -12,6 +12,8 @@ from kuapin.ranking.lists import Lists, ndcg_at_10
 
 TRUST = 50
 """So many users of a category count as much as the scale of the whole shop."""
+SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
+"""How much of the offsets may be kept."""
 BINS = 10
 NEWTON_STEPS = 12
 LEAST_SLOPE = 1e-3
@@ -24,8 +26,8 @@ class Calibration:
 
     p is the probability that the user takes the item within a stretch of time as long as the hidden one that the
     ranker was trained on. Within a category p rises with the score. Between categories the offsets may change the
-    order: they are kept only where that did not lower NDCG@10 on held-out users, and are all 0 elsewhere, so that
-    ordering by p is never worse than ordering by the score.
+    order: the greatest share of them is kept that did not lower NDCG@10 on held-out users, which may be none, so that
+    ordering by p is not worse than ordering by the score.
 
     Attributes:
         slope: > 0.
@@ -76,18 +78,22 @@ def fit_calibration(
         The calibration, and its expected calibration error on users that it was not fitted on: ``ece`` over all
         candidates, ``ece.<category>`` for those with ``TRUST`` users or more.
     """
+    everything = np.ones(len(scores), np.bool_)
     half = lists.users % 2 == 0
-    crossed = {offsets: np.empty(len(scores)) for offsets in (True, False)}
+    base, lift = np.empty(len(scores)), np.empty(len(scores))  # of users that the scale was not fitted on
     for fit, test in ((half, ~half), (~half, half)):
-        for offsets, out in crossed.items():
-            part = _fit(lists, scores, category, len(categories), fit, offsets=offsets)
-            out[test] = part.logit(scores[test], category[test])
-    with_offsets, without = (float(ndcg_at_10(lists, crossed[offsets]).mean()) for offsets in (True, False))
-    offsets = with_offsets >= without
-    calibration = _fit(lists, scores, category, len(categories), np.ones(len(scores), np.bool_), offsets=offsets)
-    probability = expit(crossed[offsets])
+        part = _fit(lists, scores, category, len(categories), fit)
+        lift[test] = part.offset[category[test]]
+        base[test] = part.logit(scores[test], category[test]) - lift[test]
+    without = float(ndcg_at_10(lists, base).mean())
+    share = next(
+        share for share in SHARES if share == 0 or float(ndcg_at_10(lists, base + share * lift).mean()) >= without
+    )
+    full = _fit(lists, scores, category, len(categories), everything)
+    calibration = Calibration(full.slope, full.intercept, full.offset * share)
+    probability = expit(base + share * lift)
     figures = {"ece": expected_calibration_error(probability, lists.relevant)}
-    users = _answering_users(lists, category, np.ones(len(scores), np.bool_), len(categories))
+    users = _answering_users(lists, category, everything, len(categories))
     for code in np.flatnonzero(users >= TRUST):
         inside = category == code
         figures[f"ece.{categories[code]}"] = expected_calibration_error(probability[inside], lists.relevant[inside])
@@ -111,16 +117,11 @@ def _fit(
     category: NDArray[np.integer],
     n_categories: int,
     rows: NDArray[np.bool_],
-    *,
-    offsets: bool,
 ) -> Calibration:
     slope, intercept = platt(scores[rows], lists.relevant[rows])
-    offset = np.zeros(n_categories)
-    if offsets:
-        users = _answering_users(lists, category, rows, n_categories)
-        free = _free_offsets(slope * scores[rows] + intercept, lists.relevant[rows], category[rows], n_categories)
-        offset = free * users / (users + TRUST)
-    return Calibration(slope, intercept, offset)
+    users = _answering_users(lists, category, rows, n_categories)
+    free = _free_offsets(slope * scores[rows] + intercept, lists.relevant[rows], category[rows], n_categories)
+    return Calibration(slope, intercept, free * users / (users + TRUST))
 
 
 def _free_offsets(

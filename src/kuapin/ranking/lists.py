@@ -23,6 +23,7 @@ class Lists:
         relevant: bool (n,), whether the hidden interactions hold the item; all false where nothing is known.
         answers: int64 (n_users,), how many items were hidden, candidates or not.
         weight: float64 (n_users,), how much a user counts in training.
+        launch: int32 (n_users,), number of the replayed launch that a list is from; -1: of the very thing to be ranked.
     """
 
     indptr: NDArray[np.int64]
@@ -31,6 +32,7 @@ class Lists:
     relevant: NDArray[np.bool_]
     answers: NDArray[np.int64]
     weight: NDArray[np.float64]
+    launch: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -58,6 +60,7 @@ class Lists:
             relevant=self.relevant[index],
             answers=self.answers[users],
             weight=self.weight[users],
+            launch=self.launch[users],
         )
 
     def with_weight(self, total: float) -> Self:
@@ -75,6 +78,7 @@ def make_lists(
     queries: Histories,
     items: NDArray[np.integer] | None,
     answers: Histories | None = None,
+    launch: int = -1,
 ) -> Lists:
     """Propose candidates for histories and read their features.
 
@@ -83,17 +87,19 @@ def make_lists(
         queries: the histories to recommend for.
         items: ascending rows that may be recommended; ``None``: all.
         answers: what was hidden, of the same users; ``None`` when recommending.
+        launch: number of the replayed launch.
     """
     indptr, rows = signals.propose(queries, items)
     features = signals.features(queries, indptr, rows)
+    ones, launches = np.ones(len(queries)), np.full(len(queries), launch, np.int32)
     if answers is None:
         nothing = np.zeros(len(queries), np.int64)
-        return Lists(indptr, rows, features, np.zeros(len(rows), np.bool_), nothing, np.ones(len(queries)))
+        return Lists(indptr, rows, features, np.zeros(len(rows), np.bool_), nothing, ones, launches)
     wanted = answers.matrix()
     keys = np.repeat(np.arange(len(answers), dtype=np.int64), np.diff(wanted.indptr)) * answers.n_items + wanted.indices
     asked = np.repeat(np.arange(len(queries), dtype=np.int64), np.diff(indptr)) * answers.n_items + rows
     relevant = np.isin(asked, keys)
-    return Lists(indptr, rows, features, relevant, np.diff(wanted.indptr).astype(np.int64), np.ones(len(queries)))
+    return Lists(indptr, rows, features, relevant, np.diff(wanted.indptr).astype(np.int64), ones, launches)
 
 
 def join(parts: Sequence[Lists]) -> Lists:
@@ -108,6 +114,7 @@ def join(parts: Sequence[Lists]) -> Lists:
         np.concatenate([part.relevant for part in parts]),
         np.concatenate([part.answers for part in parts]),
         np.concatenate([part.weight for part in parts]),
+        np.concatenate([part.launch for part in parts]),
     )
 
 

@@ -89,8 +89,9 @@ class Ranker:
 def fit_ranker(lists: Lists, names: tuple[str, ...], n_signals: int, config: RankingConfig) -> Ranker:
     """Fit the sum and the trees, and choose how much the trees say.
 
-    The share is chosen on users that neither had seen: the greatest weighted mean NDCG@10, where a share above 0 must
-    beat the sum by ``caution`` standard errors. So the ranker does not lose to the sum it can fall back on.
+    The share is chosen on users, and where launches are replayed on launches, that neither had seen: the greatest
+    weighted mean NDCG@10, where a share above 0 must beat the sum by ``caution`` standard errors. So the ranker does
+    not lose to the sum it can fall back on.
 
     Args:
         lists: training lists; the weights say how much each user counts, here and in the choice.
@@ -100,7 +101,9 @@ def fit_ranker(lists: Lists, names: tuple[str, ...], n_signals: int, config: Ran
     """
     useful = lists.useful()
     held_out = {share: np.zeros(len(useful)) for share in SHARES}
+    # Lists of one replayed launch stay together: what counts is how the next launch is ranked, not the next user.
     fold = np.random.default_rng(config.seed).permutation(len(useful)) % config.folds
+    fold = np.where(useful.launch >= 0, useful.launch % config.folds, fold)
     enough = len(useful) >= 2 * config.folds
     for number in range(config.folds if enough else 0):
         test = np.flatnonzero(fold == number)

@@ -82,9 +82,10 @@ def launch_lists(
     parts: list[list[Lists]] = [[], []]
     with progress.step("Replaying launches", len(others) + len(own), "launches") as step:
         for kind, replays in enumerate((others, own)):
-            for replay_ in replays:
+            for number, replay_ in enumerate(replays):
                 fit = Signals.fit(replay_.visible, signals, like=fitted)
-                parts[kind].append(make_lists(fit, replay_.queries, replay_.items, replay_.answers))
+                launch = number if kind == 0 else -1
+                parts[kind].append(make_lists(fit, replay_.queries, replay_.items, replay_.answers, launch))
                 step.advance()
     joined = [_without_dead(join(part), fitted, visible, items, config) for part in parts if part]
     if len(joined) == 2:
@@ -154,8 +155,9 @@ def _opened(catalogue: Catalogue, group: NDArray[np.int32]) -> Catalogue:
 def groups_of(visible: Visible, items: NDArray[np.int32], config: ReplayConfig) -> list[NDArray[np.int32]]:
     """Groups of the items outside ``items`` whose opening can be replayed, as ascending rows.
 
-    Top-level categories where there are enough of them, else clusters of texts (k-means), else clusters of leaf
-    categories at random. The most met groups come first.
+    Top-level categories where there are enough of them, else leaf categories put together by their texts (k-means of
+    their mean vectors, so that a group ends where a shop would end it), else, with few leaves, clusters of texts;
+    without texts leaves at random. The most met groups come first.
     """
     catalogue = visible.catalogue
     others = np.setdiff1d(np.arange(len(catalogue), dtype=np.int32), items)
@@ -163,17 +165,29 @@ def groups_of(visible: Visible, items: NDArray[np.int32], config: ReplayConfig) 
     label = catalogue.category[others].astype(np.int64)
     rng = np.random.default_rng([config.seed, 3])
     if len(np.unique(label)) < config.groups:
-        white = visible.whitened()
-        if white is not None and len(others) > 10 * config.groups:
-            sample = white[others[rng.permutation(len(others))[:5000]]]
-            centres, _ = kmeans2(sample, config.groups, minit="++", iter=15, seed=rng)
-            label = np.argmax(white[others] @ centres.T - (centres**2).sum(axis=1) / 2, axis=1)
-        else:
-            draw = rng.permutation(len(catalogue.leaves)) % config.groups
-            label = draw[catalogue.leaf[others]]
+        label = _clusters(visible, others, config.groups, rng)
     sizes = {int(g): float(users[others[label == g]].sum()) for g in np.unique(label)}
     best = sorted(sizes, key=lambda g: (-sizes[g], g))[: config.groups]
     return [others[label == g] for g in best if sizes[g] > 0]
+
+
+def _clusters(visible: Visible, others: NDArray[np.int32], groups: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """A group number for each of ``others``, int64 (n,)."""
+    leaves, leaf = np.unique(visible.catalogue.leaf[others], return_inverse=True)
+    white = visible.whitened()
+    if white is None or len(others) <= 10 * groups:
+        return np.asarray((rng.permutation(len(leaves)) % groups)[leaf], np.int64)
+    if len(leaves) >= 5 * groups:
+        points = np.zeros((len(leaves), white.shape[1]), np.float32)
+        np.add.at(points, leaf, white[others])
+        points /= np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-9)
+        return _nearest(points, kmeans2(points, groups, minit="++", iter=15, seed=rng)[0])[leaf]
+    sample = white[others[rng.permutation(len(others))[:5000]]]
+    return _nearest(white[others], kmeans2(sample, groups, minit="++", iter=15, seed=rng)[0])
+
+
+def _nearest(points: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.int64]:
+    return np.asarray(np.argmax(points @ centres.T - (centres**2).sum(axis=1) / 2, axis=1), np.int64)
 
 
 def _ask(
