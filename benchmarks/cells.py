@@ -13,7 +13,7 @@ from kuapin.evaluation.launch import Launch, launch_split
 from kuapin.evaluation.metrics.registry import PerUser
 from kuapin.evaluation.metrics.registry import evaluate as judge
 from kuapin.evaluation.ranked import Answers, ItemFacts, Ranked
-from kuapin.pipeline.baselines import Baseline, baselines, rank_baselines
+from kuapin.pipeline.baselines import Baseline, Task, baselines, rank_baselines
 from kuapin.pipeline.report_pool import MODEL
 from kuapin.ranking.ranker import RankingConfig
 from kuapin.ranking.recommender import fit_launch
@@ -89,7 +89,7 @@ class Bench:
         whole = ContentConfig(max_history=None)
         made = baselines(SourcesConfig(content=whole), timed=False, template=self.templates[0], seed=seed)
         wanted = [one for one in made if one.method.name in ("random text", "random")]
-        lists = rank_baselines(wanted, visible, launch.queries, 10, launch.items)
+        (lists,) = rank_baselines(wanted, visible, [Task(launch.queries, 10, launch.items)])
         for name, source in self._frozen(visible):
             lists[name] = source.top(launch.queries, 10, launch.items)
         return lists
@@ -152,7 +152,8 @@ def cells(
             del recommender
             slow = () if rivals is None or seed in rivals else ("EASE", "implicit ALS")
             counting = [one for one in bench.counting(seed) if launch.shot > 0 and one.method.name not in slow]
-            lists = {MODEL: ours} | rank_baselines(counting, visible, launch.queries, 10, launch.items) | constant
+            (others,) = rank_baselines(counting, visible, [Task(launch.queries, 10, launch.items)])
+            lists = {MODEL: ours} | others | constant
             yield Cell(launch.shot, seed, launch.test_users, _judged(bench, launch, lists), seconds)
 
 

@@ -4,7 +4,7 @@ import pytest
 from kuapin.config import SourcesConfig
 from kuapin.data.histories import from_interactions
 from kuapin.errors import InputError
-from kuapin.pipeline.baselines import Random, RandomText, baselines, rank_baselines, without_met
+from kuapin.pipeline.baselines import Random, RandomText, Task, baselines, rank_baselines, without_met
 from kuapin.retrieval.source import Candidates, Visible
 
 NAMES = {
@@ -27,7 +27,7 @@ def test_every_baseline_of_the_design_ranks(visible, queries):
     made = baselines(SourcesConfig(), timed=True, template="{title}")
     assert {one.method.name for one in made} == NAMES
     assert all(len(one.method.formula) > 20 or one.method.kind == "chance" for one in made)
-    lists = rank_baselines(made, visible, queries, 10)
+    (lists,) = rank_baselines(made, visible, [Task(queries, 10)])
     assert set(lists) == NAMES
     for name, found in lists.items():
         assert np.diff(found.indptr).max() <= 10, name
@@ -45,7 +45,8 @@ def test_a_method_with_nothing_to_say_is_left_out(visible, queries):
     made = baselines(SourcesConfig(), timed=True, template=None)
     untouched = np.setdiff1d(np.arange(120), np.unique(visible.histories.items))
     nothing = visible.histories.keep(visible.histories.items < 40)
-    lists = rank_baselines(made, material_of(visible, nothing), queries.keep(queries.items < 40), 5, np.arange(40, 120))
+    task = Task(queries.keep(queries.items < 40), 5, np.arange(40, 120))
+    (lists,) = rank_baselines(made, material_of(visible, nothing), [task])
     assert set(lists) == {"random"}
     assert len(untouched) < 120
 

@@ -46,7 +46,9 @@ def test_temporal_asks_for_all_for_repeats_and_for_what_is_new(temporal, materia
     assert (
         by_title[DISCOVERY].results[MODEL]["ndcg@10"].value > 2 * by_title[DISCOVERY].results["random"]["ndcg@10"].value
     )
-    assert {c.title for c in temporal.categories} <= {"Beauty", "Home", "Toys"}
+    assert {c.title for c in temporal.categories} == {"Beauty", "Home", "Toys"}
+    assert all(c.candidates == 40 for c in temporal.categories)
+    assert all(c.results[MODEL]["ndcg@10"].value > c.results["random"]["ndcg@10"].value for c in temporal.categories)
     assert {"Items: warm", "Items: head"} <= {c.title for c in temporal.slices}
     truth = next(mix for mix in temporal.mixes if mix.is_truth)
     assert sum(truth.shares.values()) == pytest.approx(1)
@@ -104,8 +106,9 @@ def test_what_lies_after_the_cut_changes_no_list(material, monkeypatch):
     real = report_lists.live_lists
 
     def spy(*arguments):
-        seen.append(real(*arguments))
-        return seen[-1]
+        lists = real(*arguments)
+        seen.append(lists[0])  # over the whole catalogue; who is asked about a category depends on his answers
+        return lists
 
     monkeypatch.setattr("kuapin.pipeline.report_temporal.live_lists", spy)
     histories = material.dataset.histories

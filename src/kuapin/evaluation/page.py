@@ -168,13 +168,16 @@ def _slices(report: Report) -> Table | None:
             (
                 Cell(f"{c.users:,}"),
                 *(_cell(c, name, metric) for name in names),
-                Cell(f"{wording.times(c.ratio.value)}", f"{wording.factor_ends(c.ratio)}, to {c.baseline}"),
+                Cell(wording.times(c.ratio.value), wording.factor_ends(c.ratio)),
             ),
         )
         for c in report.slices
     )
-    heads = ("Part", "Users", *names, f"{names[0]} to the best")
-    return Table(f"{wording.label(metric)} by item and by history.", heads, rows)
+    heads = ("Part", "Users", *names, "to the best")
+    caption = (
+        f"{wording.label(metric)} by item and by history; the last column is {names[0]} to the best simple method."
+    )
+    return Table(caption, heads, rows)
 
 
 def _shot_curve(report: Report) -> Figure | None:
@@ -297,12 +300,21 @@ def _series(report: Report, comparisons: Sequence[Comparison]) -> list[str]:
 
 
 def _slots(report: Report) -> dict[str, int]:
-    """The look of each method in the figures: ours the first, what users did the last, the same in all figures."""
+    """The look of each method in the figures: ours the first, what users did the last, the same in all figures.
+
+    There are fewer looks than methods, so two methods may share one, but never in the same figure.
+    """
     launches = [c for c in report.comparisons if c.protocol == "launch"]
-    drawn = [name for group in (launches, report.categories) if group for name in _series(report, group)]
-    drawn += [mix.name for mix in report.mixes if not mix.is_truth]
-    slots = {name: place % (plots.SERIES - 1) for place, name in enumerate(dict.fromkeys(drawn))}
-    return slots | {mix.name: plots.SERIES - 1 for mix in report.mixes if mix.is_truth}
+    figures = [_series(report, group) for group in (launches, report.categories) if group]
+    figures.append([mix.name for mix in report.mixes if not mix.is_truth])
+    slots = {mix.name: plots.SERIES - 1 for mix in report.mixes if mix.is_truth}
+    models = {c.model for c in (*report.comparisons, *report.categories)} | {figures[-1][0] if figures[-1] else ""}
+    for name in dict.fromkeys(name for names in figures for name in names):
+        beside = {slots[other] for names in figures if name in names for other in names if other in slots}
+        looks = range(plots.SERIES - 1) if name in models else range(1, plots.SERIES - 1)
+        free = [look for look in looks if look not in beside]
+        slots[name] = free[0] if free else looks[-1]
+    return slots
 
 
 def _by_quality(comparison: Comparison) -> list[str]:

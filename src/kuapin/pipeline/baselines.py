@@ -1,6 +1,6 @@
 """What the ranker is measured against: each simple means alone, as ranked lists (DESIGN §6)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -34,6 +34,21 @@ class Baseline:
 
     method: Method
     source: Source
+
+
+@dataclass(frozen=True)
+class Task:
+    """Lists that are wanted of every method.
+
+    Attributes:
+        queries: the histories to rank for.
+        n: the length of the lists; a method that has nothing to say about an item leaves it out.
+        items: ascending rows that may be ranked; ``None``: all.
+    """
+
+    queries: Histories
+    n: int
+    items: NDArray[np.int32] | None = None
 
 
 class Random(Source):
@@ -194,31 +209,29 @@ def _made(source: Source, name: str, formula: str, kind: MethodKind = "baseline"
 def rank_baselines(
     made: Iterable[Baseline],
     visible: Visible,
-    queries: Histories,
-    n: int,
-    items: NDArray[np.integer] | None = None,
+    tasks: Sequence[Task],
     progress: Progress = SILENT,
-) -> dict[str, Candidates]:
+) -> list[dict[str, Candidates]]:
     """Fit each baseline on what is visible and let it rank.
 
     Args:
         made: which.
         visible: all that they may learn from.
-        queries: the histories to rank for.
-        n: the length of the lists; a method that has nothing to say about an item leaves it out.
-        items: ascending rows that may be ranked; ``None``: all.
+        tasks: the lists that are wanted.
         progress: told of every method.
 
     Returns:
-        Name → lists, without the methods that have nothing to say to anybody.
+        For every task: name → lists, without the methods that have nothing to say to anybody.
     """
     listed = tuple(made)
-    lists = {}
+    lists: list[dict[str, Candidates]] = [{} for _ in tasks]
     with progress.step("Ranking with the baselines", len(listed), "methods") as step:
         for baseline in listed:
-            found = baseline.source.fit(visible).top(queries, n, items)
-            if len(found.items):
-                lists[baseline.method.name] = found
+            source = baseline.source.fit(visible)
+            for task, of_task in zip(tasks, lists, strict=True):
+                found = source.top(task.queries, task.n, task.items)
+                if len(found.items):
+                    of_task[baseline.method.name] = found
             step.advance()
     return lists
 

@@ -91,10 +91,11 @@ def demo(folder: Path, progress: Progress = SILENT, results: Path | None = None)
     with watch.time("Train and publish"), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         model = train(shop, progress=progress)
-    report = _measured(material, watch, progress)
+    users = typical_users(material.dataset)
     with watch.time("Recommend to three households"):
-        users = typical_users(material.dataset)
         examples = examples_of(model, material.dataset, users, n=SHOWN, per_category=PER_DEPARTMENT, kind="Household")
+    del model  # what follows trains others, which would lie in memory beside it
+    report = _measured(material, watch, progress)
     report = replace(report, examples=examples, timings=watch.timings, commands=_commands(folder, users[0]))
     page = write_report(report, shop.reports, NAME + "-report")
     done = Demo(report, page, time.perf_counter() - started, _peak_mb())

@@ -1,6 +1,7 @@
 """A few users with what they did last, what is recommended to them, and why."""
 
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 import polars as pl
@@ -44,10 +45,10 @@ def examples_of(
 
 
 def _latest(dataset: Dataset, user: str) -> tuple[Recommended, ...]:
-    met = dataset.histories.of(dataset.users.row(user))[::-1]
-    _, first = np.unique(met, return_index=True)
-    rows = met[np.sort(first)[:LATEST]]
-    return tuple(_named(dataset, int(row), "") for row in rows)
+    """The latest items, the latest first; of those with one title, the first."""
+    named = (_named(dataset, int(row), "") for row in dataset.histories.of(dataset.users.row(user))[::-1])
+    distinct = dict.fromkeys(islice(named, 20 * LATEST))
+    return tuple(distinct)[:LATEST]
 
 
 def _listed(dataset: Dataset, table: pl.DataFrame) -> tuple[Recommended, ...]:

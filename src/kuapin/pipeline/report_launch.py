@@ -12,7 +12,7 @@ from kuapin.evaluation.launch import Launch, launch_split
 from kuapin.evaluation.metrics.registry import DEFAULT
 from kuapin.evaluation.metrics.registry import evaluate as judge_lists
 from kuapin.evaluation.ranked import Answers, ItemFacts
-from kuapin.pipeline.baselines import Baseline, rank_baselines
+from kuapin.pipeline.baselines import Baseline, Task, rank_baselines
 from kuapin.pipeline.report_lists import LISTED, cut
 from kuapin.pipeline.report_material import Material, Stopwatch
 from kuapin.pipeline.report_pool import MODEL, Pool
@@ -134,7 +134,8 @@ def _constant(
     visible = material.visible(launch.visible, launch.now)
     frozen = [baseline for baseline in made if not baseline.source.learns]
     with watch.time("Launches: the baselines"):
-        return rank_baselines(frozen, visible, launch.queries, LISTED, launch.items, progress)
+        (lists,) = rank_baselines(frozen, visible, [Task(launch.queries, LISTED, launch.items)], progress)
+    return lists
 
 
 def _lists(
@@ -154,8 +155,10 @@ def _lists(
             progress=progress,
         )
         lists = {MODEL: recommender.rank(launch.queries, LISTED, launch.items)}
+    del recommender  # its sources would lie in memory beside the baselines
     if launch.shot == 0:
         return lists
     counting = [baseline for baseline in made if baseline.source.learns]
     with watch.time("Launches: the baselines"):
-        return lists | rank_baselines(counting, visible, launch.queries, LISTED, launch.items, progress)
+        (others,) = rank_baselines(counting, visible, [Task(launch.queries, LISTED, launch.items)], progress)
+    return lists | others

@@ -8,7 +8,8 @@ from kuapin.errors import InputError
 from kuapin.evaluation.ranked import ItemFacts
 from kuapin.evaluation.splits import leave_one_out
 from kuapin.pipeline.baselines import Baseline, without_met
-from kuapin.pipeline.report_lists import cut, live_lists, take
+from kuapin.pipeline.report_categories import judge_shelves, shelves
+from kuapin.pipeline.report_lists import cut, live_lists, take, whole
 from kuapin.pipeline.report_material import Material, Stopwatch
 from kuapin.pipeline.report_questions import Asked, Measured
 from kuapin.progress import SILENT, Progress
@@ -43,7 +44,10 @@ def measure_leave_one_out(
         )
     queries = everybody.test.queries.select(np.searchsorted(everybody.test.users, users))
     visible = material.visible(everybody.visible, int(everybody.visible.times.max(initial=0)) + 1)
-    lists = live_lists(material, made, visible, queries, watch, progress)
+    last = [split.test for split in splits]
+    by_category = shelves(material.dataset.catalogue, last, lambda rows: queries.select(np.searchsorted(users, rows)))
+    tasks = [whole(queries), *(shelf.task for shelf in by_category)]
+    lists, *of_shelves = live_lists(material, made, visible, tasks, watch, progress)
     facts = ItemFacts.from_visible(everybody.visible, material.dataset.catalogue.category)
     asked = Asked(material.dataset.catalogue, "leave-one-out", _WORDING)
     with progress.step("Judging the lists"), watch.time("Judge the lists"):
@@ -57,4 +61,5 @@ def measure_leave_one_out(
             "users are asked. What others did later is visible to training, as in the papers; over time is the "
             "stricter question."
         )
-        return asked.measured(notes=(note,))
+        categories = judge_shelves(by_category, of_shelves, last, facts, "leave-one-out")
+        return Measured(asked.compared(), categories, asked.compared_parts(), notes=(note,))

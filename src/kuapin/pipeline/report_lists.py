@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from kuapin.data.histories import Histories
 from kuapin.evaluation.ranked import Ranked
-from kuapin.pipeline.baselines import Baseline, rank_baselines
+from kuapin.pipeline.baselines import Baseline, Task, rank_baselines
 from kuapin.pipeline.report_material import Material, Stopwatch
 from kuapin.pipeline.report_pool import MODEL
 from kuapin.progress import Progress
@@ -22,30 +22,39 @@ def live_lists(
     material: Material,
     made: Sequence[Baseline],
     visible: Visible,
-    queries: Histories,
+    tasks: Sequence[Task],
     watch: Stopwatch,
     progress: Progress,
-) -> dict[str, Candidates]:
-    """Lists over the whole catalogue, long enough that ``LISTED`` remain without what a user knows.
+) -> list[dict[str, Candidates]]:
+    """The lists of all methods for several tasks, from one training.
 
     Args:
         material: the shop, and how our method is trained.
         made: the baselines.
         visible: all that they may learn from.
-        queries: the histories of the users asked.
+        tasks: the lists that are wanted.
         watch: notes the time.
         progress: told of the steps.
     """
-    n = LISTED + int(np.diff(queries.matrix().indptr).max(initial=0))
     learning = material.learning
     with watch.time("Train on what lies before the cut"):
         fitted = fit_live(
             visible, signals=learning.signals, ranking=learning.ranking, live=learning.live, progress=progress
         )
-    with watch.time("Rank for the users asked"), progress.step("Ranking for the users asked", len(queries), "users"):
-        lists = {MODEL: fitted.recommender.rank(queries, n)}
+    ours = []
+    with watch.time("Rank for the users asked"), progress.step("Ranking", len(tasks), "sets of lists") as step:
+        for task in tasks:
+            ours.append({MODEL: fitted.recommender.rank(task.queries, task.n, task.items)})
+            step.advance()
+    del fitted  # its sources would lie in memory beside the baselines
     with watch.time("Fit the baselines and rank"):
-        return lists | rank_baselines(made, visible, queries, n, progress=progress)
+        others = rank_baselines(made, visible, tasks, progress)
+    return [one | other for one, other in zip(ours, others, strict=True)]
+
+
+def whole(queries: Histories) -> Task:
+    """Lists over the whole catalogue, long enough that ``LISTED`` remain without what a user knows."""
+    return Task(queries, LISTED + int(np.diff(queries.matrix().indptr).max(initial=0)))
 
 
 def take(lists: Candidates, users: NDArray[np.integer]) -> Candidates:

@@ -1,6 +1,6 @@
 """What was asked about the live shop, and where the answers lie: pools of outcomes by question and by part."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,6 @@ LEAST_USERS = 30
 SLICE_METRICS = ("ndcg@10", "hit_rate@10")
 
 _PARTS = {
-    "category": ("{}", "Answers in this category that are new to the user, found among all items of the shop."),
     "warmth": ("Items: {}", "Answers that are new to the user; warm items had been met by somebody, cold ones not."),
     "popularity": ("Items: {}", "Answers that are new to the user; each of the three holds a third of the log."),
     "history": ("History: {} interactions", "Answers that are new to users with a history of this length."),
@@ -67,9 +66,9 @@ class Asked:
         self.questions.setdefault(title, Pool()).add(questions.users, outcomes)
 
     def split(self, questions: Questions, ranked: Mapping[str, Ranked], facts: ItemFacts) -> None:
-        """Judge the same lists part by part."""
+        """Judge the same lists part by part: cold and warm items, head, middle and tail, lengths of history."""
         answers = Answers.from_histories(questions.answers)
-        for part in slices(answers, facts, self.catalogue.categories, questions.queries.lengths):
+        for part in slices(answers, facts, (), questions.queries.lengths):
             outcomes = {
                 name: judge_lists(lists.take(part.users), part.answers, facts, SLICE_METRICS)
                 for name, lists in ranked.items()
@@ -83,22 +82,12 @@ class Asked:
             for title, pool in self.questions.items()
         )
 
-    def compared_parts(self, kinds: Sequence[str]) -> tuple[Comparison, ...]:
-        """One comparison a part of these kinds, where enough users were asked."""
+    def compared_parts(self) -> tuple[Comparison, ...]:
+        """One comparison a part, where enough users were asked."""
         return tuple(
             pool.comparison(_PARTS[kind][0].format(name), _PARTS[kind][1], self.protocol, len(self.catalogue))
             for (kind, name), pool in self.parts.items()
-            if kind in kinds and len(pool) >= LEAST_USERS
-        )
-
-    def measured(self, mixes: tuple[Mix, ...] = (), notes: tuple[str, ...] = ()) -> Measured:
-        """All of it."""
-        return Measured(
-            self.compared(),
-            self.compared_parts(("category",)),
-            self.compared_parts(("warmth", "popularity", "history")),
-            mixes,
-            notes,
+            if len(pool) >= LEAST_USERS
         )
 
 

@@ -9,7 +9,8 @@ from kuapin.evaluation.ranked import ItemFacts
 from kuapin.evaluation.report import Mix
 from kuapin.evaluation.splits import Temporal, temporal
 from kuapin.pipeline.baselines import Baseline, without_met
-from kuapin.pipeline.report_lists import cut, live_lists, rows, take
+from kuapin.pipeline.report_categories import judge_shelves, shelves
+from kuapin.pipeline.report_lists import cut, live_lists, rows, take, whole
 from kuapin.pipeline.report_material import Material, Stopwatch
 from kuapin.pipeline.report_questions import Asked, Measured, mixes_of
 from kuapin.progress import SILENT, Progress
@@ -46,7 +47,10 @@ def measure_temporal(
     first, catalogue = splits[0], material.dataset.catalogue
     users = np.unique(np.concatenate([split.test.users for split in splits]))
     visible = material.visible(first.visible, first.cut)
-    lists = live_lists(material, made, visible, first.visible.select(users), watch, progress)
+    new_to_them = [split.new for split in splits]
+    by_category = shelves(catalogue, new_to_them, first.visible.select)
+    tasks = [whole(first.visible.select(users)), *(shelf.task for shelf in by_category)]
+    lists, *of_shelves = live_lists(material, made, visible, tasks, watch, progress)
     facts = ItemFacts.from_visible(first.visible, catalogue.category)
     asked = Asked(catalogue, "temporal", _WORDING)
     mixes: tuple[Mix, ...] = ()
@@ -64,7 +68,9 @@ def measure_temporal(
                 asked.ask(NEW, split.new, rows(ranked, split.test.positions(split.new)), facts)
             if len(split.new) and not mixes:
                 mixes = mixes_of(catalogue, new, asked.questions[DISCOVERY].best_baseline(), split.new.answers)
-        return asked.measured(mixes, (_note(first, len(material.dataset.histories), max_test_users),))
+        categories = judge_shelves(by_category, of_shelves, new_to_them, facts, "temporal")
+        note = _note(first, len(material.dataset.histories), max_test_users)
+        return Measured(asked.compared(), categories, asked.compared_parts(), mixes, (note,))
 
 
 def _note(split: Temporal, n_users: int, max_test_users: int) -> str:
@@ -72,6 +78,6 @@ def _note(split: Temporal, n_users: int, max_test_users: int) -> str:
     return (
         f"Over time: everything before {day.day} {day:%B %Y, %H:%M} UTC is the input, the last tenth of the log is "
         f"hidden and asked for. At most {max_test_users:,} of {n_users:,} users are asked, drawn at random; all are "
-        "learnt from. All items of the shop are ranked. Quality by category, by item and by history is about answers "
-        "that are new to the user, known items left out of the lists."
+        "learnt from. All items of the shop are ranked, for the quality in a category all items of the category. That, "
+        "and quality by item and by history, is about answers new to the user, known items left out of the lists."
     )
