@@ -1,0 +1,62 @@
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from kuapin.data.dataset import build_catalogue
+from kuapin.data.histories import empty_histories
+from kuapin.retrieval.source import Visible
+from kuapin.retrieval.sources.content import Content, ContentConfig
+from kuapin.surfaces.similar import SimilarItems, shared_words
+
+ROWS = [
+    ("a", "Rose soap", "Beauty > Soap", "Ada"),
+    ("b", "Rose soap", "Beauty > Soap", "Bea"),  # the same text as a, but for the brand
+    ("c", "Rose soap", "Beauty > Soap", "Ada"),
+    ("d", "Rose candle", "Home > Candles", "Lux"),
+    ("e", "Oak table", "Home > Tables", None),
+]
+
+
+@pytest.fixture
+def similar() -> SimilarItems:
+    frame = pl.DataFrame(ROWS, schema=["item_id", "title", "category", "brand"], orient="row")
+    angle = np.radians([0, 0, 0, 40, 120])
+    vectors = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
+    catalogue = build_catalogue(frame)
+    content = Content(ContentConfig(centred=False))
+    content.fit(Visible(catalogue, empty_histories(0, 5, timed=True), vectors, 0))
+    return SimilarItems(content, catalogue)
+
+
+def test_nearest_first_and_of_one_text_the_same_brand_first(similar):
+    found = similar.similar(0, 4, np.ones(5, np.bool_), explain=True)
+    assert found.items.tolist() == [2, 1, 3, 4]
+    assert found.scores == pytest.approx([1.0, 1.0, np.cos(np.radians(40)), np.cos(np.radians(120))], abs=1e-6)
+    assert found.reasons.codes == ["same_brand_and_category", "same_category", "same_words", "similar"]
+    assert found.reasons.texts == [
+        "Also by Ada, also in Beauty > Soap",
+        "Also in Beauty > Soap",
+        "Both say rose",
+        "Reads alike",
+    ]
+
+
+@pytest.mark.parametrize("n", [1, 2, 9])
+def test_what_may_not_be_shown_makes_room_for_the_next(similar, n):
+    mask = np.array([True, False, False, True, True])
+    found = similar.similar(0, n, mask)
+    assert found.items.tolist() == [3, 4][:n]
+    assert found.reasons is None
+
+
+def test_items_without_brand_share_none(similar):
+    without = replace(similar, catalogue=replace(similar.catalogue, brand=np.array([0, 1, 0, -1, -1], np.int32)))
+    assert without.similar(4, 1, np.array([0, 0, 0, 1, 0], np.bool_), explain=True).reasons.codes == ["similar"]
+
+
+def test_shared_words_are_the_longest_in_the_order_of_the_first():
+    assert shared_words("Red oak table for the garden", "The garden table, red and white") == ["red", "table", "garden"]
+    assert shared_words("Soap", "Oak") == []
+    assert shared_words("玫瑰香皂", "玫瑰面霜") == ["玫瑰"]
