@@ -1,0 +1,115 @@
+"""Writes ``benchmarks/README.md`` from the results that lie beside it: figures are never copied by hand.
+
+python -m benchmarks.tables
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import RESULTS
+
+PAGE = RESULTS.parent / "README.md"
+ABOUT = {
+    "encoding": (
+        "Texts per second against sentence-transformers' default `encode`, on the same titles in the same run, and the "
+        "share of its ten nearest neighbours that is kept. Asked for: int8 ≥ 5 × with ≥ 0.95, bf16 ≥ 2.5 × with ≥ 0.99."
+    ),
+    "index": (
+        "Nearest neighbours among 100,000 × 384 vectors of real titles, one query at a time; faiss in the same run. "
+        "Asked for: exact p50 ≤ 10 ms; HNSW p50 ≤ 1 ms at recall@10 ≥ 0.98."
+    ),
+    "launch": (
+        "A category opens. NDCG@10 over its full catalogue, of users who are in no training, against the best single "
+        "baseline at the same shot level. Asked for: ratio ≥ 1.3 / 1.05 / 1.1 / 1.3 at shot 0 / 1 % / 10 % / 100 %, over "
+        "five seeds, lower end ≥ 1 at 0 and 100 %; a cell ≤ 4 minutes."
+    ),
+    "batch": "`kuapin recommend --users FILE` on Complete Journey, n = 10. Asked for: ≥ 500 users/s, ≤ 3 GB.",
+    "demo": "`make demo`. Asked for: ≤ 10 minutes, ≤ 4 GB.",
+}
+HEAD = """\
+# Benchmarks
+
+`python -m benchmarks.NAME [--quick] [--set FOLDER]` prints its table and writes `results/NAME.json`
+(`results/quick/` with `--quick`). The data lie under `$KUAPIN_DATA` (default `../shared/data`). This page is written from
+the results by `python -m benchmarks.tables`. A load above 1 at the start means that others used the machine as well: then
+ratios hold better than times. How the figures came about, failures too: [experiments](../docs/experiments.md).
+"""
+
+
+def page(folder: Path = RESULTS) -> str:
+    """The page as Markdown, one section a result; what was not measured yet is said to be missing."""
+    sections = [HEAD]
+    for name, about in ABOUT.items():
+        path = folder / f"{name}.json"
+        if not path.exists():
+            sections.append(f"## {name}\n\n{about}\n\nNot measured in full yet.\n")
+            continue
+        result = json.loads(path.read_text(encoding="utf-8"))
+        parts = [f"## {name}\n\n{about}\n", _setting(result), _figures(name, result["figures"])]
+        if result.get("table"):
+            parts.append(_launches(result["table"]))
+        for title, rows in result.get("second_level", {}).items():
+            parts.append(f"Second-level categories of {title}:\n\n{_launches(rows)}")
+        sections.append("\n".join(parts))
+    return "\n".join(sections)
+
+
+def _setting(result: Mapping[str, Any]) -> str:
+    hardware = result["hardware"]
+    seeds = ", ".join(map(str, result["seeds"]))
+    load = f", load {result['load_at_start']:.1f} at the start" if "load_at_start" in result else ""
+    machine = f"{hardware['processor']}, {hardware['cores']} cores, {hardware['memory_gb']:.0f} GB{load}"
+    return f"`{result['command']}` · commit `{result['commit']}` · {result['date'][:10]} · {machine} · seeds {seeds}\n"
+
+
+def _figures(name: str, figures: Mapping[str, Any]) -> str:
+    shown = {key: one for key, one in figures.items() if not (name == "launch" and key.endswith((".low", ".high")))}
+    rows = [(f"`{key}`", _value(one), _ends(one), one["unit"]) for key, one in shown.items()]
+    return _table(("figure", "value", "95 %", "unit"), rows)
+
+
+def _launches(rows: Iterable[Mapping[str, Any]]) -> str:
+    rows = list(rows)
+    methods = list(dict.fromkeys(name for row in rows for name in row["methods"]))
+    lines = [
+        (row["launch"], f"{row['shot']:g}", f"{row['users']:,}")
+        + tuple(_method(row, name) for name in methods)
+        + ("; ".join(f"{name} {mean:.4f} / {best:.4f}" for name, (mean, best) in row["rivals_and_best"].items()),)
+        for row in rows
+    ]
+    note = "NDCG@10, the best baseline in bold; in the last column slow methods that were measured under one seed only."
+    return f"{_table(('launch', 'shot', 'users', *methods, 'one seed: it / best'), lines)}\n{note}\n"
+
+
+def _method(row: Mapping[str, Any], name: str) -> str:
+    if name not in row["methods"]:
+        return "–"
+    value = f"{row['methods'][name]['ndcg@10']['value']:.4f}"
+    return f"**{value}**" if name == row["best_baseline"] else value
+
+
+def _value(figure: Mapping[str, Any]) -> str:
+    return f"{figure['value']:.4g}" if abs(figure["value"]) < 1000 else f"{figure['value']:,.0f}"
+
+
+def _ends(figure: Mapping[str, Any]) -> str:
+    if figure["low"] is None or figure["high"] is None:
+        return ""
+    return f"{_value(figure | {'value': figure['low']})} – {_value(figure | {'value': figure['high']})}"
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    head = list(head)
+    lines = [head, ["---"] * len(head), *(list(row) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def main() -> None:
+    """Write the page."""
+    PAGE.write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
