@@ -80,7 +80,7 @@ class Bench:
     def counting(self, seed: int) -> tuple[Baseline, ...]:
         """The baselines that learn from the log."""
         config = SourcesConfig(ease=EaseConfig(max_items=self.ease_items))
-        made = baselines(config, timed=False, template=None, seed=seed)
+        made = baselines(config, timed=self.dataset.dataset.histories.timed, template=None, seed=seed)
         return tuple(one for one in made if one.source.learns)
 
     def constant(self, launch: Launch, seed: int) -> dict[str, Candidates]:

@@ -22,8 +22,8 @@ ABOUT = {
     ),
     "launch": (
         "A category opens. NDCG@10 over its full catalogue, of users who are in no training, against the best single "
-        "baseline at the same shot level. Asked for: ratio ≥ 1.3 / 1.05 / 1.1 / 1.3 at shot 0 / 1 % / 10 % / 100 % over "
-        "five seeds, lower end ≥ 1 at 0 and 100 %; a cell ≤ 4 minutes."
+        "baseline at the same shot level. Asked for over five seeds: ratio ≥ 1.3 / 1.05 / 1.1 / 1.3 at shot 0 / 1 % / "
+        "10 % / 100 %, lower end ≥ 1 at 0 and 100 %; a cell ≤ 4 minutes."
     ),
     "batch": "`kuapin recommend --users FILE` on Complete Journey, n = 10. Asked for: ≥ 500 users/s, ≤ 3 GB.",
     "demo": "`make demo`. Asked for: ≤ 10 minutes, ≤ 4 GB.",
@@ -34,7 +34,8 @@ HEAD = """\
 `python -m benchmarks.NAME [--quick] [--set FOLDER]` prints its table and writes `results/NAME.json`
 (`results/quick/` with `--quick`). The data lie under `$KUAPIN_DATA` (default `../shared/data`). This page is written
 from the results by `python -m benchmarks.tables`. A load above 1 at the start means that others used the machine as
-well: then ratios hold better than times. How the figures came about, failures too: [experiments](../docs/experiments.md).
+well: then ratios hold better than times. How the figures came about, failures too: see the
+[experiments](../docs/experiments.md).
 """
 
 

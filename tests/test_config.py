@@ -88,13 +88,13 @@ def test_a_file_of_another_encoding_or_none_at_all(tmp_path):
 
 def test_none_is_written_as_a_word_where_it_is_not_the_default(tmp_path):
     text = Config().render_toml()
-    assert "neighbours = 200" in text
-    none = load(tmp_path, text.replace("neighbours = 200", 'neighbours = "none"'))
-    assert none.sources.item_knn.neighbours is None
-    assert 'neighbours = "none"' in none.render_toml()
+    assert "max_history = 50" in text
+    none = load(tmp_path, text.replace("max_history = 50", 'max_history = "none"'))
+    assert none.sources.content.max_history is None
+    assert 'max_history = "none"' in none.render_toml()
     assert load(tmp_path, none.render_toml()) == none
-    with pytest.raises(InputError, match=r"sources\.item_knn\.neighbours is 'all'"):
-        load(tmp_path, '[sources.item_knn]\nneighbours = "all"')
+    with pytest.raises(InputError, match=r"sources\.content\.max_history is 'all'"):
+        load(tmp_path, '[sources.content]\nmax_history = "all"')
 
 
 class _Inner(BaseModel):

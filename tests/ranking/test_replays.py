@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from kuapin.data.histories import Histories
+from kuapin.ranking.ranker import RankingConfig
+from kuapin.ranking.recommender import fit_launch
 from kuapin.ranking.replays import ReplayConfig, groups_of, launch_lists, other_openings, own_folds
 from kuapin.ranking.signals import Signals, SignalsConfig
 from kuapin.retrieval.source import Visible
@@ -70,6 +72,23 @@ def permuted(histories: Histories, group: np.ndarray) -> Histories:
     inside = np.isin(items, group)
     items[inside] = group[(np.searchsorted(group, items[inside]) + 7) % len(group)]
     return replace(histories, items=items)
+
+
+def test_a_launch_without_anything_to_replay_is_ranked_by_the_fixed_sum():
+    shop = market.visible(market.dataset())
+    few = replace(shop, histories=shop.histories.select(np.arange(8)))
+    few = replace(few, histories=replace(few.histories, n_items=len(shop.catalogue)))
+    items = np.flatnonzero(shop.catalogue.category == 0).astype(np.int32)
+    recommender = fit_launch(few, items, 0.0, signals=SIGNALS, ranking=RankingConfig(), replays=REPLAYS)
+    assert recommender.ranker.trees is None
+    lists = recommender.rank(few.histories, 5, items)
+    assert (np.diff(lists.indptr) == 5).all()
+
+
+def test_one_replayed_launch_is_enough(shop, pets):
+    one = REPLAYS.model_copy(update={"groups": 1})
+    recommender = fit_launch(shop, pets, 0.0, signals=SIGNALS, ranking=RankingConfig(), replays=one)
+    assert recommender.ranker.chosen
 
 
 def test_groups_are_apart_and_outside(shop, pets):

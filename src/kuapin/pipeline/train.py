@@ -16,6 +16,7 @@ from kuapin.ranking.live import Fitted, LiveConfig, fit_live
 from kuapin.ranking.ranker import RankingConfig
 from kuapin.ranking.recommender import RANKER
 from kuapin.retrieval.source import Visible
+from kuapin.retrieval.whitening import whiten
 from kuapin.text.template import render
 from kuapin.workspace import Shop
 
@@ -48,7 +49,8 @@ def train(shop: Shop, *, quick: bool = False, progress: Progress = SILENT) -> Mo
         encoder = open_encoder(config.encoding, shop.vectors / "encoders", texts.to_list(), progress)
         vectors = cached_vectors(encoder, config.text, texts.to_list(), shop.vectors, progress)
         histories = dataset.histories
-        visible = Visible(dataset.catalogue, histories, vectors, now=int(histories.times.max(initial=0)), texts=texts)
+        now = int(histories.times.max(initial=0))
+        visible = Visible(dataset.catalogue, histories, vectors, now, texts, whiten(vectors))
         ranking, live = _sized(config, quick=quick)
         fitted = fit_live(visible, signals=config.signals, ranking=ranking, live=live, progress=progress)
         with progress.step("Writing the release"), releases.begin() as draft:

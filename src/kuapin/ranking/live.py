@@ -10,10 +10,9 @@ from kuapin.data.answers import is_answer
 from kuapin.data.histories import Histories
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.calibration import Calibration, fit_calibration, no_calibration, platt
-from kuapin.ranking.linear import Linear
 from kuapin.ranking.lists import Lists, make_lists, ndcg_at_10
 from kuapin.ranking.pruning import prune
-from kuapin.ranking.ranker import Ranker, RankingConfig, fit_ranker
+from kuapin.ranking.ranker import LEAST_LISTS, Ranker, RankingConfig, fit_ranker, fixed_ranker
 from kuapin.ranking.recommender import Recommender, log_popularity
 from kuapin.ranking.replays import Replay
 from kuapin.ranking.signals import Signals, SignalsConfig
@@ -23,8 +22,6 @@ JUDGES = 400
 """Users on whom it is judged which sources pay."""
 SHOWN = 200
 """First items of the popularity list by which its scale is found."""
-LEAST_LISTS = 10
-"""With fewer lists that teach something nothing is learnt; the fixed sum ranks."""
 
 
 class LiveConfig(BaseModel):
@@ -142,18 +139,8 @@ def _split(lists: Lists, config: LiveConfig) -> tuple[Lists, Lists]:
 
 def _fitted(train: Lists, signals: Signals, ranking: RankingConfig) -> Ranker:
     if len(train.useful()) < LEAST_LISTS:
-        return fixed_ranker(signals)
+        return fixed_ranker(signals.names, len(signals.signals))
     return fit_ranker(train, signals.names, len(signals.signals), ranking)
-
-
-PRIOR = {"repeat": 1.0, "popularity": 0.5, "item_knn": 1.0, "adapted": 0.3, "lexical": 0.3, "brand": 0.3}
-"""Weights of the signals before anything was learnt; the others count nothing."""
-
-
-def fixed_ranker(signals: Signals) -> Ranker:
-    """A sum with fixed weights, for a shop whose log is too short to learn from."""
-    weight = np.array([PRIOR.get(name, 0.0) for name in signals.signals], np.float64)
-    return Ranker(signals.names, Linear(weight, np.zeros(len(weight))), None, 0.0, (1.0, 1.0), {})
 
 
 def _measured(ranker: Ranker, signals: Signals, held: Lists, visible: Visible) -> tuple[Calibration, dict[str, float]]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from kuapin.data.histories import Histories
 from kuapin.ranking.linear import fit_linear
 from kuapin.ranking.lists import Lists, make_lists, ndcg_at_10
-from kuapin.ranking.signals import Signals, SignalsConfig
+from kuapin.ranking.signals import SIDE, Signals, SignalsConfig
 from kuapin.ranking.trees import TreesConfig, fit_trees
 
 TOLERANCE = 0.005
@@ -116,7 +116,7 @@ def _quality(
 
 def _columns_of(columns: tuple[str, ...], names: list[str]) -> NDArray[np.intp]:
     """The columns of some signals and of no signal, in order."""
-    signals = {column for column in columns if f"{column}_gap" in columns} | set(names)
+    signals = {column for column in columns if f"{column}_gap" in columns and column not in SIDE} | set(names)
     gone = {gap for name in signals if name not in names for gap in (name, f"{name}_gap")}
     return np.flatnonzero([column not in gone for column in columns])
 

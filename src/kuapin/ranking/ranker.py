@@ -14,6 +14,10 @@ from kuapin.ranking.trees import Trees, TreesConfig, fit_trees
 from kuapin.retrieval.source import Scores
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+LEAST_LISTS = 10
+"""With fewer lists that teach something nothing is learnt; the fixed sum ranks."""
+PRIOR = {"repeat": 1.0, "popularity": 0.5, "item_knn": 1.0, "adapted": 0.3, "lexical": 0.3, "brand": 0.3}
+"""Weights of the signals before anything was learnt; the others count nothing."""
 
 
 class RankingConfig(BaseModel):
@@ -103,7 +107,9 @@ def fit_ranker(lists: Lists, names: tuple[str, ...], n_signals: int, config: Ran
     held_out = {share: np.zeros(len(useful)) for share in SHARES}
     # Lists of one replayed launch stay together: what counts is how the next launch is ranked, not the next user.
     fold = np.random.default_rng(config.seed).permutation(len(useful)) % config.folds
-    fold = np.where(useful.launch >= 0, useful.launch % config.folds, fold)
+    if len(np.unique(useful.launch[useful.launch >= 0])) >= config.folds:
+        _, replay = np.unique(useful.launch, return_inverse=True)
+        fold = np.where(useful.launch >= 0, replay % config.folds, fold)
     enough = len(useful) >= 2 * config.folds
     for number in range(config.folds if enough else 0):
         test = np.flatnonzero(fold == number)
@@ -121,6 +127,12 @@ def fit_ranker(lists: Lists, names: tuple[str, ...], n_signals: int, config: Ran
         return Ranker(names, linear_only, None, 0.0, (max(spread, 1e-9), 1.0), chosen)
     final = _fit(useful, n_signals, config)
     return Ranker(names, final.linear, final.trees, share, final.spread, chosen)
+
+
+def fixed_ranker(names: tuple[str, ...], n_signals: int) -> Ranker:
+    """A sum with fixed weights, for a log that is too short to learn from."""
+    weight = np.array([PRIOR.get(name, 0.0) for name in names[:n_signals]], np.float64)
+    return Ranker(names, Linear(weight, np.zeros(n_signals)), None, 0.0, (1.0, 1.0), {})
 
 
 @dataclass(frozen=True)

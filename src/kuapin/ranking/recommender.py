@@ -16,8 +16,8 @@ from kuapin.errors import ModelFolderError
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.calibration import Calibration, no_calibration
 from kuapin.ranking.diversity import within_cap
-from kuapin.ranking.ranker import Ranker, RankingConfig, fit_ranker
-from kuapin.ranking.replays import ReplayConfig, launch_lists
+from kuapin.ranking.ranker import LEAST_LISTS, Ranker, RankingConfig, fit_ranker, fixed_ranker
+from kuapin.ranking.replays import ReplayConfig, launch_lists, opened
 from kuapin.ranking.signals import Signals, SignalsConfig, restore_signals
 from kuapin.retrieval.source import Candidates, Visible
 
@@ -261,13 +261,16 @@ def fit_launch(
 
     Args:
         visible: all that may be seen, the category's shots included.
-        items: int32, ascending rows of the category.
+        items: int32, ascending rows of the category, of any level; it opens as one of its own, as in the replays.
         shot: share of the users whose interactions in the category are visible.
         signals: which sources.
         ranking: how the ranker is trained.
         replays: how launches are replayed for its training.
         progress: told of the replays.
     """
+    visible = opened(visible, items)
     fitted = Signals.fit(visible, signals)
     lists = launch_lists(visible, items, shot, signals, replays, fitted, progress)
-    return Recommender(fitted, fit_ranker(lists, fitted.names, len(fitted.signals), ranking))
+    columns = fitted.names, len(fitted.signals)
+    enough = len(lists.useful()) >= LEAST_LISTS
+    return Recommender(fitted, fit_ranker(lists, *columns, ranking) if enough else fixed_ranker(*columns))

@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.cluster.vq import kmeans2
 
 from kuapin.data.answers import is_answer
-from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.lists import Lists, join, make_lists
@@ -88,6 +87,9 @@ def launch_lists(
                 parts[kind].append(make_lists(fit, replay_.queries, replay_.items, replay_.answers, launch))
                 step.advance()
     joined = [_without_dead(join(part), fitted, visible, items, config) for part in parts if part]
+    if not joined:
+        nobody = visible.histories.select(np.empty(0, np.int64))
+        return make_lists(fitted, nobody, items, nobody)
     if len(joined) == 2:
         n_own = len(joined[1].useful())
         joined[1] = joined[1].with_weight(joined[0].weight.sum() * n_own / config.trust)
@@ -107,7 +109,10 @@ def _without_dead(
     asked = visible.histories.select(np.sort(rng.permutation(met)[:50]))
     indptr, rows = fitted.propose(asked.keep(~np.isin(asked.items, items)), items)
     features = fitted.features(asked, indptr, rows)
-    dead = np.flatnonzero(np.nan_to_num(np.ptp(features, axis=0)) == 0.0) if len(rows) else np.empty(0, np.intp)
+    if len(rows) == 0:
+        return lists
+    known = np.nan_to_num(features, nan=np.inf).min(axis=0), np.nan_to_num(features, nan=-np.inf).max(axis=0)
+    dead = np.flatnonzero(known[0] >= known[1])
     kept = lists.features.copy()
     kept[:, dead] = 0.0
     return replace(lists, features=kept)
@@ -122,7 +127,7 @@ def own_folds(visible: Visible, items: NDArray[np.int32], config: ReplayConfig) 
     users = rng.permutation(users)
     folds = min(config.folds, len(users))
     each = -(-config.own_users // max(folds, 1))
-    return [_ask(visible, np.sort(users[k::folds]), inside, items, each) for k in range(folds) if len(users) > 1]
+    return [_ask(visible, users[k::folds], inside, items, each) for k in range(folds) if len(users) > 1]
 
 
 def other_openings(visible: Visible, items: NDArray[np.int32], shot: float, config: ReplayConfig) -> Sequence[Replay]:
@@ -140,16 +145,19 @@ def other_openings(visible: Visible, items: NDArray[np.int32], shot: float, conf
         met = np.setdiff1d(np.unique(histories.users[inside]), asked)
         shown = rng.permutation(met)[: round(shot * len(met))]
         keep = ~inside | _member(shown, len(histories))[histories.users]
-        hidden = replace(visible, histories=histories.keep(keep), catalogue=_opened(visible.catalogue, group))
+        hidden = opened(replace(visible, histories=histories.keep(keep)), group)
         replays.append(_ask(hidden, asked, inside, group, len(asked), histories))
     return replays
 
 
-def _opened(catalogue: Catalogue, group: NDArray[np.int32]) -> Catalogue:
-    """The catalogue with the group as a top-level category of its own, as it would be if it opened."""
+def opened(visible: Visible, items: NDArray[np.int32]) -> Visible:
+    """The same with the items as a top-level category of their own, as they are on the day they open."""
+    catalogue = visible.catalogue
     category = catalogue.category.copy()
-    category[group] = len(catalogue.categories)
-    return replace(catalogue, category=category, categories=(*catalogue.categories, "(opened)"))
+    category[items] = len(catalogue.categories)
+    return replace(
+        visible, catalogue=replace(catalogue, category=category, categories=(*catalogue.categories, "(new)"))
+    )
 
 
 def groups_of(visible: Visible, items: NDArray[np.int32], config: ReplayConfig) -> list[NDArray[np.int32]]:
@@ -203,7 +211,7 @@ def _ask(
     ``inside`` marks the group's interactions in ``histories``, by default the visible ones.
     """
     everything = histories or visible.histories
-    asked = users[:at_most]
+    asked = np.sort(users[:at_most])
     without = visible.histories.keep(~_member(users, len(visible.histories))[visible.histories.users])
     return Replay(
         replace(visible, histories=without),

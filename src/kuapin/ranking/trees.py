@@ -1,8 +1,7 @@
 """Gradient-boosted trees over all features (LambdaMART, Burges 2010) by LightGBM."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from kuapin.ranking.lists import Lists
 from kuapin.retrieval.parallel import cores
 from kuapin.retrieval.source import Scores
+
+if TYPE_CHECKING:
+    import lightgbm
 
 RIGHT_ROWS_PER_LEAF = 20
 ROWS_PER_THREAD = 100_000
@@ -34,7 +36,7 @@ class TreesConfig(BaseModel):
 class Trees:
     """A fitted forest; its scores order the candidates of one list and mean nothing between lists."""
 
-    def __init__(self, booster: lightgbm.Booster) -> None:
+    def __init__(self, booster: "lightgbm.Booster") -> None:
         self._booster = booster
 
     def score(self, features: Scores, linear: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -50,6 +52,8 @@ class Trees:
     @classmethod
     def from_text(cls, text: str) -> "Trees":
         """Read what ``text`` gave; only numbers are read, no code."""
+        import lightgbm  # takes most of a second, and scikit-learn where that is installed
+
         return cls(lightgbm.Booster(model_str=text))
 
 
@@ -65,6 +69,8 @@ def fit_trees(lists: Lists, linear: NDArray[np.float64], config: TreesConfig, se
         config: capacity.
         seed: of the draws of features and wrong candidates.
     """
+    import lightgbm
+
     rows, lengths = _thinned(lists, config.wrong_per_list, seed)
     right = int(lists.relevant.sum())
     parameters: dict[str, Any] = {

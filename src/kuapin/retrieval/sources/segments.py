@@ -21,7 +21,11 @@ class SegmentsConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     segments: int = Field(64, ge=1, description="Segments at most.")
-    users_per_segment: int = Field(20, ge=1, description="With fewer users than this a segment, fewer are made.")
+    users_per_segment: int = Field(
+        20,
+        ge=2,
+        description="Fewer segments are made where they would be smaller; those below half of it are left out.",
+    )
     temperature: float = Field(0.1, gt=0, le=10, description="Of a user's membership exp(cosine / temperature).")
     shrinkage: float = Field(5.0, gt=0, description="Users of the whole shop, in proportion, added to every segment.")
     max_users: int = Field(20_000, ge=1, description="Users that the segments are found from; a sample of more.")
@@ -32,9 +36,9 @@ class Segments(Source):
     """Score = log Σ_g p(g | user) · p(item | g) / p(item's category's mean item).
 
     A user's profile is the mean whitened text vector of his history; segments are its k-means clusters. p(item | g) is
-    the share of the item among what the users of the segment met, shrunk to the shop's. Only segments are kept, nothing
-    of a single person. It asks who reads alike, not who met the same items, and so works in a category that has seen a
-    few hundred people. Floor: the score of an item that nobody met.
+    the share of the item among what the users of the segment met, shrunk to the shop's. Only segments of at least half
+    ``users_per_segment`` people are kept, nothing of a single person. It asks who reads alike, not who met the same
+    items, and so works in a category that has seen a few hundred people. Floor: the score of an item that nobody met.
     """
 
     name = "segments"
@@ -62,18 +66,20 @@ class Segments(Source):
         return self.restore({"vectors": vectors, "centres": centres, "shares": self._shares(met, visible)})
 
     def _centres(self, profiles: Scores) -> Scores:
+        """Centres of clusters with enough members that nobody is recognised; everyone's mean where there is none."""
+        least = self.config.users_per_segment
+        if len(profiles) < least:
+            return np.zeros((1, profiles.shape[1]), np.float32)
         rng = np.random.default_rng(self.config.seed)
         if len(profiles) > self.config.max_users:
             profiles = profiles[rng.choice(len(profiles), self.config.max_users, replace=False)]
-        count = min(self.config.segments, max(1, len(profiles) // self.config.users_per_segment))
-        if len(profiles) == 0:
-            return np.zeros((1, profiles.shape[1]), np.float32)
-        if count == 1:
-            centres = profiles.mean(axis=0, keepdims=True)
-        else:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # an empty cluster keeps its first centre, which is fine
-                centres, _ = kmeans2(profiles, count, minit="points", iter=10, seed=rng)
+        count = min(self.config.segments, len(profiles) // least)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # empty clusters fall below the least size
+            first, _ = kmeans2(profiles, count, minit="points", iter=10, seed=rng)
+        nearest = np.argmax(profiles @ first.T - (first**2).sum(axis=1) / 2, axis=1)
+        kept = np.flatnonzero(np.bincount(nearest, minlength=count) >= least // 2)
+        centres = np.stack([profiles[nearest == one].mean(axis=0) for one in kept] or [profiles.mean(axis=0)])
         return np.asarray(centres / np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-9), np.float32)
 
     def _membership(self, profiles: Scores, centres: Scores) -> Scores:
