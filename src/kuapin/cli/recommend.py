@@ -35,6 +35,10 @@ def recommend(
         list[str] | None,
         typer.Option("--category", help="Only this top-level category; repeat for several.", show_default=False),
     ] = None,
+    per_category: Annotated[
+        int | None,
+        typer.Option("--per-category", min=1, help="At most so many of one top-level category.", show_default=False),
+    ] = None,
     n: Annotated[int, typer.Option("-n", min=1, help="How many per user.")] = 10,
     explain: Annotated[bool, typer.Option("--explain", help="Say why, with the evidence.")] = False,
     quiet: Quiet = False,
@@ -53,7 +57,9 @@ def recommend(
     shop = open_shop(folder)
     from kuapin.model import Model
 
-    table = Model.load(shop).recommend(wanted, n=n, categories=category or None, surface=surface, explain=explain)
+    table = Model.load(shop).recommend(
+        wanted, n=n, categories=category or None, surface=surface, explain=explain, per_category=per_category
+    )
     if output is not None:
         write_table(table, output)
         remark(f"Wrote {table.height:,} rows for {len(wanted):,} users to {output}", quiet=quiet)

@@ -109,6 +109,11 @@ class _Case:
         names = self.recommender.ranker.signals
         return self.ranked.features[:, names.index(name)] if name in names else np.zeros(len(self.items), np.float32)
 
+    def others_of_brand(self) -> NDArray[np.int64]:
+        """How many other items of the item's brand the user met, for every row."""
+        itself = pairs_of_sparse(self.histories.matrix(), self.ranked.found.indptr, self.items)
+        return np.rint(np.expm1(self.column("brand"))).astype(np.int64) - (itself > 0)
+
     def kinds(self) -> NDArray[np.intp]:
         """Which of ``CODES`` speaks most for every row, among those that there is evidence of."""
         ranker = self.recommender.ranker
@@ -123,7 +128,7 @@ class _Case:
         others = np.diff(self.histories.indptr)[self.users] - (self.column("repeat") > 0)
         evidence = {
             REPEAT: self.column("repeat") > 0,
-            BRAND: (self.column("brand") > 0) & (self.catalogue.brand[self.items] >= 0),
+            BRAND: (self.others_of_brand() > 0) & (self.catalogue.brand[self.items] >= 0),
             SIMILAR: (others > 0) & (TEXTS in self.recommender.signals.signals),
             TOGETHER: self.column("item_knn") > 0,
             CATEGORY: self.column("leaf_affinity") > 0,
@@ -186,7 +191,7 @@ def _repeat(case: _Case, rows: NDArray[np.intp]) -> list[str]:
 
 def _brand(case: _Case, rows: NDArray[np.intp]) -> list[str]:
     brand = case.catalogue.brand[case.items[rows]]
-    met = np.rint(np.expm1(case.column("brand")[rows])).astype(int)
+    met = case.others_of_brand()[rows]
     return [
         f"By {case.catalogue.brands[b]}, of which {'another item was' if n == 1 else f'{n:,} items were'} met before"
         for b, n in zip(brand, met.tolist(), strict=True)
