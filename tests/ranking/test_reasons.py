@@ -83,6 +83,7 @@ def test_deleting_the_named_brands_items_takes_the_reason_away(fitted, explained
         assert pair_score(fitted, "brand", alone, item) > 0
         others = np.flatnonzero(visible.catalogue.brand == brand)
         assert pair_score(fitted, "brand", without(alone, others), item) == 0
+        assert np.isin(np.setdiff1d(alone.items, [item]), others).any()  # the item itself is no evidence
 
 
 def test_a_stranger_is_told_how_many_met_it(fitted, visible):
