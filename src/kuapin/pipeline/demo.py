@@ -1,6 +1,7 @@
 """The demo: the whole story on a grocer's year, from tables to a measured report."""
 
 import json
+import multiprocessing
 import resource
 import sys
 import time
@@ -9,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kuapin import columns as c
 from kuapin.data.importers import complete_journey
 from kuapin.durable import write_durably
+from kuapin.encoding.opening import open_encoder
 from kuapin.errors import InputError
 from kuapin.evaluation.report import Command, Data, Report, write_report
 from kuapin.extras import require
@@ -22,6 +25,7 @@ from kuapin.pipeline.report_temporal import measure_temporal
 from kuapin.pipeline.train import train
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.replays import ReplayConfig
+from kuapin.text.template import render
 from kuapin.workspace import Shop
 
 NAME = "demo"
@@ -37,7 +41,7 @@ DESCRIPTION = (
 )
 DEPARTMENTS = ("MEAT-PCKGD", "DELI")
 SHOTS = (0.0, 0.1, 1.0)
-TEST_USERS = 600
+TEST_USERS = 500
 LAUNCH_USERS = 400
 EASE_ITEMS = 3_000
 REPLAYS = ReplayConfig(groups=2, users=200, folds=2, own_users=300)
@@ -87,6 +91,7 @@ def demo(folder: Path, progress: Progress = SILENT, results: Path | None = None)
         shop.import_files(format=complete_journey.NAME, progress=progress)
     with watch.time("Encode the texts"), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # 494 products without a title are no news here
+        _compile_apart(shop, progress)
         material = _sized(material_of(shop, progress))
     with watch.time("Train and publish"), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -112,6 +117,24 @@ def _shop(folder: Path) -> Shop:
     if any(entry.format != complete_journey.NAME for entry in shop.store.files):
         raise InputError(f"{folder} is a shop with tables of its own. Give the demo a new folder: kuapin demo FOLDER")
     return shop
+
+
+def _compile_apart(shop: Shop, progress: Progress) -> None:
+    """Compile the encoder in a process of its own: torch and NNCF would lie in this one's memory to the end.
+
+    Where that fails, the step that needs the encoder does it itself, and says what is wrong.
+    """
+    with progress.step("Compiling the language model"):
+        child = multiprocessing.get_context("spawn").Process(target=_compile, args=(shop.path,), daemon=True)
+        child.start()
+        child.join()
+
+
+def _compile(folder: Path) -> None:
+    warnings.simplefilter("ignore", UserWarning)
+    shop = Shop.open(folder)
+    texts = render(shop.store.read(c.ITEMS), shop.config.text).to_list()
+    open_encoder(shop.config.encoding, shop.vectors / "encoders", texts)
 
 
 def _sized(material: Material) -> Material:
@@ -182,8 +205,8 @@ def _commands(folder: Path, user: str) -> tuple[Command, ...]:
 
 
 def _peak_mb() -> float:
-    """The largest resident memory of this process, MB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """The largest resident memory of this process or of one that it started, MB."""
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
