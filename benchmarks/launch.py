@@ -37,7 +37,7 @@ SEEDS = (0, 1, 2, 3, 4)
 SHOTS = (0.0, 0.01, 0.1, 1.0)
 SECOND_SHOTS = (0.0, 0.1)
 MOST_DOMAINS, MOST_SECOND = 6, 10
-LEAST_TEST_USERS = 60
+LEAST_TEST_USERS = 30
 SECOND_TEST_USERS = 800
 METRIC = "ndcg@10"
 MOST_BYTES = 2_000_000
@@ -323,10 +323,11 @@ def main() -> None:
         print_rows(f"{data.name}: whole categories open", rows)
         figures |= figures_of(rows) | {"cell_seconds": _cell_seconds(rows)}
     second: dict[str, list[Row]] = {}
-    if not quick and only != "domains" and (arguments.folder is None or not openings):
+    if only != "domains" and (not openings or (arguments.folder is None and not quick)):
         for other in (data, complete_journey()) if arguments.folder is None else (data,):
             small = Bench(other, TEMPLATES[:1], SECOND_TEST_USERS, 2_000)
-            found = replay(small, second_levels(other), SECOND_SHOTS, seeds[:1])
+            targets = second_levels(other)[: 2 if quick else None]
+            found = replay(small, targets, SECOND_SHOTS, seeds[:1])
             if found:
                 print_rows(f"{other.name}: second-level categories open", found)
                 figures |= over_launches(found, other.name)
