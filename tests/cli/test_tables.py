@@ -61,7 +61,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "out.csv"
     path.write_text("old")
     nested = pl.DataFrame({"a": [[1, 2]]})  # CSV cannot hold lists
-    with pytest.raises(pl.exceptions.ComputeError):
+    with pytest.raises(pl.exceptions.ComputeError, match="nested"):
         write_table(nested, path)
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["out.csv"]

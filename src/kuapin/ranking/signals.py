@@ -37,7 +37,7 @@ class SignalsConfig(BaseModel):
     proposers: tuple[str, ...] | None = Field(
         None, description="Those of them whose best items become candidates; not set: all that can."
     )
-    als: bool = Field(default=False, description="Read implicit ALS as well: slower, and little gained where tried.")
+    als: bool = Field(default=False, description="Read implicit ALS as well; one trial: docs/experiments.md.")
 
 
 @dataclass(frozen=True)
