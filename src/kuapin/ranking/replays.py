@@ -156,7 +156,9 @@ def opened(visible: Visible, items: NDArray[np.int32]) -> Visible:
     category = catalogue.category.copy()
     category[items] = len(catalogue.categories)
     return replace(
-        visible, catalogue=replace(catalogue, category=category, categories=(*catalogue.categories, "(new)"))
+        visible,
+        catalogue=replace(catalogue, category=category, categories=(*catalogue.categories, "(new)")),
+        opening=items,
     )
 
 

@@ -21,6 +21,7 @@ from kuapin.retrieval.sources.item_knn import ItemKnn
 from kuapin.retrieval.sources.lexical import Lexical
 from kuapin.retrieval.sources.popularity import DecayedPopularity, Popularity, RecentPopularity
 from kuapin.retrieval.sources.repeat import Repeat
+from kuapin.retrieval.sources.ridge import Ridge
 from kuapin.retrieval.sources.segments import Segments
 from kuapin.retrieval.sources.text_popularity import TextPopularity
 
@@ -83,6 +84,10 @@ def _lift(scores: Scores, items: NDArray[np.int32], facts: Facts) -> Scores:
 
 def _log(scores: Scores, items: NDArray[np.int32], facts: Facts) -> Scores:
     return np.log1p(np.maximum(scores, 0.0) * 20.0).astype(np.float32)
+
+
+def _log1p(scores: Scores, items: NDArray[np.int32], facts: Facts) -> Scores:
+    return np.log1p(np.maximum(scores, 0.0)).astype(np.float32)
 
 
 SIDE = ("history", "users", "category_users", "category_share", "price", "price_gap")
@@ -185,6 +190,8 @@ def _signals(visible: Visible, config: SignalsConfig) -> dict[str, Signal]:
         signals["segments"] = Signal(Segments(), proposes=True, scale=_plain)
     if visible.texts is not None:
         signals["lexical"] = Signal(Lexical(), proposes=True, scale=_plain)
+    if visible.opening is not None:
+        signals["ridge"] = Signal(Ridge(), proposes=True, scale=_log1p)
     if config.als:
         signals["als"] = Signal(Als(), proposes=True, scale=_plain)
     return _chosen(signals, config)
@@ -241,7 +248,8 @@ def restore_signals(saved: Mapping[str, Arrays], facts: Arrays, catalogue: Catal
         config: the one that they were fitted with.
     """
     nobody = empty_histories(0, len(catalogue), timed=True)
-    every = _signals(Visible(catalogue, nobody, np.empty((0, 1), np.float32), 0, pl.Series(dtype=pl.String)), config)
+    known = Visible(catalogue, nobody, np.empty((0, 1), np.float32), 0, pl.Series(dtype=pl.String))
+    every = _signals(replace(known, opening=np.empty(0, np.int32)), config)
     signals = {}
     for name, arrays in saved.items():
         every[name].source.restore(arrays)

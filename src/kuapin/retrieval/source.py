@@ -32,6 +32,7 @@ class Visible:
         now: unix seconds (or log order) at which the recommendations will be made.
         texts: the masked text of every item, in row order, or ``None`` where no source reads them.
         white: the vectors whitened; ``None``: whoever needs them whitens. Handed in where many models are fitted.
+        opening: int32, ascending rows of the items of a category that has just opened; ``None``: the running shop.
     """
 
     catalogue: Catalogue
@@ -40,6 +41,7 @@ class Visible:
     now: int
     texts: pl.Series | None = None
     white: Scores | None = None
+    opening: NDArray[np.int32] | None = None
 
     def whitened(self) -> Scores | None:
         """The whitened vectors, float32 (n_items, d), or ``None`` where there are no vectors."""

@@ -42,7 +42,7 @@ def test_an_item_that_nobody_met_scores_nothing(visible, of):
 
 def test_pruning_by_length_misses_nothing(visible, monkeypatch):
     """Blocks of one item: the stop rule is put to every test, and the best are those of the full product."""
-    monkeypatch.setattr("kuapin.retrieval.sources.als.FIRST_BLOCK", 1)
+    monkeypatch.setattr("kuapin.retrieval.sources.factors.FIRST_BLOCK", 1)
     rng = np.random.default_rng(0)
     users = ["".join(rng.choice(list("abcdefghijklmnop"), 6)) for _ in range(40)]
     shop = visible(*users, n_items=16)

@@ -14,11 +14,13 @@ from kuapin.retrieval.sources.als import Als, AlsConfig
 from kuapin.retrieval.sources.content import Content, ContentConfig
 from kuapin.retrieval.sources.ease import Ease, EaseConfig
 from kuapin.retrieval.sources.item_knn import ItemKnn, ItemKnnConfig
+from kuapin.retrieval.sources.ridge import Ridge, RidgeConfig
 
 VARIANTS = {
-    **{name: source for name, source in SOURCES.items() if name not in ("als", "ease")},
+    **{name: source for name, source in SOURCES.items() if name not in ("als", "ease", "ridge")},
     "als": lambda: Als(AlsConfig(embedding_size=4, epochs=2)),
     "ease": lambda: Ease(EaseConfig(max_items=5)),
+    "ridge": lambda: Ridge(RidgeConfig(embedding_size=3, l2=1.0)),
     "content max": lambda: Content(ContentConfig(pooling="max")),
     "content mean": lambda: Content(ContentConfig(pooling="mean", max_history=None)),
     "content short": lambda: Content(ContentConfig(max_history=2, centred=False)),

@@ -11,6 +11,7 @@ from kuapin.retrieval.sources.item_knn import ItemKnn
 from kuapin.retrieval.sources.lexical import Lexical
 from kuapin.retrieval.sources.popularity import DecayedPopularity, Popularity, RecentPopularity
 from kuapin.retrieval.sources.repeat import Repeat
+from kuapin.retrieval.sources.ridge import Ridge
 from kuapin.retrieval.sources.segments import Segments
 from kuapin.retrieval.sources.text_popularity import TextPopularity
 
@@ -32,6 +33,7 @@ SOURCES: dict[str, type[Source]] = {
         ItemKnn,
         Ease,
         Als,
+        Ridge,
     )
 }
 """Source classes by name; each takes its config, or nothing for the defaults."""
