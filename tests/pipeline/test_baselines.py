@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from kuapin.config import SourcesConfig
 from kuapin.data.histories import from_interactions
 from kuapin.errors import InputError
 from kuapin.pipeline.baselines import Random, RandomText, Task, baselines, rank_baselines, without_met
 from kuapin.retrieval.source import Candidates, Visible
+from kuapin.retrieval.sources.settings import SourcesConfig
 
 NAMES = {
     "repeat", "popularity", "popularity, 30 days", "item-kNN", "EASE", "implicit ALS", "frozen text",

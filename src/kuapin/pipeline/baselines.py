@@ -7,7 +7,6 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from kuapin.config import SourcesConfig
 from kuapin.data.histories import Histories
 from kuapin.errors import InputError
 from kuapin.evaluation.report import Method, MethodKind
@@ -21,6 +20,7 @@ from kuapin.retrieval.sources.ease import Ease
 from kuapin.retrieval.sources.item_knn import ItemKnn
 from kuapin.retrieval.sources.popularity import Popularity, RecentPopularity
 from kuapin.retrieval.sources.repeat import Repeat
+from kuapin.retrieval.sources.settings import SourcesConfig
 
 
 @dataclass(frozen=True)
@@ -139,11 +139,11 @@ def baselines(config: SourcesConfig, *, timed: bool, template: str | None, seed:
         template: that the texts were written with; ``None``: no vectors, so no baselines of texts.
         seed: of what is random.
     """
-    knn, ease, als, window = config.item_knn, config.ease, config.als, RecentPopularity()
+    knn, ease, als, window = config.item_knn, config.ease, config.als, RecentPopularity(config.popularity)
     made = [
         _made(Repeat(), "repeat", "The user's own items, the most frequent first; ties: the latest first."),
         _made(
-            Popularity(config.popularity.model_copy(update={"mode": "all"})),
+            Popularity(config.popularity),
             "popularity",
             "Number of users who met the item, ever; ties at random.",
             "popularity",

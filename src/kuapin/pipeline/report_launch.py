@@ -152,6 +152,7 @@ def _lists(
             signals=learning.signals,
             ranking=learning.ranking,
             replays=learning.replays,
+            sources=material.config.sources,
             progress=progress,
         )
         lists = {MODEL: recommender.rank(launch.queries, LISTED, launch.items)}

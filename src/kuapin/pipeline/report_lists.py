@@ -39,7 +39,12 @@ def live_lists(
     learning = material.learning
     with watch.time("Train on what lies before the cut"):
         fitted = fit_live(
-            visible, signals=learning.signals, ranking=learning.ranking, live=learning.live, progress=progress
+            visible,
+            signals=learning.signals,
+            ranking=learning.ranking,
+            live=learning.live,
+            sources=material.config.sources,
+            progress=progress,
         )
     ours = []
     with watch.time("Rank for the users asked"), progress.step("Ranking", len(tasks), "sets of lists") as step:

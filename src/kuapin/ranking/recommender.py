@@ -20,6 +20,7 @@ from kuapin.ranking.ranker import LEAST_LISTS, Ranker, RankingConfig, fit_ranker
 from kuapin.ranking.replays import ReplayConfig, launch_lists, opened
 from kuapin.ranking.signals import Signals, SignalsConfig, restore_signals
 from kuapin.retrieval.source import Candidates, Visible
+from kuapin.retrieval.sources.settings import SourcesConfig
 
 USERS_AT_ONCE = 512
 TEXTS = "adapted"
@@ -212,6 +213,7 @@ class Recommender:
         description = {
             "sources": list(self.signals.signals),
             "signals": self.signals.config.model_dump(mode="json"),
+            "settings": self.signals.settings.model_dump(mode="json"),
             "calibration": self.calibration.to_json() if self.calibration else None,
             "strangers": self.strangers.to_json() if self.strangers else None,
         }
@@ -227,6 +229,7 @@ class Recommender:
         try:
             description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
             config = SignalsConfig.model_validate(description["signals"])
+            settings = SourcesConfig.model_validate(description["settings"])
             saved = {name: load_arrays(folder / SOURCES / f"{name}.safetensors") for name in description["sources"]}
             facts = load_arrays(folder / SOURCES / "facts.safetensors")
             ranker = Ranker.load(folder / RANKER)
@@ -236,7 +239,7 @@ class Recommender:
             ]
         except (OSError, ValueError, KeyError) as error:
             raise ModelFolderError(f"Model folder {folder} cannot be read ({error}). Train again.") from error
-        signals = restore_signals(saved, facts, catalogue, config)
+        signals = restore_signals(saved, facts, catalogue, config, settings)
         if ranker.signals != signals.names or len(signals.facts.users) != len(catalogue):
             raise ModelFolderError(f"Model folder {folder}: its parts do not fit together. Train again.")
         return cls(signals, ranker, *scales)
@@ -255,6 +258,7 @@ def fit_launch(
     signals: SignalsConfig,
     ranking: RankingConfig,
     replays: ReplayConfig,
+    sources: SourcesConfig | None = None,
     progress: Progress = SILENT,
 ) -> Recommender:
     """A recommender for a category that has just opened (DESIGN §5.5).
@@ -266,10 +270,11 @@ def fit_launch(
         signals: which sources.
         ranking: how the ranker is trained.
         replays: how launches are replayed for its training.
+        sources: how the sources are set; ``None``: the defaults.
         progress: told of the replays.
     """
     visible = opened(visible, items)
-    fitted = Signals.fit(visible, signals)
+    fitted = Signals.fit(visible, signals, settings=sources)
     lists = launch_lists(visible, items, shot, signals, replays, fitted, progress)
     columns = fitted.names, len(fitted.signals)
     enough = len(lists.useful()) >= LEAST_LISTS
