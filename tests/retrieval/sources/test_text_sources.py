@@ -7,6 +7,7 @@ import pytest
 from kuapin.data.dataset import build_dataset
 from kuapin.errors import InputError
 from kuapin.retrieval.source import Visible
+from kuapin.retrieval.sources import item_knn
 from kuapin.retrieval.sources.adapted import Adapted, AdaptedConfig
 from kuapin.retrieval.sources.affinity import AffinityConfig, BrandAffinity, LeafAffinity
 from kuapin.retrieval.sources.brand import Brand
@@ -57,6 +58,26 @@ def test_brand_counts_distinct_items():
     visible, dataset = visible_of([("u", "a"), ("u", "a"), ("u", "b"), ("u", "c")])
     scores = Brand().fit(visible).score(dataset.histories)[0]
     np.testing.assert_allclose(scores, np.log1p([2, 2, 1, 1, 0, 2]), rtol=1e-6)
+
+
+def test_affinity_keeps_the_pairs_farthest_from_chance_whatever_the_blocks(monkeypatch):
+    rng = np.random.default_rng(0)
+    log = [
+        (f"u{user}", "abcdef"[item])
+        for user in range(30)
+        for item in rng.choice(6, 2, p=[0.3, 0.3, 0.1, 0.1, 0.1, 0.1])
+    ]
+    visible, _ = visible_of(log)
+    whole = LeafAffinity().fit(visible).lift.toarray()
+    assert (whole != 0).sum() > 6
+    monkeypatch.setattr(item_knn, "BLOCK_PAIRS", 4)
+    np.testing.assert_array_equal(LeafAffinity().fit(visible).lift.toarray(), whole)
+    cut = LeafAffinity(AffinityConfig(max_pairs=6)).fit(visible).lift.toarray()
+    assert (cut != 0).sum() == 6
+    kept = cut != 0
+    np.testing.assert_array_equal(cut[kept], whole[kept])
+    assert np.abs(whole[kept]).min() >= np.abs(whole[~kept]).max()
+    assert whole[kept].min() < 0 < whole[kept].max()
 
 
 def test_affinity_by_hand():

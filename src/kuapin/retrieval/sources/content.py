@@ -16,10 +16,14 @@ from kuapin.retrieval.parallel import in_threads
 from kuapin.retrieval.selection import Best, gather, pairs_by_user
 from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
 
-TILE = 1_024
-"""Texts on each side of a tile of cosines."""
+READ_TILE, WANTED_TILE = 4_096, 512
+"""Texts on the sides of a tile of cosines: those of histories, and those that are scored."""
 POOLED_BYTES = 208 * 2**20
-"""Size of the scores of the users that are worked on at a time."""
+"""Size of the scores that are worked on at a time."""
+MAXIMUM_CELLS = 2**20
+"""Cosines that a maximum is taken over at a time."""
+MOST_USERS = 8_192
+"""Users that are worked on at a time: the more, the fewer cosines, for a text that many of them read is met once."""
 
 
 class ContentConfig(BaseModel):
@@ -103,20 +107,49 @@ class Content(Source):
         by_text = rows[np.argsort(self.text_of[rows], kind="stable")].astype(np.int32)
         wanted, start, count = np.unique(self.text_of[by_text], return_index=True, return_counts=True)
 
-        def best(pooled: Scores) -> Best:
-            texts = best_columns(pooled, n)
+        def spread(texts: NDArray[np.intp], scores: Scores) -> Best:
             each = np.minimum(count[texts], n)  # of one text, the n smallest item rows are enough
             place = np.arange(each.sum()) - np.repeat(np.cumsum(each) - each, each) + np.repeat(start[texts], each)
-            chosen, value = by_text[place], np.repeat(pooled[texts], each)
+            chosen, value = by_text[place], np.repeat(scores, each)
             order = np.lexsort((chosen, -value))[:n]
             return chosen[order], self._finished(value[order])
 
-        found: list[Best] = []
-        for _, part in _parts(self._history(histories), len(wanted)):
-            pooled = self._pooled(part, wanted)
-            pooled[np.diff(part.indptr) == 0] = -np.inf
-            found += in_threads(best, list(pooled))
-        return gather(found)
+        history = self._history(histories)
+        return gather(
+            [
+                spread(*best)
+                for users in _tiles(len(histories), MOST_USERS)
+                for best in self._best_texts(history[users], wanted, n)
+            ]
+        )
+
+    def _best_texts(
+        self, history: sparse.csr_matrix, wanted: NDArray[np.integer], n: int
+    ) -> Iterator[tuple[NDArray[np.intp], Scores]]:
+        """For every user the places in ``wanted`` of the ``n`` texts that he is closest to, and their pooled scores.
+
+        The wanted texts come a wave at a time; of a later wave only what is as good as the best so far is kept.
+        """
+        n_users = history.shape[0]
+        places: list[list[NDArray[np.intp]]] = [[np.empty(0, np.intp)] for _ in range(n_users)]
+        scores: list[list[Scores]] = [[np.empty(0, np.float32)] for _ in range(n_users)]
+        worst = np.where(np.diff(history.indptr) > 0, np.float32(-np.inf), np.float32(np.inf))
+
+        for wave in _tiles(len(wanted), max(WANTED_TILE, POOLED_BYTES // (4 * max(n_users, 1)))):
+            pooled = self._pooled(history, wanted[wave])
+
+            def keep(user: int, first: int = wave.start, pooled: Scores = pooled) -> None:
+                columns = best_columns(pooled[user], n, floor=worst[user])
+                places[user].append(first + columns)
+                scores[user].append(pooled[user, columns])
+                if len(columns) == n:  # just below, so that an equal score of a later wave still gets in
+                    worst[user] = np.nextafter(scores[user][-1][-1], np.float32(-np.inf))
+
+            in_threads(keep, range(n_users))
+        for user in range(n_users):
+            place, score = np.concatenate(places[user]), np.concatenate(scores[user])
+            chosen = best_columns(score, n)
+            yield place[chosen], score[chosen]
 
     def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
         """Scores of given pairs, float32 (n,)."""
@@ -156,7 +189,7 @@ class Content(Source):
 
         # Every text that anybody read meets every wanted text once, in tiles that stay in the processor's cache.
         inverse = np.float32(1 / self.config.temperature)
-        tiles = [(queries[rows] * inverse, texts[:, rows]) for rows in _tiles(len(read), TILE)]
+        tiles = [(queries[rows] * inverse, texts[:, rows]) for rows in _tiles(len(read), READ_TILE)]
 
         def total(columns: slice) -> None:
             block = self.vectors[wanted[columns]].T
@@ -165,9 +198,9 @@ class Content(Source):
                 pooled[:, columns] += users @ np.exp(kernel, out=kernel)
 
         if self.config.pooling == "max":
-            in_threads(maximum, _tiles(len(wanted), max(64, TILE**2 // max(texts.nnz, 1))))
+            in_threads(maximum, _tiles(len(wanted), max(64, MAXIMUM_CELLS // max(texts.nnz, 1))))
         else:
-            in_threads(total, _tiles(len(wanted), TILE))
+            in_threads(total, _tiles(len(wanted), WANTED_TILE))
         return pooled
 
     def _finished(self, pooled: Scores) -> Scores:

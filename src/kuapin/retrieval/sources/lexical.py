@@ -12,7 +12,8 @@ from kuapin.data.histories import Histories
 from kuapin.errors import InputError
 from kuapin.retrieval.best import best_columns
 from kuapin.retrieval.distinct import recent_items
-from kuapin.retrieval.selection import Best, pairs_by_user, top_by_user
+from kuapin.retrieval.parallel import over_users
+from kuapin.retrieval.selection import Best, top_by_user
 from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
 
 WORDS = r"[\p{Latin}\p{Cyrillic}\p{Greek}\p{Arabic}\p{Hebrew}\p{Thai}\p{Hangul}\p{N}]+"
@@ -88,7 +89,22 @@ class Lexical(Source):
     def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
         """Scores of given pairs, float32 (n,)."""
         recent = recent_items(histories, self.config.max_history)
-        return pairs_by_user(lambda user, wanted: self._one(recent.of(user))[wanted], indptr, items)
+        n_words, longest = self.matrix.shape[1], int(recent.lengths.max(initial=0))
+        scores = np.empty(len(items), np.float32)
+
+        def run(first: int, stop: int) -> None:
+            weights = np.zeros(n_words * longest, np.float32)  # words × history, zero but while a user is worked on
+            for user in range(first, stop):
+                part = slice(indptr[user], indptr[user + 1])
+                history = self.matrix[recent.of(user)]
+                texts = weights[: n_words * history.shape[0]].reshape(n_words, history.shape[0])
+                texts[history.indices, np.repeat(np.arange(history.shape[0]), np.diff(history.indptr))] = history.data
+                total = np.expm1(self.matrix[items[part]] @ texts / self.config.temperature).sum(axis=1)
+                scores[part] = np.log1p(total / max(history.shape[0], 1))
+                texts[history.indices] = 0.0
+
+        over_users(run, len(recent))
+        return scores
 
     def _one(self, history: NDArray[np.int32]) -> Scores:
         total = np.zeros(self.matrix.shape[0], np.float32)
