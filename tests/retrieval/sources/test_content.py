@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from kuapin.errors import InputError
+from kuapin.retrieval import waves
 from kuapin.retrieval.sources import content
 from kuapin.retrieval.sources.content import Content, ContentConfig, distinct_rows
 
@@ -63,6 +64,8 @@ def test_tiles_and_user_parts_do_not_show(visible, of, monkeypatch):
     whole, top = source.score(histories), source.top(histories, 5)
     for name in ("READ_TILE", "WANTED_TILE"):
         monkeypatch.setattr(content, name, 3)
+    for name, value in (("MOST_USERS", 32), ("LEAST_WAVE", 4), ("WAVE_BYTES", 300)):
+        monkeypatch.setattr(waves, name, value)
     monkeypatch.setattr(content, "MOST_USERS", 32)
     monkeypatch.setattr(content, "POOLED_BYTES", 300)
     np.testing.assert_allclose(source.score(histories), whole, rtol=1e-5)

@@ -6,8 +6,9 @@ import pytest
 
 from kuapin.data.dataset import build_dataset
 from kuapin.errors import InputError
+from kuapin.retrieval import waves
 from kuapin.retrieval.source import Visible
-from kuapin.retrieval.sources import item_knn
+from kuapin.retrieval.sources import item_knn, lexical
 from kuapin.retrieval.sources.adapted import Adapted, AdaptedConfig
 from kuapin.retrieval.sources.affinity import AffinityConfig, BrandAffinity, LeafAffinity
 from kuapin.retrieval.sources.brand import Brand
@@ -138,3 +139,29 @@ def test_whitened_directions_are_alike():
     spread = white.std(axis=0)
     assert spread.max() / spread.min() < 1.2
     np.testing.assert_allclose(np.linalg.norm(white, axis=1), 1, rtol=1e-5)
+
+
+def test_the_waves_and_tiles_of_lexical_do_not_show(monkeypatch):
+    rng = np.random.default_rng(0)
+    ids = [f"i{k}" for k in range(40)]
+    texts = pl.Series([" ".join(rng.choice(["ink", "pen", "gel", "wool", "oak", "tin"], 3)) for _ in ids])
+    log = [(f"u{user}", ids[k]) for user in range(50) for k in rng.choice(40, 6)]
+    dataset = build_dataset(
+        pl.DataFrame({"item_id": ids}), pl.DataFrame(log, schema=["user_id", "item_id"], orient="row")
+    )
+    visible = Visible(dataset.catalogue, dataset.histories, None, 0, texts)
+    source = Lexical(LexicalConfig(max_share=1.0, temperature=1)).fit(visible)
+    whole = source.top(dataset.histories, 7)
+    assert np.diff(whole.indptr).tolist() == [7] * 50
+    for module, name in (
+        (waves, "LEAST_WAVE"),
+        (waves, "WAVE_BYTES"),
+        (lexical, "READ_TILE"),
+        (lexical, "KERNEL_CELLS"),
+    ):
+        monkeypatch.setattr(module, name, 9)
+    monkeypatch.setattr(lexical, "MOST_USERS", 20)
+    cut = source.top(dataset.histories, 7)
+    np.testing.assert_allclose(cut.scores, whole.scores, rtol=1e-5)
+    scores = source.score(dataset.histories)
+    np.testing.assert_allclose(scores[np.repeat(np.arange(50), 7), cut.items], whole.scores, rtol=1e-5)

@@ -10,11 +10,11 @@ from scipy import sparse
 
 from kuapin.data.histories import Histories
 from kuapin.errors import InputError
-from kuapin.retrieval.best import best_columns
 from kuapin.retrieval.distinct import recent_items
 from kuapin.retrieval.parallel import in_threads
 from kuapin.retrieval.selection import Best, gather, pairs_by_user
 from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
+from kuapin.retrieval.waves import MOST_USERS, best_in_waves, tiles
 
 READ_TILE, WANTED_TILE = 4_096, 512
 """Texts on the sides of a tile of cosines: those of histories, and those that are scored."""
@@ -22,8 +22,6 @@ POOLED_BYTES = 208 * 2**20
 """Size of the scores that are worked on at a time."""
 MAXIMUM_CELLS = 2**20
 """Cosines that a maximum is taken over at a time."""
-MOST_USERS = 8_192
-"""Users that are worked on at a time: the more, the fewer cosines, for a text that many of them read is met once."""
 
 
 class ContentConfig(BaseModel):
@@ -114,42 +112,12 @@ class Content(Source):
             order = np.lexsort((chosen, -value))[:n]
             return chosen[order], self._finished(value[order])
 
-        history = self._history(histories)
-        return gather(
-            [
-                spread(*best)
-                for users in _tiles(len(histories), MOST_USERS)
-                for best in self._best_texts(history[users], wanted, n)
-            ]
-        )
-
-    def _best_texts(
-        self, history: sparse.csr_matrix, wanted: NDArray[np.integer], n: int
-    ) -> Iterator[tuple[NDArray[np.intp], Scores]]:
-        """For every user the places in ``wanted`` of the ``n`` texts that he is closest to, and their pooled scores.
-
-        The wanted texts come a wave at a time; of a later wave only what is as good as the best so far is kept.
-        """
-        n_users = history.shape[0]
-        places: list[list[NDArray[np.intp]]] = [[np.empty(0, np.intp)] for _ in range(n_users)]
-        scores: list[list[Scores]] = [[np.empty(0, np.float32)] for _ in range(n_users)]
-        worst = np.where(np.diff(history.indptr) > 0, np.float32(-np.inf), np.float32(np.inf))
-
-        for wave in _tiles(len(wanted), max(WANTED_TILE, POOLED_BYTES // (4 * max(n_users, 1)))):
-            pooled = self._pooled(history, wanted[wave])
-
-            def keep(user: int, first: int = wave.start, pooled: Scores = pooled) -> None:
-                columns = best_columns(pooled[user], n, floor=worst[user])
-                places[user].append(first + columns)
-                scores[user].append(pooled[user, columns])
-                if len(columns) == n:  # just below, so that an equal score of a later wave still gets in
-                    worst[user] = np.nextafter(scores[user][-1][-1], np.float32(-np.inf))
-
-            in_threads(keep, range(n_users))
-        for user in range(n_users):
-            place, score = np.concatenate(places[user]), np.concatenate(scores[user])
-            chosen = best_columns(score, n)
-            yield place[chosen], score[chosen]
+        history, found = self._history(histories), []
+        for users in tiles(len(histories), MOST_USERS):
+            part = history[users]
+            floor = np.where(np.diff(part.indptr) > 0, np.float32(-np.inf), np.float32(np.inf))
+            found += best_in_waves(lambda wave, part=part: self._pooled(part, wanted[wave]), len(wanted), n, floor)
+        return gather([spread(*best) for best in found])
 
     def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
         """Scores of given pairs, float32 (n,)."""
@@ -189,18 +157,18 @@ class Content(Source):
 
         # Every text that anybody read meets every wanted text once, in tiles that stay in the processor's cache.
         inverse = np.float32(1 / self.config.temperature)
-        tiles = [(queries[rows] * inverse, texts[:, rows]) for rows in _tiles(len(read), READ_TILE)]
+        parts = [(queries[rows] * inverse, texts[:, rows]) for rows in tiles(len(read), READ_TILE)]
 
         def total(columns: slice) -> None:
             block = self.vectors[wanted[columns]].T
-            for tile, users in tiles:
+            for tile, users in parts:
                 kernel = tile @ block  # at most e^40 after the next line: far from float32's limit
                 pooled[:, columns] += users @ np.exp(kernel, out=kernel)
 
         if self.config.pooling == "max":
-            in_threads(maximum, _tiles(len(wanted), max(64, MAXIMUM_CELLS // max(texts.nnz, 1))))
+            in_threads(maximum, tiles(len(wanted), max(64, MAXIMUM_CELLS // max(texts.nnz, 1))))
         else:
-            in_threads(total, _tiles(len(wanted), WANTED_TILE))
+            in_threads(total, tiles(len(wanted), WANTED_TILE))
         return pooled
 
     def _finished(self, pooled: Scores) -> Scores:
@@ -232,11 +200,6 @@ def _parts(history: sparse.csr_matrix, n_texts: int) -> Iterator[tuple[slice, sp
     height = max(1, POOLED_BYTES // (4 * max(n_texts, 1)))
     for first in range(0, history.shape[0], height):
         yield slice(first, first + height), history[first : first + height]
-
-
-def _tiles(n: int, width: int) -> list[slice]:
-    """Cut 0 … n - 1 into runs of ``width``."""
-    return [slice(start, start + width) for start in range(0, n, width)]
 
 
 def first_of(which: NDArray[np.int32]) -> NDArray[np.intp]:
