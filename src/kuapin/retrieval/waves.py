@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kuapin.retrieval.best import best_columns
 from kuapin.retrieval.parallel import in_threads
@@ -17,20 +18,22 @@ LEAST_WAVE = 512
 """Items in a wave, at least."""
 
 
-def best_in_waves(scored: Callable[[slice], Scores], n_items: int, n: int, floor: Scores) -> list[Best]:
-    """The best ``n`` places of every user with a score above his ``floor``, best first; ties go to the smaller place.
+def best_in_waves(
+    scored: Callable[[NDArray[np.integer]], Scores], wanted: NDArray[np.integer], n: int, floor: Scores
+) -> list[Best]:
+    """The best ``n`` places in ``wanted`` of every user, above his ``floor``, best first; ties go to the smaller place.
 
     Args:
-        scored: the scores of a run of places, float32 (n_users, its length).
-        n_items: places 0 … n_items - 1 are scored.
+        scored: the scores of some of ``wanted``, float32 (n_users, how many).
+        wanted: what is scored.
         n: how many at most.
         floor: float32 (n_users,).
     """
     n_users = len(floor)
     worst = floor.copy()
     found: list[list[Best]] = [[(np.empty(0, np.intp), np.empty(0, np.float32))] for _ in range(n_users)]
-    for wave in tiles(n_items, max(LEAST_WAVE, WAVE_BYTES // (4 * max(n_users, 1)))):
-        scores = scored(wave)
+    for wave in tiles(len(wanted), max(LEAST_WAVE, WAVE_BYTES // (4 * max(n_users, 1)))):
+        scores = scored(wanted[wave])
 
         def keep(user: int, first: int = wave.start, scores: Scores = scores) -> None:
             columns = best_columns(scores[user], n, floor=worst[user])

@@ -1,6 +1,7 @@
 """Frozen text: items that read like what the user met."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Literal, Self
 
 import numpy as np
@@ -105,7 +106,7 @@ class Content(Source):
         by_text = rows[np.argsort(self.text_of[rows], kind="stable")].astype(np.int32)
         wanted, start, count = np.unique(self.text_of[by_text], return_index=True, return_counts=True)
 
-        def spread(texts: NDArray[np.intp], scores: Scores) -> Best:
+        def spread(texts: NDArray[np.integer], scores: Scores) -> Best:
             each = np.minimum(count[texts], n)  # of one text, the n smallest item rows are enough
             place = np.arange(each.sum()) - np.repeat(np.cumsum(each) - each, each) + np.repeat(start[texts], each)
             chosen, value = by_text[place], np.repeat(scores, each)
@@ -116,7 +117,7 @@ class Content(Source):
         for users in tiles(len(histories), MOST_USERS):
             part = history[users]
             floor = np.where(np.diff(part.indptr) > 0, np.float32(-np.inf), np.float32(np.inf))
-            found += best_in_waves(lambda wave, part=part: self._pooled(part, wanted[wave]), len(wanted), n, floor)
+            found += best_in_waves(partial(self._pooled, part), wanted, n, floor)
         return gather([spread(*best) for best in found])
 
     def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:

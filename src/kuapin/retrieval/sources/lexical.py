@@ -1,5 +1,6 @@
 """Shared words: items whose text has the rare words of what the user met, model names and sizes included."""
 
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -86,7 +87,7 @@ class Lexical(Source):
         for users in tiles(len(histories), MOST_USERS):
             part = history[users]
             floor = np.zeros(part.shape[0], np.float32)
-            found += best_in_waves(lambda wave, part=part: self._totals(part, rows[wave]), len(rows), n, floor)
+            found += best_in_waves(partial(self._totals, part), rows, n, floor)
         return gather(
             [(rows[best], np.log1p(total / length)) for (best, total), length in zip(found, lengths, strict=True)]
         )
