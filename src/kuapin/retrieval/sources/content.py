@@ -17,7 +17,7 @@ from kuapin.retrieval.selection import Best, gather, pairs_by_user
 from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
 from kuapin.retrieval.waves import MOST_USERS, best_in_waves, tiles
 
-READ_TILE, WANTED_TILE = 4_096, 512
+READ_TILE, WANTED_TILE = 16_384, 128
 """Texts on the sides of a tile of cosines: those of histories, and those that are scored."""
 POOLED_BYTES = 208 * 2**20
 """Size of the scores that are worked on at a time."""
