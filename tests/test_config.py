@@ -32,6 +32,17 @@ def test_values_come_back(tmp_path):
     assert load(tmp_path, config.render_toml()) == config
 
 
+def test_one_seed_for_everything(tmp_path):
+    config = load(tmp_path, "seed = 7\n[ranking]\nfolds = 3\n[sources.als]\nalpha = 2.0\n")
+    assert (config.ranking.folds, config.sources.als.alpha) == (3, 2.0)
+    seeds = [config.ranking.seed, config.live.seed, config.sources.als.seed, config.sources.popularity.seed]
+    assert seeds == [7] * 4
+    text = config.render_toml()
+    assert text.count("\nseed = ") == 1
+    assert load(tmp_path, text) == config
+    assert Config.model_validate(config.model_dump(mode="json")) == config
+
+
 def test_every_key_is_written_with_a_description():
     lines = Config().render_toml().splitlines()
     known = list(settings())
@@ -68,6 +79,14 @@ def test_every_section_is_described_and_closed():
         ("[qqqq]\n", r"there is no setting qqqq\. docs/configuration\.md lists all keys\."),
         ("seed = -1", r"seed is -1: input should be greater than or equal to 0\. Correct the value or delete"),
         ('seed = "x"\nfoo = 1', r"seed is 'x': .* \(1 more after this one\)\. Correct"),
+        ("[ranking]\nseed = 1", r"there is no setting ranking\.seed\. The seed at the top is that of everything"),
+        ("[sources.als]\nseed = 1", r"there is no setting sources\.als\.seed\. The seed at the top"),
+        (
+            '[signals]\nsources = ["repeat", "easy"]',
+            r"there is no source 'easy'; there are repeat, popularity, .*, als\. C",
+        ),
+        ('[signals]\nproposers = ["Repeat"]', r"signals\.proposers is \['Repeat'\]: there is no source 'Repeat'"),
+        ("[signals]\nsources = []", r"signals\.sources is \[\]: at least one source is needed"),
         ("seed =", r"kuapin.toml: this is not TOML \(Invalid value"),
     ],
 )

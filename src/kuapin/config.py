@@ -12,7 +12,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, Self, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from kuapin.encoding.settings import EncodingConfig
@@ -21,15 +21,12 @@ from kuapin.model_folder import ReleasesConfig
 from kuapin.ranking.live import LiveConfig
 from kuapin.ranking.ranker import RankingConfig
 from kuapin.ranking.signals import SignalsConfig
-from kuapin.retrieval.sources.als import AlsConfig
-from kuapin.retrieval.sources.content import ContentConfig
-from kuapin.retrieval.sources.ease import EaseConfig
-from kuapin.retrieval.sources.item_knn import ItemKnnConfig
-from kuapin.retrieval.sources.popularity import PopularityConfig
-from kuapin.retrieval.sources.repeat import RepeatConfig
+from kuapin.retrieval.sources.settings import SourcesConfig
 from kuapin.text.template import TextConfig
 
 _NONE = "none"
+_SEED = "seed"
+_SEEDS = 2**31
 _WIDTH = 110
 _HEADER = """\
 # Configuration of this shop. Every key is here with its value and its meaning;
@@ -37,25 +34,17 @@ _HEADER = """\
 """
 
 
-class SourcesConfig(BaseModel):
-    """The ways in which candidates are proposed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    repeat: RepeatConfig = RepeatConfig()
-    popularity: PopularityConfig = PopularityConfig()
-    content: ContentConfig = ContentConfig()
-    item_knn: ItemKnnConfig = ItemKnnConfig()
-    ease: EaseConfig = EaseConfig()
-    als: AlsConfig = AlsConfig()
-
-
 class Config(BaseModel):
-    """All settings of a shop."""
+    """All settings of a shop. There is one seed: a component's own is set to it, and is no key of the file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    seed: int = Field(0, ge=0, description="Seed of every random choice of a job; the same seed gives the same model.")
+    seed: int = Field(
+        0,
+        ge=0,
+        lt=_SEEDS,
+        description="Seed of every random choice, of training and of evaluation; the same seed gives the same model.",
+    )
     text: TextConfig = TextConfig()
     encoding: EncodingConfig = EncodingConfig()
     sources: SourcesConfig = SourcesConfig()
@@ -63,6 +52,12 @@ class Config(BaseModel):
     ranking: RankingConfig = RankingConfig()
     live: LiveConfig = LiveConfig()
     releases: ReleasesConfig = ReleasesConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_seed(cls, values: Any) -> Any:
+        seed = values.get(_SEED, 0) if isinstance(values, dict) else None
+        return _seeded(cls, values, seed) if isinstance(seed, int) and 0 <= seed < _SEEDS else values
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -79,6 +74,11 @@ class Config(BaseModel):
             ) from error
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror}). `kuapin init` writes a new one.") from error
+        own = next(_own_seeds(values), None)
+        if own is not None:
+            raise InputError(
+                f"{path}: there is no setting {own}. The seed at the top is that of everything; delete this."
+            )
         try:
             return cls.model_validate(_read_none(cls, values))
         except ValidationError as error:
@@ -105,6 +105,8 @@ def settings(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[Sett
         if section is not None:
             yield from settings(section, f"{prefix}{name}.")
             continue
+        if prefix and name == _SEED:
+            continue
         default = field.get_default(call_default_factory=True)
         rendered = "(not set)" if default is None else _toml_value(_plain(default))
         yield Setting(
@@ -120,7 +122,9 @@ def section_of(field: FieldInfo) -> type[BaseModel] | None:
 
 def _toml_lines(model: BaseModel, path: tuple[str, ...]) -> Iterator[str]:
     """Plain keys first, then the sections below them, as TOML wants it."""
-    keys = {name: field for name, field in type(model).model_fields.items() if section_of(field) is None}
+    fields = type(model).model_fields
+    sections = [name for name, field in fields.items() if section_of(field) is not None]
+    keys = {name: field for name, field in fields.items() if name not in sections and not (path and name == _SEED)}
     if path and keys:
         yield ""
         yield from _comment((type(model).__doc__ or "").strip().split("\n")[0])
@@ -133,9 +137,8 @@ def _toml_lines(model: BaseModel, path: tuple[str, ...]) -> Iterator[str]:
             yield f'{name} = "{_NONE}"' if _has_spelled_none(field) else f"# {name} ="
         else:
             yield f"{name} = {_toml_value(_plain(value))}"
-    for name in type(model).model_fields:
-        if name not in keys:
-            yield from _toml_lines(getattr(model, name), (*path, name))
+    for name in sections:
+        yield from _toml_lines(getattr(model, name), (*path, name))
     if not path:
         yield ""
 
@@ -159,6 +162,28 @@ def _read_none(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any]
         elif read.get(name) == _NONE and _has_spelled_none(field):
             read[name] = None
     return read
+
+
+def _seeded(model: type[BaseModel], values: dict[str, Any], seed: int) -> dict[str, Any]:
+    """The values with ``seed`` in every section, at any depth, that has one."""
+    filled = dict(values)
+    for name, field in model.model_fields.items():
+        section = section_of(field)
+        if section is None or not isinstance(values.get(name, {}), BaseModel | dict):
+            continue
+        own = values.get(name, field.default)
+        inner = _seeded(section, dict(own), seed)
+        filled[name] = inner | ({_SEED: seed} if _SEED in section.model_fields else {})
+    return filled
+
+
+def _own_seeds(values: dict[str, Any], path: str = "") -> Iterator[str]:
+    """The keys of a file that give a section a seed of its own."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _own_seeds(value, f"{path}{name}.")
+        elif path and name == _SEED:
+            yield f"{path}{name}"
 
 
 def _plain(value: object) -> Any:

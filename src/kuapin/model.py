@@ -95,7 +95,7 @@ class Model:
             categories: top-level categories to choose from; ``None``: all.
             surface: what is asked for; ``products``.
             explain: whether ``reason_code`` and ``reason`` are filled; null otherwise.
-            per_category: items of one top-level category at most, as long as others have candidates.
+            per_category: items of one top-level category at most; more only where a list would be short without them.
             deny: ids of items that are not to be shown.
 
         Returns:

@@ -1,11 +1,16 @@
 import errno
 import os
+import shutil
+import warnings
 
+import polars as pl
 import pytest
 import typer
 
 from kuapin.cli.failures import run
 from kuapin.errors import GateRefusedError, InputError, ModelFolderError
+
+FULL = "the disk is full. Free some space, then run the same command again. What was there before is unchanged."
 
 
 def fail(error: BaseException) -> int:
@@ -36,6 +41,8 @@ def fail(error: BaseException) -> int:
             "shop/data: the disk is full. Free some space, then run the same command again. "
             "What was there before is unchanged.",
         ),
+        (shutil.Error([("a", "b", "[Errno 28] No space left on device: 'b'")]), 1, FULL),
+        (pl.exceptions.ComputeError("parquet: IO error: No space left on device (os error 28)"), 1, FULL),
         (
             OSError(errno.EROFS, "Read-only file system"),
             1,
@@ -62,6 +69,13 @@ def test_every_failure_is_one_line_and_an_exit_code(capfd, monkeypatch, error, c
     out, err = capfd.readouterr()
     assert out == ""
     assert err == (message + "\n" if message else "")
+
+
+def test_a_warning_is_one_line_without_a_place_in_our_source(capfd):
+    app = typer.Typer()
+    app.command()(lambda: warnings.warn("2 items have\nno title.", stacklevel=1))
+    assert run(app, []) == 0
+    assert capfd.readouterr().err == "2 items have no title.\n"
 
 
 def test_the_traceback_is_there_for_those_who_ask(capfd, monkeypatch):

@@ -101,12 +101,6 @@ def test_temporal_new_and_repeated_answers_are_apart():
     assert together == len(split.test.answers.items)
 
 
-def test_temporal_impressions_are_no_answers():
-    split = temporal(shop())
-    assert c.EVENTS.index("impression") not in split.test.answers.events
-    assert c.EVENTS.index("impression") in split.test.queries.events
-
-
 def test_temporal_asking_fewer_users_leaves_the_visible_part_alone():
     every, few = temporal(shop()), temporal(shop(), max_test_users=30)
     assert len(few.test) == 30
@@ -154,7 +148,8 @@ def test_leave_one_out_permuting_the_last_two_changes_nothing_visible():
     split = leave_one_out(dataset)
     histories = dataset.histories
     from_end = np.repeat(histories.indptr[1:], histories.lengths) - np.arange(len(histories.items))
-    again = leave_one_out(reshuffled(dataset, from_end <= 2))
+    long_enough = np.repeat(histories.lengths >= 3, histories.lengths)
+    again = leave_one_out(reshuffled(dataset, long_enough & (from_end <= 2)))
     assert_same(split.visible, again.visible)
 
 
@@ -186,7 +181,6 @@ def test_launch_hidden_interactions_reach_no_input(case, seen):
         assert not mask[launch.queries.items].any()
         assert mask[launch.answers.items].all()
         assert (launch.answers.lengths > 0).all()
-        assert c.EVENTS.index("impression") not in launch.answers.events
         assert (launch.queries.lengths > 0).all()
         visible_of_asked = launch.visible.select(launch.test_users)
         assert not mask[visible_of_asked.items].any()

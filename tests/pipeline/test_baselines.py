@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from kuapin.config import SourcesConfig
 from kuapin.data.histories import from_interactions
 from kuapin.errors import InputError
-from kuapin.pipeline.baselines import Random, RandomText, Task, baselines, rank_baselines, without_met
-from kuapin.retrieval.source import Candidates, Visible
+from kuapin.pipeline.baselines import Random, RandomText, Task, baselines, rank_baselines, rank_task, without_met
+from kuapin.retrieval.source import Candidates, Visible, top_of_dense
+from kuapin.retrieval.sources.settings import SourcesConfig
 
 NAMES = {
     "repeat", "popularity", "popularity, 30 days", "item-kNN", "EASE", "implicit ALS", "frozen text",
@@ -30,10 +30,35 @@ def test_every_baseline_of_the_design_ranks(visible, queries):
     (lists,) = rank_baselines(made, visible, [Task(queries, 10)])
     assert set(lists) == NAMES
     for name, found in lists.items():
-        assert np.diff(found.indptr).max() <= 10, name
+        assert np.diff(found.indptr).max() <= 10 + np.diff(queries.matrix().indptr).max(), name
         for user in range(len(queries)):
             own = found.items[found.indptr[user] : found.indptr[user + 1]]
             assert len(np.unique(own)) == len(own), name
+
+
+def test_a_bots_history_makes_no_other_list_longer_and_n_new_items_remain_for_all(visible):
+    """A bot met 150 of 400 items: its list is long, the others' are not, and what is not met is left as wished."""
+    rng, n_items = np.random.default_rng(0), 400
+    rows = [(0, item) for item in range(150)] + [
+        (user, int(item)) for user in range(1, 40) for item in rng.choice(n_items, 5)
+    ]
+    users, items = np.array(rows, np.int64).T
+    queries = from_interactions(
+        users, items, np.arange(len(rows)), np.zeros(len(rows), np.uint8), n_users=40, n_items=n_items, timed=False
+    )
+    asked = []
+
+    def top(histories, n, items):
+        asked.append((len(histories), n))
+        scores = np.tile(np.linspace(1, 0, n_items, dtype=np.float32), (len(histories), 1))
+        return top_of_dense(scores[:, np.arange(n_items) if items is None else items], np.arange(n_items), n)
+
+    lists = rank_task(top, Task(queries, 10))
+    assert sorted(asked) == [(1, 160), (39, 15)]
+    new = without_met(lists, queries)
+    for user in range(40):
+        best = np.setdiff1d(np.arange(n_items), queries.of(user))[:10]
+        assert new.items[new.indptr[user] : new.indptr[user + 1]][:10].tolist() == best.tolist()
 
 
 def test_what_a_log_does_not_have_makes_no_baseline():

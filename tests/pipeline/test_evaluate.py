@@ -8,7 +8,7 @@ from kuapin.errors import InputError, UnknownIdError
 from kuapin.evaluation.launch import launch_split
 from kuapin.evaluation.metrics.registry import PerUser
 from kuapin.evaluation.verdict import findings, headline
-from kuapin.pipeline import report_launch, report_lists
+from kuapin.pipeline import report_launch, report_live
 from kuapin.pipeline.evaluate import baselines_of, report_of
 from kuapin.pipeline.report_launch import items_of, largest_categories, measure_launches
 from kuapin.pipeline.report_leave_one_out import LAST, measure_leave_one_out
@@ -103,14 +103,14 @@ def permuted(histories: Histories, mask) -> Histories:
 def test_what_lies_after_the_cut_changes_no_list(material, monkeypatch):
     """The leakage check: shuffling the hidden interactions leaves the lists of all methods bit-identical."""
     seen = []
-    real = report_lists.live_lists
+    real = report_live.live_lists
 
     def spy(*arguments):
         lists = real(*arguments)
         seen.append(lists[0])  # over the whole catalogue; who is asked about a category depends on his answers
         return lists
 
-    monkeypatch.setattr("kuapin.pipeline.report_temporal.live_lists", spy)
+    monkeypatch.setattr("kuapin.pipeline.report_live.live_lists", spy)
     histories = material.dataset.histories
     cut = int(np.quantile(histories.times, 0.9, method="higher"))
     other = replace(material, dataset=replace(material.dataset, histories=permuted(histories, histories.times >= cut)))

@@ -127,7 +127,7 @@ SMALL = {
     "ids alone": (market.items().select("item_id"), market.log(n_users=40)),
     "no times": (market.items(), market.log(n_users=60).drop("timestamp")),
     "one time": (market.items(), market.log(n_users=60).with_columns(timestamp=1_600_000_000)),
-    "searches only": (market.items(), market.log(n_users=40).with_columns(event=pl.lit("impression"))),
+    "impressions only": (market.items(), market.log(n_users=40).with_columns(event=pl.lit("impression"))),
     "one long history": (market.items(), market.log(n_users=2, length=3000)),
     "titles of 100 KB, emoji, right to left, NUL": (
         market.items().with_columns(

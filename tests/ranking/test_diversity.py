@@ -2,7 +2,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kuapin.ranking.diversity import occurrence, within_cap
+from kuapin.ranking.diversity import occurrence, room, within_cap
+
+
+def test_room_by_hand():
+    indptr, category = np.array([0, 4, 4, 6]), np.array([7, 7, 7, 8, 7, 7])
+    assert room(indptr, category, None).tolist() == [4, 0, 2]
+    assert room(indptr, category, 2).tolist() == [3, 0, 2]
+    assert room(indptr, category, 1).tolist() == [2, 0, 1]
 
 
 def test_cap_by_hand():

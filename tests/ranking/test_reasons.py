@@ -99,7 +99,9 @@ def test_what_nobody_met_is_new(fitted, visible):
     facts = fitted.recommender.signals.facts
     signals = fitted.recommender.signals
     cold = replace(facts, users=np.zeros_like(facts.users))
-    recommender = replace(fitted.recommender, signals=type(signals)(signals.signals, signals.config, cold))
+    recommender = replace(
+        fitted.recommender, signals=type(signals)(signals.signals, signals.config, cold, signals.settings)
+    )
     nobody = empty_histories(1, 96, timed=True)
     ranked = replace(
         next(iter(recommender.ranked(nobody, 1)))[1],

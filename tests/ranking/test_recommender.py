@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from kuapin.data.histories import empty_histories
 from kuapin.errors import ModelFolderError
 from kuapin.ranking.live import queries_of
 from kuapin.ranking.recommender import DESCRIPTION, Recommender
+from kuapin.ranking.signals import SignalsConfig
 
 
 def test_saved_and_loaded_it_answers_to_the_last_bit(fitted, visible, tmp_path):
@@ -36,6 +38,22 @@ def test_a_list_has_n_items_wherever_n_may_be_shown(fitted, visible, allowed):
         found = fitted.recommender.rank(histories, 30, rows)
         assert set(np.diff(found.indptr).tolist()) == {min(30, allowed)}
         assert np.isin(found.items, rows).all()
+
+
+@pytest.mark.parametrize(("n", "cap", "filled"), [(8, 2, False), (4, 1, False), (20, 3, True)])
+def test_the_cap_of_a_category_holds_wherever_the_catalogue_allows_it(fitted, visible, n, cap, filled):
+    """All candidates are of the one category that these users know; four categories have 24 items each."""
+    recommender = fitted.recommender
+    lean = replace(recommender, signals=recommender.signals.only(SignalsConfig(candidates=20, proposers=("repeat",))))
+    category = visible.catalogue.category
+    one = visible.histories.keep(category[visible.histories.items] == 0).select(np.arange(20))
+    assert min(len(set(one.of(user))) for user in range(20)) > 0
+    for users, ranked in lean.ranked(one, n, per_category=cap):
+        found = ranked.found
+        assert np.diff(found.indptr).tolist() == [n] * len(users)
+        for user in range(len(users)):
+            most = np.bincount(category[found.items[found.indptr[user] : found.indptr[user + 1]]]).max()
+            assert most > cap if filled else most == cap
 
 
 def test_someone_unknown_gets_what_most_people_met(fitted, visible):

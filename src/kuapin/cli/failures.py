@@ -2,8 +2,10 @@
 
 import errno
 import os
+import re
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 
 import typer
@@ -28,7 +30,9 @@ _DISK = {
 def run(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; nothing but ``SystemExit`` leaves this function."""
     try:
-        return _code(typer.main.get_command(app).main(list(arguments), prog_name="kuapin", standalone_mode=False))
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn  # one line, without the place in our source
+            return _code(typer.main.get_command(app).main(list(arguments), prog_name="kuapin", standalone_mode=False))
     except TyperException as error:
         return _usage(error)
     except (KeyboardInterrupt, typer.Abort):
@@ -63,11 +67,24 @@ def _usage(error: TyperException) -> int:
 
 
 def _unexpected(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno in _DISK:
-        place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{_DISK[error.errno]}. What was there before is unchanged."
+    number = _disk_error(error)
+    if number in _DISK:
+        place = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+        return f"{place}{_DISK[number]}. What was there before is unchanged."
     hint = "" if os.environ.get("KUAPIN_DEBUG") else " Run with KUAPIN_DEBUG=1 for the traceback."
     return f"Unexpected {type(error).__name__}: {error or 'no message'}.{hint}"
+
+
+def _disk_error(error: Exception) -> int | None:
+    """The operating system's number of an error; libraries that write files tell it in their message alone."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    said = re.search(r"\[Errno (\d+)\]|\(os error (\d+)\)", str(error))
+    return int(said[1] or said[2]) if said else None
+
+
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
+    typer.echo(one_line(str(message)), err=True)
 
 
 def _say(message: str, code: int) -> int:

@@ -7,7 +7,8 @@ from kuapin import columns as c
 from kuapin.data.histories import Histories
 
 NOT_AN_ANSWER = ("search", "impression")
-"""Events that may inform a model but do not show that a user wanted the item."""
+"""Events that do not show that a user wanted the item. The store keeps them; ``build_dataset`` takes none of them into
+a history, so that nothing that was merely shown or looked for counts as met. All others do, ``redeem`` included."""
 
 
 def is_answer(histories: Histories) -> NDArray[np.bool_]:

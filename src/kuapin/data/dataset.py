@@ -7,6 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kuapin import columns as c
+from kuapin.data.answers import NOT_AN_ANSWER
 from kuapin.data.histories import Histories, from_interactions
 from kuapin.data.vocabulary import Vocabulary
 
@@ -99,7 +100,8 @@ def build_dataset(items: pl.DataFrame, interactions: pl.DataFrame, users: pl.Dat
     Args:
         items: the items table; row order becomes the item rows.
         interactions: with ``user_id``, ``item_id`` and, optionally, ``timestamp`` (int64 seconds) and ``event``.
-            Rows without an item (searches) or with an unknown item are left out here; the store keeps them.
+            Rows without an item, with an unknown item, or of an event that does not show that the user wanted it
+            (``answers.NOT_AN_ANSWER``: impressions, searches) are left out here; the store keeps them.
         users: users that must be known although they may have done nothing.
 
     Users are in alphabetical order of their ids. Without any time the log is order-free: ``histories.timed`` is
@@ -110,6 +112,8 @@ def build_dataset(items: pl.DataFrame, interactions: pl.DataFrame, users: pl.Dat
     if users is not None:
         user_ids = pl.concat([user_ids, users[c.USER_ID]])
     vocabulary = Vocabulary(user_ids.drop_nulls().unique().sort(), "user")
+    if c.EVENT in interactions.columns:
+        interactions = interactions.filter(~pl.col(c.EVENT).is_in(NOT_AN_ANSWER).fill_null(value=False))
     timed = c.TIMESTAMP in interactions.columns and interactions[c.TIMESTAMP].null_count() == 0
     times = (
         interactions[c.TIMESTAMP].cast(pl.Int64).to_numpy() if timed else np.arange(interactions.height, dtype=np.int64)

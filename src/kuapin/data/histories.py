@@ -67,11 +67,23 @@ class Histories:
 
     def select(self, users: NDArray[np.integer]) -> "Histories":
         """The histories of some user rows, in the given order; they become rows 0 … len(users)-1."""
-        lengths = self.lengths[users]
-        indptr = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
-        offsets = np.arange(indptr[-1], dtype=np.int64) - np.repeat(indptr[:-1], lengths)
-        index = np.repeat(self.indptr[:-1][users], lengths) + offsets
+        indptr, index = slices_of(self.indptr, users)
         return Histories(indptr, self.items[index], self.times[index], self.events[index], self.n_items, self.timed)
+
+
+def slices_of(indptr: NDArray[np.int64], rows: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where some slices lie in flat arrays, one slice after the other.
+
+    Args:
+        indptr: (n + 1,), row ``r`` having the slice ``indptr[r]:indptr[r + 1]``.
+        rows: the rows wanted, in any order.
+
+    Returns:
+        The ``indptr`` of the taken slices, int64 (len(rows) + 1,), and the places to take, int64 (its last,).
+    """
+    lengths = np.diff(indptr)[rows]
+    taken = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
+    return taken, np.repeat(indptr[:-1][rows] - taken[:-1], lengths) + np.arange(taken[-1], dtype=np.int64)
 
 
 def from_interactions(

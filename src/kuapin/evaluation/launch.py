@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kuapin.data.answers import is_answer
 from kuapin.data.dataset import Dataset
 from kuapin.data.histories import Histories
 from kuapin.errors import InputError
@@ -159,7 +158,7 @@ def _at_shot(launch: Launch, histories: Histories, stage: _Stage, shot: float, a
 
 def _order_free(histories: Histories, inside: NDArray[np.bool_], lottery: NDArray[np.float64]) -> _Stage:
     arrival = np.where(has_any(histories, inside), lottery, np.inf)
-    return _Stage(~inside, inside, inside & is_answer(histories), arrival)
+    return _Stage(~inside, inside, inside, arrival)
 
 
 def _timed(
@@ -180,7 +179,7 @@ def _timed(
     # Arrivals in the same second are put in the order of their lots.
     order = np.lexsort((lottery[users], times[showable][first]))
     arrival[users[order]] = np.arange(len(users))
-    hidden = inside & (times >= until) & is_answer(histories)
+    hidden = inside & (times >= until)
     return _Stage(~inside & (times < tau), showable, hidden, arrival, tau, until)
 
 

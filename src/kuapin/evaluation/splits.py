@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kuapin.data.answers import is_answer
 from kuapin.data.dataset import Dataset
 from kuapin.data.histories import Histories
 from kuapin.errors import InputError
@@ -94,7 +93,7 @@ def temporal(
         cut = quantile_of_times(histories.times, 1.0 - share)
     before = histories.times < cut
     visible = histories.keep(before)
-    hidden = histories.keep(~before & is_answer(histories))
+    hidden = histories.keep(~before)
     lottery = np.random.default_rng(seed).random(len(histories))
     eligible = (visible.lengths > 0) & (hidden.lengths > 0)
     users = draw(eligible, lottery, int(eligible.sum()) if max_test_users is None else max_test_users)

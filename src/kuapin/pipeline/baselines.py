@@ -1,19 +1,18 @@
 """What the ranker is measured against: each simple means alone, as ranked lists (DESIGN §6)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kuapin.config import SourcesConfig
 from kuapin.data.histories import Histories
 from kuapin.errors import InputError
 from kuapin.evaluation.report import Method, MethodKind
 from kuapin.progress import SILENT, Progress
 from kuapin.retrieval.best import best_columns
-from kuapin.retrieval.selection import Best, pairs_by_user, top_by_user
+from kuapin.retrieval.selection import Best, one_after_another, pairs_by_user, top_by_user
 from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
 from kuapin.retrieval.sources.als import Als
 from kuapin.retrieval.sources.content import Content, ContentConfig, distinct_rows
@@ -21,6 +20,10 @@ from kuapin.retrieval.sources.ease import Ease
 from kuapin.retrieval.sources.item_knn import ItemKnn
 from kuapin.retrieval.sources.popularity import Popularity, RecentPopularity
 from kuapin.retrieval.sources.repeat import Repeat
+from kuapin.retrieval.sources.settings import SourcesConfig
+
+FEW = 64
+"""Users who have met at most so many items are ranked together."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +45,31 @@ class Task:
 
     Attributes:
         queries: the histories to rank for.
-        n: the length of the lists; a method that has nothing to say about an item leaves it out.
+        n: how many items that the user has not met are wanted: a list is longer by at least what he has met of
+            ``items``. A method that has nothing to say about an item leaves it out.
         items: ascending rows that may be ranked; ``None``: all.
     """
 
     queries: Histories
     n: int
     items: NDArray[np.int32] | None = None
+
+
+def rank_task(top: Callable[[Histories, int, NDArray[np.int32] | None], Candidates], task: Task) -> Candidates:
+    """The lists of one task, by a method's ``top(histories, n, items)``.
+
+    Users who have met about as many items are ranked together, so that one long history, a bot's, makes no other list
+    longer.
+    """
+    known = np.ones(task.queries.n_items, np.float32)
+    if task.items is not None:
+        known[:] = 0
+        known[task.items] = 1
+    met = np.asarray(task.queries.matrix() @ known).astype(np.int64)
+    group = np.ceil(np.log2(np.maximum(met, FEW)))
+    groups = [np.flatnonzero(group == one) for one in np.unique(group)]
+    lists = [top(task.queries.select(users), task.n + int(met[users].max()), task.items) for users in groups]
+    return one_after_another(lists).take(np.argsort(np.concatenate(groups))) if groups else one_after_another([])
 
 
 class Random(Source):
@@ -139,11 +160,11 @@ def baselines(config: SourcesConfig, *, timed: bool, template: str | None, seed:
         template: that the texts were written with; ``None``: no vectors, so no baselines of texts.
         seed: of what is random.
     """
-    knn, ease, als, window = config.item_knn, config.ease, config.als, RecentPopularity()
+    knn, ease, als, window = config.item_knn, config.ease, config.als, RecentPopularity(config.popularity)
     made = [
         _made(Repeat(), "repeat", "The user's own items, the most frequent first; ties: the latest first."),
         _made(
-            Popularity(config.popularity.model_copy(update={"mode": "all"})),
+            Popularity(config.popularity),
             "popularity",
             "Number of users who met the item, ever; ties at random.",
             "popularity",
@@ -229,7 +250,7 @@ def rank_baselines(
         for baseline in listed:
             source = baseline.source.fit(visible)
             for task, of_task in zip(tasks, lists, strict=True):
-                found = source.top(task.queries, task.n, task.items)
+                found = rank_task(source.top, task)
                 if len(found.items):
                     of_task[baseline.method.name] = found
             step.advance()

@@ -1,6 +1,6 @@
 """Quality in each category: its own items are ranked, and what users chose in it is asked for."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +13,6 @@ from kuapin.evaluation.questions import Questions
 from kuapin.evaluation.ranked import Answers, ItemFacts, Ranked
 from kuapin.evaluation.report import Comparison, Protocol
 from kuapin.pipeline.baselines import Task, without_met
-from kuapin.pipeline.report_lists import take
 from kuapin.pipeline.report_pool import Pool
 from kuapin.retrieval.source import Candidates
 
@@ -33,7 +32,7 @@ class Shelf:
         name: of the category.
         items: int32, ascending rows of its items: the candidates.
         users: int32, ascending rows in the dataset of those with an answer in it, under any seed.
-        task: what every method ranks: the lists are as long as is needed to leave out what a user knows.
+        task: what every method ranks.
     """
 
     name: str
@@ -43,25 +42,25 @@ class Shelf:
 
 
 def shelves(
-    catalogue: Catalogue, questions: Sequence[Questions], queries: Callable[[NDArray[np.int32]], Histories]
+    catalogue: Catalogue, questions: Sequence[Questions], users: NDArray[np.int32], queries: Histories
 ) -> list[Shelf]:
     """The top-level categories with enough users to ask, the most asked about first.
 
     Args:
         catalogue: of the shop.
         questions: one a seed; of their answers, those in a category are asked for.
-        queries: the input histories of user rows.
+        users: ascending user rows, those of all questions among them.
+        queries: their input histories.
     """
     found = []
     for code, name in enumerate(catalogue.categories):
         mask = catalogue.category == code
         asked = [one.users[_among(one, mask)[0]] for one in questions]
-        if sum(len(users) for users in asked) < LEAST_USERS:
+        if sum(len(one) for one in asked) < LEAST_USERS:
             continue
-        users, items = np.unique(np.concatenate(asked)), np.flatnonzero(mask).astype(np.int32)
-        histories = queries(users)
-        met = np.asarray(histories.matrix() @ mask.astype(np.float32))
-        found.append(Shelf(name, items, users, Task(histories, SHOWN + int(met.max(initial=0)), items)))
+        of_shelf, items = np.unique(np.concatenate(asked)), np.flatnonzero(mask).astype(np.int32)
+        histories = queries.select(np.searchsorted(users, of_shelf))
+        found.append(Shelf(name, items, of_shelf, Task(histories, SHOWN, items)))
     return sorted(found, key=lambda shelf: -len(shelf.users))[:MOST]
 
 
@@ -91,7 +90,7 @@ def judge_shelves(
             rows, answers = _among(one, mask)
             if len(rows):
                 place = np.searchsorted(shelf.users, one.users[rows])
-                ranked = {name: take(candidates, place) for name, candidates in new.items()}
+                ranked = {name: candidates.take(place) for name, candidates in new.items()}
                 pool.add(
                     one.users[rows],
                     {

@@ -12,7 +12,7 @@ from kuapin.evaluation.launch import Launch, launch_split
 from kuapin.evaluation.metrics.registry import DEFAULT
 from kuapin.evaluation.metrics.registry import evaluate as judge_lists
 from kuapin.evaluation.ranked import Answers, ItemFacts
-from kuapin.pipeline.baselines import Baseline, Task, rank_baselines
+from kuapin.pipeline.baselines import Baseline, Task, rank_baselines, rank_task
 from kuapin.pipeline.report_lists import LISTED, cut
 from kuapin.pipeline.report_material import Material, Stopwatch
 from kuapin.pipeline.report_pool import MODEL, Pool
@@ -152,9 +152,10 @@ def _lists(
             signals=learning.signals,
             ranking=learning.ranking,
             replays=learning.replays,
+            sources=material.config.sources,
             progress=progress,
         )
-        lists = {MODEL: recommender.rank(launch.queries, LISTED, launch.items)}
+        lists = {MODEL: rank_task(recommender.rank, Task(launch.queries, LISTED, launch.items))}
     del recommender  # its sources would lie in memory beside the baselines
     if launch.shot == 0:
         return lists

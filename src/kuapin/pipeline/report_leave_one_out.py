@@ -5,11 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from kuapin.errors import InputError
-from kuapin.evaluation.ranked import ItemFacts
 from kuapin.evaluation.splits import leave_one_out
 from kuapin.pipeline.baselines import Baseline, without_met
-from kuapin.pipeline.report_categories import judge_shelves, shelves
-from kuapin.pipeline.report_lists import cut, live_lists, take, whole
+from kuapin.pipeline.report_lists import cut
+from kuapin.pipeline.report_live import rank_live
 from kuapin.pipeline.report_material import Material, Stopwatch
 from kuapin.pipeline.report_questions import Asked, Measured
 from kuapin.progress import SILENT, Progress
@@ -45,21 +44,17 @@ def measure_leave_one_out(
     queries = everybody.test.queries.select(np.searchsorted(everybody.test.users, users))
     visible = material.visible(everybody.visible, int(everybody.visible.times.max(initial=0)) + 1)
     last = [split.test for split in splits]
-    by_category = shelves(material.dataset.catalogue, last, lambda rows: queries.select(np.searchsorted(users, rows)))
-    tasks = [whole(queries), *(shelf.task for shelf in by_category)]
-    lists, *of_shelves = live_lists(material, made, visible, tasks, watch, progress)
-    facts = ItemFacts.from_visible(everybody.visible, material.dataset.catalogue.category)
+    ranked = rank_live(material, made, visible, users, queries, last, watch, progress)
     asked = Asked(material.dataset.catalogue, "leave-one-out", _WORDING)
     with progress.step("Judging the lists"), watch.time("Judge the lists"):
         for split in splits:
-            of_users = {name: take(one, np.searchsorted(users, split.test.users)) for name, one in lists.items()}
+            of_users = ranked.of(split.test.users)
             new = {name: cut(without_met(one, split.test.queries)) for name, one in of_users.items()}
-            asked.ask(LAST, split.test, new, facts)
-            asked.split(split.test, new, facts)
+            asked.ask(LAST, split.test, new, ranked.facts)
+            asked.split(split.test, new, ranked.facts)
         note = (
             f"Leave-one-out: each user's last item is the answer, all before it the input; at most {max_test_users:,} "
             "users are asked. What others did later is visible to training, as in the papers; over time is the "
             "stricter question."
         )
-        categories = judge_shelves(by_category, of_shelves, last, facts, "leave-one-out")
-        return Measured(asked.compared(), categories, asked.compared_parts(), notes=(note,))
+        return Measured(asked.compared(), ranked.categories("leave-one-out"), asked.compared_parts(), notes=(note,))

@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from kuapin.data.histories import Histories
 from kuapin.evaluation.ranked import Ranked
-from kuapin.pipeline.baselines import Baseline, Task, rank_baselines
+from kuapin.pipeline.baselines import Baseline, Task, rank_baselines, rank_task
 from kuapin.pipeline.report_material import Material, Stopwatch
 from kuapin.pipeline.report_pool import MODEL
 from kuapin.progress import Progress
@@ -39,30 +38,22 @@ def live_lists(
     learning = material.learning
     with watch.time("Train on what lies before the cut"):
         fitted = fit_live(
-            visible, signals=learning.signals, ranking=learning.ranking, live=learning.live, progress=progress
+            visible,
+            signals=learning.signals,
+            ranking=learning.ranking,
+            live=learning.live,
+            sources=material.config.sources,
+            progress=progress,
         )
     ours = []
     with watch.time("Rank for the users asked"), progress.step("Ranking", len(tasks), "sets of lists") as step:
         for task in tasks:
-            ours.append({MODEL: fitted.recommender.rank(task.queries, task.n, task.items)})
+            ours.append({MODEL: rank_task(fitted.recommender.rank, task)})
             step.advance()
     del fitted  # its sources would lie in memory beside the baselines
     with watch.time("Fit the baselines and rank"):
         others = rank_baselines(made, visible, tasks, progress)
     return [one | other for one, other in zip(ours, others, strict=True)]
-
-
-def whole(queries: Histories) -> Task:
-    """Lists over the whole catalogue, long enough that ``LISTED`` remain without what a user knows."""
-    return Task(queries, LISTED + int(np.diff(queries.matrix().indptr).max(initial=0)))
-
-
-def take(lists: Candidates, users: NDArray[np.integer]) -> Candidates:
-    """The lists of some rows, in the given order."""
-    lengths = np.diff(lists.indptr)[users]
-    indptr = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
-    index = np.repeat(lists.indptr[:-1][users] - indptr[:-1], lengths) + np.arange(indptr[-1])
-    return Candidates(indptr, lists.items[index], lists.scores[index])
 
 
 def cut(lists: Candidates) -> Ranked:

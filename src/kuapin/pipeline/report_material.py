@@ -69,7 +69,7 @@ def material_of(shop: Shop, progress: Progress = SILENT) -> Material:
     texts = render(frame, config.text)
     encoder = open_encoder(config.encoding, shop.vectors / "encoders", texts.to_list(), progress)
     vectors = cached_vectors(encoder, config.text, texts.to_list(), shop.vectors, progress)
-    learning = Learning(config.signals, config.ranking, live=config.live)
+    learning = Learning(config.signals, config.ranking, ReplayConfig(seed=config.seed), config.live)
     return Material(dataset, texts, vectors, whiten(vectors), config, learning)
 
 

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kuapin.evaluation.ranked import ItemFacts
 from kuapin.evaluation.report import Mix
 from kuapin.evaluation.splits import Temporal, temporal
 from kuapin.pipeline.baselines import Baseline, without_met
-from kuapin.pipeline.report_categories import judge_shelves, shelves
-from kuapin.pipeline.report_lists import cut, live_lists, rows, take, whole
+from kuapin.pipeline.report_lists import cut, rows
+from kuapin.pipeline.report_live import rank_live
 from kuapin.pipeline.report_material import Material, Stopwatch
 from kuapin.pipeline.report_questions import Asked, Measured, mixes_of
 from kuapin.progress import SILENT, Progress
@@ -46,31 +45,27 @@ def measure_temporal(
     splits = [temporal(material.dataset, max_test_users=max_test_users, seed=seed) for seed in range(seeds)]
     first, catalogue = splits[0], material.dataset.catalogue
     users = np.unique(np.concatenate([split.test.users for split in splits]))
-    visible = material.visible(first.visible, first.cut)
-    new_to_them = [split.new for split in splits]
-    by_category = shelves(catalogue, new_to_them, first.visible.select)
-    tasks = [whole(first.visible.select(users)), *(shelf.task for shelf in by_category)]
-    lists, *of_shelves = live_lists(material, made, visible, tasks, watch, progress)
-    facts = ItemFacts.from_visible(first.visible, catalogue.category)
+    visible, queries = material.visible(first.visible, first.cut), first.visible.select(users)
+    ranked = rank_live(material, made, visible, users, queries, [split.new for split in splits], watch, progress)
+    facts = ranked.facts
     asked = Asked(catalogue, "temporal", _WORDING)
     mixes: tuple[Mix, ...] = ()
     with progress.step("Judging the lists"), watch.time("Judge the lists"):
         for split in splits:
-            of_users = {name: take(one, np.searchsorted(users, split.test.users)) for name, one in lists.items()}
+            of_users = ranked.of(split.test.users)
             fresh = {name: cut(without_met(one, split.test.queries)) for name, one in of_users.items()}
             new = rows(fresh, split.test.positions(split.new))
             asked.ask(DISCOVERY, split.new, new, facts)
             asked.split(split.new, new, facts)
-            ranked = {name: cut(one) for name, one in of_users.items()}
-            asked.ask(ALL, split.test, ranked, facts)
+            known_too = {name: cut(one) for name, one in of_users.items()}
+            asked.ask(ALL, split.test, known_too, facts)
             if len(split.repeats):
-                asked.ask(REPEATS, split.repeats, rows(ranked, split.test.positions(split.repeats)), facts)
-                asked.ask(NEW, split.new, rows(ranked, split.test.positions(split.new)), facts)
+                asked.ask(REPEATS, split.repeats, rows(known_too, split.test.positions(split.repeats)), facts)
+                asked.ask(NEW, split.new, rows(known_too, split.test.positions(split.new)), facts)
             if len(split.new) and not mixes:
                 mixes = mixes_of(catalogue, new, asked.questions[DISCOVERY].best_baseline(), split.new.answers)
-        categories = judge_shelves(by_category, of_shelves, new_to_them, facts, "temporal")
         note = _note(first, len(material.dataset.histories), max_test_users)
-        return Measured(asked.compared(), categories, asked.compared_parts(), mixes, (note,))
+        return Measured(asked.compared(), ranked.categories("temporal"), asked.compared_parts(), mixes, (note,))
 
 
 def _note(split: Temporal, n_users: int, max_test_users: int) -> str:

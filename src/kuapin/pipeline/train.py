@@ -52,7 +52,9 @@ def train(shop: Shop, *, quick: bool = False, progress: Progress = SILENT) -> Mo
         now = int(histories.times.max(initial=0))
         visible = Visible(dataset.catalogue, histories, vectors, now, texts, whiten(vectors))
         ranking, live = _sized(config, quick=quick)
-        fitted = fit_live(visible, signals=config.signals, ranking=ranking, live=live, progress=progress)
+        fitted = fit_live(
+            visible, signals=config.signals, ranking=ranking, live=live, sources=config.sources, progress=progress
+        )
         with progress.step("Writing the release"), releases.begin() as draft:
             encoder.save(draft.path / ENCODER)
             fitted.recommender.save(draft.path)
@@ -78,12 +80,11 @@ def _dataset(shop: Shop) -> tuple[str, Dataset]:
 
 
 def _sized(config: Config, *, quick: bool) -> tuple[RankingConfig, LiveConfig]:
-    seeded = config.ranking.model_copy(update={"seed": config.seed})
-    live = config.live.model_copy(update={"seed": config.seed})
+    ranking, live = config.ranking, config.live
     if not quick:
-        return seeded, live
-    trees = seeded.trees.model_copy(update={"rounds": min(seeded.trees.rounds, QUICK_ROUNDS)})
-    return seeded.model_copy(update={"trees": trees}), live.model_copy(update={"users": min(live.users, QUICK_USERS)})
+        return ranking, live
+    trees = ranking.trees.model_copy(update={"rounds": min(ranking.trees.rounds, QUICK_ROUNDS)})
+    return ranking.model_copy(update={"trees": trees}), live.model_copy(update={"users": min(live.users, QUICK_USERS)})
 
 
 def write_catalogue(catalogue: Catalogue, folder: Path) -> None:

@@ -35,6 +35,20 @@ def within_cap(
     return order[occurrence(users[order]) < n]
 
 
+def room(indptr: NDArray[np.int64], category: NDArray[np.integer], per_category: int | None) -> NDArray[np.int64]:
+    """How many candidates every user can be shown together under the cap, int64 (n_users,).
+
+    Args:
+        indptr: int64 (n_users + 1,), the users' slices of the candidates.
+        category: (k,), top-level category of every candidate.
+        per_category: ``None``: no cap.
+    """
+    if per_category is None:
+        return np.diff(indptr)
+    users = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+    return np.bincount(users[occurrence(users, category) < per_category], minlength=len(indptr) - 1)
+
+
 def occurrence(*keys: NDArray[np.integer]) -> NDArray[np.int64]:
     """How many rows before it have the same keys, int64 (k,)."""
     by_group = np.lexsort(tuple(reversed(keys)))

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from kuapin.data.histories import Histories
+from kuapin.data.histories import Histories, slices_of
 from kuapin.ranking.signals import Signals
 from kuapin.retrieval.source import Scores
 
@@ -49,9 +49,7 @@ class Lists:
 
     def select(self, users: NDArray[np.integer]) -> Self:
         """The lists of some users, in the given order."""
-        lengths = self.lengths[users]
-        indptr = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
-        index = np.repeat(self.indptr[:-1][users] - indptr[:-1], lengths) + np.arange(indptr[-1])
+        indptr, index = slices_of(self.indptr, users)
         return replace(
             self,
             indptr=indptr,

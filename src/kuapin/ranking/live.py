@@ -17,6 +17,7 @@ from kuapin.ranking.recommender import Recommender, log_popularity
 from kuapin.ranking.replays import Replay
 from kuapin.ranking.signals import Signals, SignalsConfig
 from kuapin.retrieval.source import Visible
+from kuapin.retrieval.sources.settings import SourcesConfig
 
 JUDGES = 400
 """Users on whom it is judged which sources pay."""
@@ -62,6 +63,7 @@ def fit_live(
     signals: SignalsConfig,
     ranking: RankingConfig,
     live: LiveConfig | None = None,
+    sources: SourcesConfig | None = None,
     progress: Progress = SILENT,
 ) -> Fitted:
     """A recommender for all categories at once.
@@ -74,12 +76,13 @@ def fit_live(
         signals: which sources.
         ranking: how the ranker is trained.
         live: what is hidden and how many users are asked.
+        sources: how the sources are set; ``None``: the defaults.
         progress: told of the steps.
     """
     live = live or LiveConfig()
     replay = temporal_replay(visible, live)
     with progress.step("Fitting sources on the log before its last stretch"):
-        before = Signals.fit(replay.visible, signals)
+        before = Signals.fit(replay.visible, signals, settings=sources)
     if live.pruned:
         with progress.step("Choosing the sources that pay"):
             judges = np.random.default_rng([live.seed, 13]).permutation(len(replay.queries))[:JUDGES]

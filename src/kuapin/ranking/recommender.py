@@ -11,22 +11,29 @@ from numpy.typing import NDArray
 
 from kuapin.arrays import load_arrays, save_arrays
 from kuapin.data.dataset import Catalogue
-from kuapin.data.histories import Histories, empty_histories
+from kuapin.data.histories import Histories, empty_histories, slices_of
 from kuapin.errors import ModelFolderError
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.calibration import Calibration, no_calibration
-from kuapin.ranking.diversity import within_cap
+from kuapin.ranking.diversity import occurrence, room, within_cap
 from kuapin.ranking.ranker import LEAST_LISTS, Ranker, RankingConfig, fit_ranker, fixed_ranker
 from kuapin.ranking.replays import ReplayConfig, launch_lists, opened
 from kuapin.ranking.signals import Signals, SignalsConfig, restore_signals
+from kuapin.retrieval.selection import one_after_another
 from kuapin.retrieval.source import Candidates, Visible
+from kuapin.retrieval.sources.settings import SourcesConfig
 
+PROPOSED_AT_ONCE = 8_192
+"""Users whose candidates are looked for together: sources that read texts meet a text that many users know once."""
 USERS_AT_ONCE = 512
+"""Users whose candidates are put in order together: it bounds the memory of their feature table."""
 TEXTS = "adapted"
 """The source that can tell apart items that nobody has met."""
 RANKER = "ranker"
 SOURCES = "sources"
 DESCRIPTION = "recommender.json"
+Proposed = tuple[NDArray[np.int64], NDArray[np.int32]]
+"""Candidates of some users: indptr (n_users + 1,) and item rows."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +82,7 @@ class Recommender:
         A list has ``n`` items wherever so many may be shown: where the sources propose fewer, the most popular items
         are candidates too.
         """
-        parts = [ranked.found for _, ranked in self.ranked(histories, n, items)]
-        lengths = np.concatenate([np.diff(part.indptr) for part in parts]) if parts else np.empty(0, np.int64)
-        return Candidates(
-            np.concatenate(([0], np.cumsum(lengths))).astype(np.int64),
-            np.concatenate([part.items for part in parts]) if parts else np.empty(0, np.int32),
-            np.concatenate([part.scores for part in parts]) if parts else np.empty(0, np.float32),
-        )
+        return one_after_another([ranked.found for _, ranked in self.ranked(histories, n, items)])
 
     def ranked(
         self,
@@ -96,20 +97,35 @@ class Recommender:
             histories: of the users.
             n: length of the lists.
             items: ascending rows that may be recommended; ``None``: all.
-            per_category: items of one top-level category at most, as long as others have candidates.
+            per_category: items of one top-level category at most; more only where a list would be shorter than ``n``
+                without them.
         """
-        for first in range(0, len(histories), USERS_AT_ONCE):
-            users = np.arange(first, min(first + USERS_AT_ONCE, len(histories)))
-            yield users, self._block(histories.select(users), n, items, per_category)
+        for first in range(0, len(histories), PROPOSED_AT_ONCE):
+            stop = min(first + PROPOSED_AT_ONCE, len(histories))
+            part = histories.select(np.arange(first, stop))
+            indptr, rows = self.signals.propose(part, items)
+            for block in np.split(np.arange(len(part)), range(USERS_AT_ONCE, len(part), USERS_AT_ONCE)):
+                own, index = slices_of(indptr, block)
+                yield first + block, self._block(part.select(block), (own, rows[index]), n, items, per_category)
 
     def _block(
-        self, histories: Histories, n: int, items: NDArray[np.integer] | None, per_category: int | None
+        self,
+        histories: Histories,
+        proposed: Proposed,
+        n: int,
+        items: NDArray[np.integer] | None,
+        per_category: int | None,
     ) -> Ranked:
         strange = (histories.lengths == 0) & (self.strangers is not None)
         parts = []
-        for users, make in ((np.flatnonzero(~strange), self._known), (np.flatnonzero(strange), self._unknown)):
-            if len(users):
-                parts.append((users, make(histories.select(users), n, items, per_category)))
+        if not strange.all():
+            known = np.flatnonzero(~strange)
+            indptr, index = slices_of(proposed[0], known)
+            of_known = indptr, proposed[1][index]
+            parts.append((known, self._known(histories.select(known), of_known, n, items, per_category)))
+        if strange.any():
+            unknown = np.flatnonzero(strange)
+            parts.append((unknown, self._unknown(histories.select(unknown), n, items, per_category)))
         return parts[0][1] if len(parts) == 1 else _merged(parts, len(histories))
 
     def _unknown(
@@ -128,9 +144,14 @@ class Recommender:
         return Ranked(found, self.signals.features(histories, indptr, rows))
 
     def _known(
-        self, histories: Histories, n: int, items: NDArray[np.integer] | None, per_category: int | None
+        self,
+        histories: Histories,
+        proposed: Proposed,
+        n: int,
+        items: NDArray[np.integer] | None,
+        per_category: int | None,
     ) -> Ranked:
-        indptr, rows = self._filled(histories, *self.signals.propose(histories, items), n, items)
+        indptr, rows = self._filled(histories, *proposed, n, items, per_category)
         features = self.signals.features(histories, indptr, rows)
         scores = self.ranker.score(features)
         category = self.signals.facts.category[rows]
@@ -153,15 +174,20 @@ class Recommender:
         rows: NDArray[np.int32],
         n: int,
         items: NDArray[np.integer] | None,
+        per_category: int | None,
     ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """Add candidates for users with fewer than ``n``: what reads like their history, then the fallback.
+        """Add candidates for users with fewer than ``n`` under the cap: what reads like their history, the fallback.
 
         So a category that nobody has met yet, and that the sources therefore propose nothing from, is still served.
         """
-        short = np.flatnonzero(np.diff(indptr) < n)
+        category = self.signals.facts.category
+        short = np.flatnonzero(room(indptr, category[rows], per_category) < n)
         if len(short) == 0:
             return indptr, rows
-        order = self._first_choice(items)[: 2 * n]
+        order = self._first_choice(items)
+        # By themselves these fill a list under the cap, if any items do; with other candidates beside them, too.
+        capped = order[:0] if per_category is None else order[occurrence(category[order]) < per_category][:n]
+        order = order[: 2 * n]
         texts = self.signals.signals.get(TEXTS)
         alike = texts.source.top(histories.select(short), self.signals.config.candidates, items) if texts else None
         lists = np.split(rows, indptr[1:-1])
@@ -169,6 +195,7 @@ class Recommender:
             found = lists[user]
             if alike is not None:
                 found = np.union1d(found, alike.items[alike.indptr[place] : alike.indptr[place + 1]])
+            found = np.union1d(found, capped)
             more = order[~np.isin(order, found)][: max(n - len(found), 0)]
             lists[user] = np.union1d(found, more).astype(np.int32)
         filled = np.concatenate(([0], np.cumsum([len(one) for one in lists]))).astype(np.int64)
@@ -212,6 +239,7 @@ class Recommender:
         description = {
             "sources": list(self.signals.signals),
             "signals": self.signals.config.model_dump(mode="json"),
+            "settings": self.signals.settings.model_dump(mode="json"),
             "calibration": self.calibration.to_json() if self.calibration else None,
             "strangers": self.strangers.to_json() if self.strangers else None,
         }
@@ -227,6 +255,7 @@ class Recommender:
         try:
             description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
             config = SignalsConfig.model_validate(description["signals"])
+            settings = SourcesConfig.model_validate(description["settings"])
             saved = {name: load_arrays(folder / SOURCES / f"{name}.safetensors") for name in description["sources"]}
             facts = load_arrays(folder / SOURCES / "facts.safetensors")
             ranker = Ranker.load(folder / RANKER)
@@ -236,7 +265,7 @@ class Recommender:
             ]
         except (OSError, ValueError, KeyError) as error:
             raise ModelFolderError(f"Model folder {folder} cannot be read ({error}). Train again.") from error
-        signals = restore_signals(saved, facts, catalogue, config)
+        signals = restore_signals(saved, facts, catalogue, config, settings)
         if ranker.signals != signals.names or len(signals.facts.users) != len(catalogue):
             raise ModelFolderError(f"Model folder {folder}: its parts do not fit together. Train again.")
         return cls(signals, ranker, *scales)
@@ -255,6 +284,7 @@ def fit_launch(
     signals: SignalsConfig,
     ranking: RankingConfig,
     replays: ReplayConfig,
+    sources: SourcesConfig | None = None,
     progress: Progress = SILENT,
 ) -> Recommender:
     """A recommender for a category that has just opened (DESIGN §5.5).
@@ -266,10 +296,11 @@ def fit_launch(
         signals: which sources.
         ranking: how the ranker is trained.
         replays: how launches are replayed for its training.
+        sources: how the sources are set; ``None``: the defaults.
         progress: told of the replays.
     """
     visible = opened(visible, items)
-    fitted = Signals.fit(visible, signals)
+    fitted = Signals.fit(visible, signals, settings=sources)
     lists = launch_lists(visible, items, shot, signals, replays, fitted, progress)
     columns = fitted.names, len(fitted.signals)
     enough = len(lists.useful()) >= LEAST_LISTS

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Self
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from kuapin.data.dataset import Catalogue
+from kuapin import columns as c
+from kuapin.data.dataset import Catalogue, build_catalogue
 from kuapin.data.histories import Histories, empty_histories
 from kuapin.retrieval.source import Arrays, Scores, Source, Visible
 from kuapin.retrieval.sources.adapted import Adapted
@@ -23,6 +25,7 @@ from kuapin.retrieval.sources.popularity import DecayedPopularity, Popularity, R
 from kuapin.retrieval.sources.repeat import Repeat
 from kuapin.retrieval.sources.ridge import Ridge
 from kuapin.retrieval.sources.segments import Segments
+from kuapin.retrieval.sources.settings import SourcesConfig
 from kuapin.retrieval.sources.text_popularity import TextPopularity
 
 PROFILE = ContentConfig(pooling="mean", whitened=True)
@@ -39,6 +42,16 @@ class SignalsConfig(BaseModel):
         None, description="Those of them whose best items become candidates; not set: all that can."
     )
     als: bool = Field(default=False, description="Read implicit ALS as well; one trial: docs/experiments.md.")
+
+    @field_validator("sources", "proposers")
+    @classmethod
+    def _known(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        unknown = [name for name in names or () if name not in signal_names()]
+        if unknown:
+            raise ValueError(f"there is no source {unknown[0]!r}; there are {', '.join(signal_names())}.")
+        if names == ():
+            raise ValueError("at least one source is needed; without the line there are all.")
+        return names
 
 
 @dataclass(frozen=True)
@@ -102,31 +115,43 @@ class Signals:
     (what counts is relative to what else could be shown), then ``SIDE``.
     """
 
-    def __init__(self, signals: Mapping[str, Signal], config: SignalsConfig, facts: Facts) -> None:
+    def __init__(
+        self, signals: Mapping[str, Signal], config: SignalsConfig, facts: Facts, settings: SourcesConfig
+    ) -> None:
         self.signals = dict(signals)
         self.config = config
         self.facts = facts
+        self.settings = settings
 
     @classmethod
-    def fit(cls, visible: Visible, config: SignalsConfig, like: Self | None = None) -> Self:
+    def fit(
+        cls,
+        visible: Visible,
+        config: SignalsConfig,
+        like: Self | None = None,
+        *,
+        settings: SourcesConfig | None = None,
+    ) -> Self:
         """Fit every source on what is visible.
 
         Args:
             visible: all that may be learnt from.
             config: which sources.
             like: signals of the same catalogue: sources that do not learn from interactions are taken over.
+            settings: of the sources; ``None``: those of ``like``, else the defaults.
         """
+        settings = settings or (like.settings if like is not None else SourcesConfig())
         signals = {}
-        for name, signal in _signals(visible, config).items():
+        for name, signal in _signals(visible, config, settings).items():
             known = like.signals.get(name) if like is not None and not signal.source.learns else None
             if known is None:
                 signal.source.fit(visible)
             signals[name] = known or signal
-        return cls(signals, config, facts_of(visible))
+        return cls(signals, config, facts_of(visible), settings)
 
     def only(self, config: SignalsConfig) -> "Signals":
         """The same fitted sources, those alone that ``config`` names; they are not fitted again."""
-        return Signals(_chosen(self.signals, config), config, self.facts)
+        return Signals(_chosen(self.signals, config), config, self.facts, self.settings)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -138,7 +163,7 @@ class Signals:
         self, histories: Histories, items: NDArray[np.integer] | None
     ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """The union of what the proposing sources propose: indptr int64 (n_users + 1,), item rows int32, ascending."""
-        keys = []
+        keys = [np.empty(0, np.int64)]
         for signal in self.signals.values():
             if signal.proposes:
                 found = signal.source.top(histories, self.config.candidates, items)
@@ -171,18 +196,18 @@ def facts_of(visible: Visible) -> Facts:
     return Facts(users, mean.astype(np.float32), category, visible.catalogue.price)
 
 
-def _signals(visible: Visible, config: SignalsConfig) -> dict[str, Signal]:
+def _signals(visible: Visible, config: SignalsConfig, settings: SourcesConfig) -> dict[str, Signal]:
     signals = {
-        "repeat": Signal(Repeat(), proposes=True, scale=_log),
-        "popularity": Signal(Popularity(), proposes=True, scale=_lift),
-        "item_knn": Signal(ItemKnn(), proposes=True, scale=_log),
+        "repeat": Signal(Repeat(settings.repeat), proposes=True, scale=_log),
+        "popularity": Signal(Popularity(settings.popularity), proposes=True, scale=_lift),
+        "item_knn": Signal(ItemKnn(settings.item_knn), proposes=True, scale=_log),
         "brand": Signal(Brand(), proposes=False, scale=_plain),
         "brand_affinity": Signal(BrandAffinity(), proposes=False, scale=_plain),
         "leaf_affinity": Signal(LeafAffinity(), proposes=False, scale=_plain),
     }
     if visible.histories.timed:
-        signals["popularity_30d"] = Signal(RecentPopularity(), proposes=True, scale=_lift)
-        signals["popularity_decayed"] = Signal(DecayedPopularity(), proposes=False, scale=_lift)
+        signals["popularity_30d"] = Signal(RecentPopularity(settings.popularity), proposes=True, scale=_lift)
+        signals["popularity_decayed"] = Signal(DecayedPopularity(settings.popularity), proposes=False, scale=_lift)
     if visible.vectors is not None:
         signals["profile"] = Signal(Content(PROFILE), proposes=False, scale=_plain)
         signals["adapted"] = Signal(Adapted(), proposes=True, scale=_plain)
@@ -191,10 +216,17 @@ def _signals(visible: Visible, config: SignalsConfig) -> dict[str, Signal]:
     if visible.texts is not None:
         signals["lexical"] = Signal(Lexical(), proposes=True, scale=_plain)
     if visible.opening is not None:
-        signals["ridge"] = Signal(Ridge(), proposes=True, scale=_log1p)
+        signals["ridge"] = Signal(Ridge(settings.ridge), proposes=True, scale=_log1p)
     if config.als:
-        signals["als"] = Signal(Als(), proposes=True, scale=_plain)
+        signals["als"] = Signal(Als(settings.als), proposes=True, scale=_plain)
     return _chosen(signals, config)
+
+
+@cache
+def signal_names() -> tuple[str, ...]:
+    """The names of all signals, those that are off unless asked for included."""
+    catalogue = build_catalogue(pl.DataFrame(schema={c.ITEM_ID: pl.String}))
+    return tuple(_signals(_everything_of(catalogue), SignalsConfig(als=True), SourcesConfig()))
 
 
 def _chosen(signals: Mapping[str, Signal], config: SignalsConfig) -> dict[str, Signal]:
@@ -238,7 +270,9 @@ def _side(histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int
     ).astype(np.float32)
 
 
-def restore_signals(saved: Mapping[str, Arrays], facts: Arrays, catalogue: Catalogue, config: SignalsConfig) -> Signals:
+def restore_signals(
+    saved: Mapping[str, Arrays], facts: Arrays, catalogue: Catalogue, config: SignalsConfig, settings: SourcesConfig
+) -> Signals:
     """Signals out of a release, without fitting.
 
     Args:
@@ -246,13 +280,19 @@ def restore_signals(saved: Mapping[str, Arrays], facts: Arrays, catalogue: Catal
         facts: `users` and `category_mean`, as in ``Facts``.
         catalogue: the one that they were fitted on.
         config: the one that they were fitted with.
+        settings: likewise.
     """
-    nobody = empty_histories(0, len(catalogue), timed=True)
-    known = Visible(catalogue, nobody, np.empty((0, 1), np.float32), 0, pl.Series(dtype=pl.String))
-    every = _signals(replace(known, opening=np.empty(0, np.int32)), config)
+    every = _signals(_everything_of(catalogue), config, settings)
     signals = {}
     for name, arrays in saved.items():
         every[name].source.restore(arrays)
         signals[name] = every[name]
     users, mean = np.asarray(facts["users"], np.float32), np.asarray(facts["category_mean"], np.float32)
-    return Signals(signals, config, Facts(users, mean, catalogue.category, catalogue.price))
+    return Signals(signals, config, Facts(users, mean, catalogue.category, catalogue.price), settings)
+
+
+def _everything_of(catalogue: Catalogue) -> Visible:
+    """Nothing to learn from, but of every kind that a source may ask for."""
+    nobody = empty_histories(0, len(catalogue), timed=True)
+    known = Visible(catalogue, nobody, np.empty((0, 1), np.float32), 0, pl.Series(dtype=pl.String))
+    return replace(known, opening=np.empty(0, np.int32))

@@ -1,6 +1,6 @@
 """Candidates out of the scores of many users, however these are computed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,16 @@ def top_by_user(best: Callable[[int], Best], n_users: int) -> Candidates:
     """The candidates of every user, each found by ``best(user)``; users are shared out to threads."""
     runs = over_users(lambda first, stop: [best(user) for user in range(first, stop)], n_users)
     return gather([one for run in runs for one in run])
+
+
+def one_after_another(parts: Sequence[Candidates]) -> Candidates:
+    """The lists of several groups of users as those of all: the second group's users after the first's."""
+    lengths = [np.diff(part.indptr) for part in parts]
+    return Candidates(
+        np.concatenate([[0], *lengths]).cumsum().astype(np.int64),
+        np.concatenate([np.empty(0, np.int32), *(part.items for part in parts)]),
+        np.concatenate([np.empty(0, np.float32), *(part.scores for part in parts)]),
+    )
 
 
 def gather(best: list[Best]) -> Candidates:

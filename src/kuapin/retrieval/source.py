@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kuapin.data.dataset import Catalogue
-from kuapin.data.histories import Histories
+from kuapin.data.histories import Histories, slices_of
 from kuapin.retrieval.best import best_columns
 from kuapin.retrieval.whitening import whiten
 
@@ -63,6 +63,11 @@ class Candidates:
     indptr: NDArray[np.int64]
     items: NDArray[np.int32]
     scores: Scores
+
+    def take(self, users: NDArray[np.integer]) -> "Candidates":
+        """The lists of some users, in the given order."""
+        indptr, index = slices_of(self.indptr, users)
+        return Candidates(indptr, self.items[index], self.scores[index])
 
 
 class Source(ABC):

@@ -30,7 +30,7 @@ def products(
         histories: of the users; an empty one gets what is popular.
         n: items a user; fewer only where fewer may be shown.
         items: ascending rows of the items that may be shown; ``None``: all.
-        per_category: items of one top-level category at most, as long as others have candidates.
+        per_category: items of one top-level category at most; more only where a list would be short without them.
         explain: whether every row gets its reason.
     """
     parts = []

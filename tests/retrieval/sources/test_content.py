@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from kuapin.errors import InputError
+from kuapin.retrieval import waves
 from kuapin.retrieval.sources import content
 from kuapin.retrieval.sources.content import Content, ContentConfig, distinct_rows
 
@@ -61,7 +62,11 @@ def test_tiles_and_user_parts_do_not_show(visible, of, monkeypatch):
     # A high temperature: at a low one all items of the history score nearly the same, and rounding orders them.
     source = Content(ContentConfig(temperature=1)).fit(visible(n_items=26, vectors=vectors))
     whole, top = source.score(histories), source.top(histories, 5)
-    monkeypatch.setattr(content, "TILE", 3)
+    for name in ("READ_TILE", "WANTED_TILE"):
+        monkeypatch.setattr(content, name, 3)
+    for name, value in (("MOST_USERS", 32), ("LEAST_WAVE", 4), ("WAVE_BYTES", 300)):
+        monkeypatch.setattr(waves, name, value)
+    monkeypatch.setattr(content, "MOST_USERS", 32)
     monkeypatch.setattr(content, "POOLED_BYTES", 300)
     np.testing.assert_allclose(source.score(histories), whole, rtol=1e-5)
     np.testing.assert_array_equal(source.top(histories, 5).items, top.items)

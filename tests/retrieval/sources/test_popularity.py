@@ -19,13 +19,13 @@ def test_counts_distinct_users(visible, of):
 def test_the_window_ends_now(visible, of):
     # Days: a 0, b 1, c 2, a 3. Seen from day 4, two days back: c and the second a.
     shop = visible("abca", "a", n_items=3, now=4)
-    source = RecentPopularity(PopularityConfig(mode="window", window_days=2)).fit(shop)
+    source = RecentPopularity(PopularityConfig(window_days=2)).fit(shop)
     assert source.score(of("", n_items=3))[0].round().tolist() == [1, 0, 1]
 
 
 def test_a_user_counts_half_after_the_half_life(visible, of):
     shop = visible("ab", "a", n_items=3, now=11)  # a at day 0 by both, b at day 1
-    source = DecayedPopularity(PopularityConfig(mode="decayed", half_life_days=10)).fit(shop)
+    source = DecayedPopularity(PopularityConfig(half_life_days=10)).fit(shop)
     scores = source.score(of("", n_items=3))[0]
     assert scores[0] == pytest.approx(2 * 2 ** (-11 / 10), rel=TIE)
     assert scores[1] == pytest.approx(0.5, rel=TIE)
@@ -34,7 +34,7 @@ def test_a_user_counts_half_after_the_half_life(visible, of):
 
 def test_the_last_meeting_sets_the_age(visible, of):
     shop = visible("aba", n_items=2, now=2)
-    source = DecayedPopularity(PopularityConfig(mode="decayed", half_life_days=1)).fit(shop)
+    source = DecayedPopularity(PopularityConfig(half_life_days=1)).fit(shop)
     assert source.score(of("", n_items=2))[0] == pytest.approx([1, 0.5], rel=TIE)
 
 
@@ -61,8 +61,3 @@ def test_a_tie_break_belongs_to_the_item_not_to_its_row(visible, of):
     np.testing.assert_array_equal(
         Popularity().fit(small).score(of("", n_items=3))[0], Popularity().fit(large).score(of("", n_items=20))[0, :3]
     )
-
-
-def test_a_mode_has_its_own_class():
-    with pytest.raises(ValueError, match="'window' use its own class"):
-        Popularity(PopularityConfig(mode="window"))

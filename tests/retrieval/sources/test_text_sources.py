@@ -6,7 +6,9 @@ import pytest
 
 from kuapin.data.dataset import build_dataset
 from kuapin.errors import InputError
+from kuapin.retrieval import waves
 from kuapin.retrieval.source import Visible
+from kuapin.retrieval.sources import item_knn, lexical
 from kuapin.retrieval.sources.adapted import Adapted, AdaptedConfig
 from kuapin.retrieval.sources.affinity import AffinityConfig, BrandAffinity, LeafAffinity
 from kuapin.retrieval.sources.brand import Brand
@@ -57,6 +59,26 @@ def test_brand_counts_distinct_items():
     visible, dataset = visible_of([("u", "a"), ("u", "a"), ("u", "b"), ("u", "c")])
     scores = Brand().fit(visible).score(dataset.histories)[0]
     np.testing.assert_allclose(scores, np.log1p([2, 2, 1, 1, 0, 2]), rtol=1e-6)
+
+
+def test_affinity_keeps_the_pairs_farthest_from_chance_whatever_the_blocks(monkeypatch):
+    rng = np.random.default_rng(0)
+    log = [
+        (f"u{user}", "abcdef"[item])
+        for user in range(30)
+        for item in rng.choice(6, 2, p=[0.3, 0.3, 0.1, 0.1, 0.1, 0.1])
+    ]
+    visible, _ = visible_of(log)
+    whole = LeafAffinity().fit(visible).lift.toarray()
+    assert (whole != 0).sum() > 6
+    monkeypatch.setattr(item_knn, "BLOCK_PAIRS", 4)
+    np.testing.assert_array_equal(LeafAffinity().fit(visible).lift.toarray(), whole)
+    cut = LeafAffinity(AffinityConfig(max_pairs=6)).fit(visible).lift.toarray()
+    assert (cut != 0).sum() == 6
+    kept = cut != 0
+    np.testing.assert_array_equal(cut[kept], whole[kept])
+    assert np.abs(whole[kept]).min() >= np.abs(whole[~kept]).max()
+    assert whole[kept].min() < 0 < whole[kept].max()
 
 
 def test_affinity_by_hand():
@@ -117,3 +139,29 @@ def test_whitened_directions_are_alike():
     spread = white.std(axis=0)
     assert spread.max() / spread.min() < 1.2
     np.testing.assert_allclose(np.linalg.norm(white, axis=1), 1, rtol=1e-5)
+
+
+def test_the_waves_and_tiles_of_lexical_do_not_show(monkeypatch):
+    rng = np.random.default_rng(0)
+    ids = [f"i{k}" for k in range(40)]
+    texts = pl.Series([" ".join(rng.choice(["ink", "pen", "gel", "wool", "oak", "tin"], 3)) for _ in ids])
+    log = [(f"u{user}", ids[k]) for user in range(50) for k in rng.choice(40, 6)]
+    dataset = build_dataset(
+        pl.DataFrame({"item_id": ids}), pl.DataFrame(log, schema=["user_id", "item_id"], orient="row")
+    )
+    visible = Visible(dataset.catalogue, dataset.histories, None, 0, texts)
+    source = Lexical(LexicalConfig(max_share=1.0, temperature=1)).fit(visible)
+    whole = source.top(dataset.histories, 7)
+    assert np.diff(whole.indptr).tolist() == [7] * 50
+    for module, name in (
+        (waves, "LEAST_WAVE"),
+        (waves, "WAVE_BYTES"),
+        (lexical, "READ_TILE"),
+        (lexical, "KERNEL_CELLS"),
+    ):
+        monkeypatch.setattr(module, name, 9)
+    monkeypatch.setattr(lexical, "MOST_USERS", 20)
+    cut = source.top(dataset.histories, 7)
+    np.testing.assert_allclose(cut.scores, whole.scores, rtol=1e-5)
+    scores = source.score(dataset.histories)
+    np.testing.assert_allclose(scores[np.repeat(np.arange(50), 7), cut.items], whole.scores, rtol=1e-5)

@@ -11,6 +11,7 @@ from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
 from kuapin.retrieval.selection import pairs_of_sparse
 from kuapin.retrieval.source import Arrays, Scores, Source, Visible
+from kuapin.retrieval.sources.item_knn import blocks, pairs_of
 
 
 class AffinityConfig(BaseModel):
@@ -19,6 +20,11 @@ class AffinityConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     shrinkage: float = Field(3.0, gt=0, description="Users added to what was seen and to what chance lets expect.")
+    max_pairs: int = Field(
+        8_000_000,
+        ge=1,
+        description="Pairs of groups kept at most, 8 bytes each: those that are farthest from chance, either way.",
+    )
 
 
 class _Affinity(Source):
@@ -26,7 +32,7 @@ class _Affinity(Source):
 
     n(g, g') users met both groups, n(g) the one, n users in all: a shrunk pointwise mutual information. A few hundred
     users say much about groups when they still say little about items. Groups of the same item (g = g') count as well.
-    Floor: 0, as if by chance.
+    A pair that is not kept scores 0, as if by chance. Floor: 0.
     """
 
     cold_items = True
@@ -43,12 +49,26 @@ class _Affinity(Source):
         met = (visible.histories.matrix() @ self._items_of).tocsr()
         met = met[np.diff(met.indptr) > 0]
         met.data[:] = 1.0
-        both = (met.T @ met).tocoo()
         users = np.asarray(met.sum(axis=0), np.float64).ravel()
-        chance = users[both.row] * users[both.col] / max(met.shape[0], 1)
-        lift = np.log((both.data + self.config.shrinkage) / (chance + self.config.shrinkage))
-        self.lift = sparse.csr_matrix((lift.astype(np.float32), (both.row, both.col)), shape=both.shape)
+        users_of = met.T.tocsr()
+        kept: list[sparse.coo_matrix] = []
+        for first, stop in blocks(pairs_of(met)):
+            both = (users_of[first:stop] @ met).tocoo()
+            chance = users[first + both.row] * users[both.col] / max(met.shape[0], 1)
+            lift = np.log((both.data + self.config.shrinkage) / (chance + self.config.shrinkage)).astype(np.float32)
+            block = sparse.coo_matrix((lift, (first + both.row, both.col)), shape=(len(users), len(users)))
+            kept = [self._strongest([*kept, block])]
+        self.lift = self._strongest(kept).tocsr() if kept else sparse.csr_matrix((len(users),) * 2, dtype=np.float32)
         return self
+
+    def _strongest(self, parts: list[sparse.coo_matrix]) -> sparse.coo_matrix:
+        """The pairs of all parts, or the ``max_pairs`` of them that are farthest from 0; ties: the first."""
+        lift = np.concatenate([part.data for part in parts])
+        rows, columns = (np.concatenate([part.coords[axis] for part in parts]) for axis in (0, 1))
+        if len(lift) > self.config.max_pairs:
+            best = np.sort(np.argsort(-np.abs(lift), kind="stable")[: self.config.max_pairs])
+            lift, rows, columns = lift[best], rows[best], columns[best]
+        return sparse.coo_matrix((lift, (rows, columns)), shape=parts[0].shape)
 
     def _keep_groups(self, group: NDArray[np.int32]) -> None:
         self.group = group

@@ -3,7 +3,6 @@
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from scipy import sparse
 
@@ -91,4 +90,3 @@ class Als(FactorSource):
         """Take `factors`."""
         self.factors = np.asarray(arrays["factors"], np.float32)
         return self
-

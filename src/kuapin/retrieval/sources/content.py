@@ -1,6 +1,7 @@
 """Frozen text: items that read like what the user met."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Literal, Self
 
 import numpy as np
@@ -10,16 +11,18 @@ from scipy import sparse
 
 from kuapin.data.histories import Histories
 from kuapin.errors import InputError
-from kuapin.retrieval.best import best_columns
 from kuapin.retrieval.distinct import recent_items
 from kuapin.retrieval.parallel import in_threads
 from kuapin.retrieval.selection import Best, gather, pairs_by_user
 from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
+from kuapin.retrieval.waves import MOST_USERS, best_in_waves, tiles
 
-TILE = 1_024
-"""Texts on each side of a tile of cosines."""
+READ_TILE, WANTED_TILE = 16_384, 128
+"""Texts on the sides of a tile of cosines: those of histories, and those that are scored."""
 POOLED_BYTES = 208 * 2**20
-"""Size of the scores of the users that are worked on at a time."""
+"""Size of the scores that are worked on at a time."""
+MAXIMUM_CELLS = 2**20
+"""Cosines that a maximum is taken over at a time."""
 
 
 class ContentConfig(BaseModel):
@@ -103,20 +106,19 @@ class Content(Source):
         by_text = rows[np.argsort(self.text_of[rows], kind="stable")].astype(np.int32)
         wanted, start, count = np.unique(self.text_of[by_text], return_index=True, return_counts=True)
 
-        def best(pooled: Scores) -> Best:
-            texts = best_columns(pooled, n)
+        def spread(texts: NDArray[np.integer], scores: Scores) -> Best:
             each = np.minimum(count[texts], n)  # of one text, the n smallest item rows are enough
             place = np.arange(each.sum()) - np.repeat(np.cumsum(each) - each, each) + np.repeat(start[texts], each)
-            chosen, value = by_text[place], np.repeat(pooled[texts], each)
+            chosen, value = by_text[place], np.repeat(scores, each)
             order = np.lexsort((chosen, -value))[:n]
             return chosen[order], self._finished(value[order])
 
-        found: list[Best] = []
-        for _, part in _parts(self._history(histories), len(wanted)):
-            pooled = self._pooled(part, wanted)
-            pooled[np.diff(part.indptr) == 0] = -np.inf
-            found += in_threads(best, list(pooled))
-        return gather(found)
+        history, found = self._history(histories), []
+        for users in tiles(len(histories), MOST_USERS):
+            part = history[users]
+            floor = np.where(np.diff(part.indptr) > 0, np.float32(-np.inf), np.float32(np.inf))
+            found += best_in_waves(partial(self._pooled, part), wanted, n, floor)
+        return gather([spread(*best) for best in found])
 
     def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
         """Scores of given pairs, float32 (n,)."""
@@ -156,18 +158,18 @@ class Content(Source):
 
         # Every text that anybody read meets every wanted text once, in tiles that stay in the processor's cache.
         inverse = np.float32(1 / self.config.temperature)
-        tiles = [(queries[rows] * inverse, texts[:, rows]) for rows in _tiles(len(read), TILE)]
+        parts = [(queries[rows] * inverse, texts[:, rows]) for rows in tiles(len(read), READ_TILE)]
 
         def total(columns: slice) -> None:
             block = self.vectors[wanted[columns]].T
-            for tile, users in tiles:
+            for tile, users in parts:
                 kernel = tile @ block  # at most e^40 after the next line: far from float32's limit
                 pooled[:, columns] += users @ np.exp(kernel, out=kernel)
 
         if self.config.pooling == "max":
-            in_threads(maximum, _tiles(len(wanted), max(64, TILE**2 // max(texts.nnz, 1))))
+            in_threads(maximum, tiles(len(wanted), max(64, MAXIMUM_CELLS // max(texts.nnz, 1))))
         else:
-            in_threads(total, _tiles(len(wanted), TILE))
+            in_threads(total, tiles(len(wanted), WANTED_TILE))
         return pooled
 
     def _finished(self, pooled: Scores) -> Scores:
@@ -199,11 +201,6 @@ def _parts(history: sparse.csr_matrix, n_texts: int) -> Iterator[tuple[slice, sp
     height = max(1, POOLED_BYTES // (4 * max(n_texts, 1)))
     for first in range(0, history.shape[0], height):
         yield slice(first, first + height), history[first : first + height]
-
-
-def _tiles(n: int, width: int) -> list[slice]:
-    """Cut 0 … n - 1 into runs of ``width``."""
-    return [slice(start, start + width) for start in range(0, n, width)]
 
 
 def first_of(which: NDArray[np.int32]) -> NDArray[np.intp]:

@@ -107,7 +107,7 @@ def _one(history: sparse.csr_matrix, similarity: sparse.csr_matrix, user: int) -
 
 def row_limit(matrix: sparse.csr_matrix, max_pairs: int) -> int:
     """The longest row that S may have so that it holds at most ``max_pairs`` entries; at least 1."""
-    longest = np.minimum(_pairs_of(matrix), matrix.shape[1])  # of every row, counting users in common twice
+    longest = np.minimum(pairs_of(matrix), matrix.shape[1])  # of every row, counting users in common twice
     low, high = 1, max(matrix.shape[1], 1)
     while low < high:
         middle = (low + high + 1) // 2
@@ -115,7 +115,7 @@ def row_limit(matrix: sparse.csr_matrix, max_pairs: int) -> int:
     return low
 
 
-def _pairs_of(matrix: sparse.csr_matrix) -> NDArray[np.float64]:
+def pairs_of(matrix: sparse.csr_matrix) -> NDArray[np.float64]:
     """How many interactions the users of every item have together, float64 (n_items,)."""
     return np.asarray(matrix.T @ np.diff(matrix.indptr).astype(np.float64))
 
@@ -134,16 +134,16 @@ def item_similarity(matrix: sparse.csr_matrix, shrinkage: float, neighbours: int
         block.eliminate_zeros()
         return _largest(block, neighbours)
 
-    blocks = in_threads(rows, list(_blocks(_pairs_of(matrix))))
-    similarity = sparse.vstack(blocks, format="csr", dtype=np.float32)
+    parts = in_threads(rows, list(blocks(pairs_of(matrix))))
+    similarity = sparse.vstack(parts, format="csr", dtype=np.float32)
     similarity.sort_indices()
     return similarity
 
 
-def _blocks(pairs_of: NDArray[np.float64]) -> Iterator[tuple[int, int]]:
+def blocks(pairs: NDArray[np.float64]) -> Iterator[tuple[int, int]]:
     """Cut the items into runs of about ``BLOCK_PAIRS`` pairs each."""
-    cut = np.flatnonzero(np.diff(np.cumsum(pairs_of) // BLOCK_PAIRS)) + 1
-    edges = [0, *cut.tolist(), len(pairs_of)]
+    cut = np.flatnonzero(np.diff(np.cumsum(pairs) // BLOCK_PAIRS)) + 1
+    edges = [0, *cut.tolist(), len(pairs)]
     return pairwise(edges)
 
 

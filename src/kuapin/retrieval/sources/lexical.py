@@ -1,5 +1,6 @@
 """Shared words: items whose text has the rare words of what the user met, model names and sizes included."""
 
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -10,13 +11,20 @@ from scipy import sparse
 
 from kuapin.data.histories import Histories
 from kuapin.errors import InputError
-from kuapin.retrieval.best import best_columns
 from kuapin.retrieval.distinct import recent_items
-from kuapin.retrieval.selection import Best, pairs_by_user, top_by_user
+from kuapin.retrieval.parallel import in_threads, over_users
+from kuapin.retrieval.selection import gather
 from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
+from kuapin.retrieval.waves import MOST_USERS, best_in_waves, tiles
 
 WORDS = r"[\p{Latin}\p{Cyrillic}\p{Greek}\p{Arabic}\p{Hebrew}\p{Thai}\p{Hangul}\p{N}]+"
 IDEOGRAMS = r"[\p{Han}\p{Hiragana}\p{Katakana}]+"
+
+
+READ_TILE = 4_096
+"""Texts of histories that meet others at a time."""
+KERNEL_CELLS = 2**21
+"""Pairs of texts that are compared at a time, at most."""
 
 
 class LexicalConfig(BaseModel):
@@ -72,23 +80,55 @@ class Lexical(Source):
 
     def top(self, histories: Histories, n: int, items: NDArray[np.integer] | None = None) -> Candidates:
         """The items that share the rarest words with the history; those that share none are left out."""
-        recent = recent_items(histories, self.config.max_history)
+        history = recent_items(histories, self.config.max_history).matrix()
+        lengths = np.maximum(np.diff(history.indptr), 1)
+        rows = np.arange(histories.n_items) if items is None else np.asarray(items)
+        found = []
+        for users in tiles(len(histories), MOST_USERS):
+            part = history[users]
+            floor = np.zeros(part.shape[0], np.float32)
+            found += best_in_waves(partial(self._totals, part), rows, n, floor)
+        return gather(
+            [(rows[best], np.log1p(total / length)) for (best, total), length in zip(found, lengths, strict=True)]
+        )
 
-        def best(user: int) -> Best:
-            scores = self._one(recent.of(user))
-            if items is None:
-                columns = best_columns(scores, n, floor=0.0)
-                return columns, scores[columns]
-            part = scores[items]
-            columns = best_columns(part, n, floor=0.0)
-            return np.asarray(items)[columns], part[columns]
+    def _totals(self, history: sparse.csr_matrix, wanted: NDArray[np.integer]) -> Scores:
+        """Σ_h (exp(cos / τ) - 1), float32 (n_users, len(wanted)); every text that anybody read is met once."""
+        read, place = np.unique(history.indices, return_inverse=True)
+        texts = sparse.csr_matrix((history.data, place, history.indptr), shape=(history.shape[0], len(read)))
+        parts = [(self.matrix[read[tile]], texts[:, tile]) for tile in tiles(len(read), READ_TILE)]
+        totals = np.zeros((history.shape[0], len(wanted)), np.float32)
 
-        return top_by_user(best, len(recent))
+        def add(columns: slice) -> None:
+            own = wanted[columns]
+            words = self._words if len(own) == self.matrix.shape[0] else self.matrix[own].T.tocsr()
+            for queries, users in parts:
+                shared = (queries @ words).tocsr()
+                shared.data = np.expm1(shared.data / self.config.temperature)
+                totals[:, columns] += users @ shared.toarray()
+
+        in_threads(add, tiles(len(wanted), max(512, KERNEL_CELLS // max(min(len(read), READ_TILE), 1))))
+        return totals
 
     def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
         """Scores of given pairs, float32 (n,)."""
         recent = recent_items(histories, self.config.max_history)
-        return pairs_by_user(lambda user, wanted: self._one(recent.of(user))[wanted], indptr, items)
+        n_words, longest = self.matrix.shape[1], int(recent.lengths.max(initial=0))
+        scores = np.empty(len(items), np.float32)
+
+        def run(first: int, stop: int) -> None:
+            weights = np.zeros(n_words * longest, np.float32)  # words × history, zero but while a user is worked on
+            for user in range(first, stop):
+                part = slice(indptr[user], indptr[user + 1])
+                history = self.matrix[recent.of(user)]
+                texts = weights[: n_words * history.shape[0]].reshape(n_words, history.shape[0])
+                texts[history.indices, np.repeat(np.arange(history.shape[0]), np.diff(history.indptr))] = history.data
+                total = np.expm1(self.matrix[items[part]] @ texts / self.config.temperature).sum(axis=1)
+                scores[part] = np.log1p(total / max(history.shape[0], 1))
+                texts[history.indices] = 0.0
+
+        over_users(run, len(recent))
+        return scores
 
     def _one(self, history: NDArray[np.int32]) -> Scores:
         total = np.zeros(self.matrix.shape[0], np.float32)

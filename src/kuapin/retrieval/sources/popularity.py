@@ -1,6 +1,6 @@
 """How many people wanted an item: ever, lately, or with fading memory."""
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 from zlib import crc32
 
 import numpy as np
@@ -10,13 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kuapin.data.histories import Histories
 from kuapin.retrieval.distinct import distinct_items
-from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
+from kuapin.retrieval.same_for_all import SameForAll
+from kuapin.retrieval.source import Scores, Visible
 
 DAY = 86_400
 TIE_SHARE = 1 / 64
 """The tie-break adds less than this share of the step to the next larger score."""
-
-Mode = Literal["all", "window", "decayed"]
 
 
 class PopularityConfig(BaseModel):
@@ -24,13 +23,14 @@ class PopularityConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    mode: Mode = Field("all", description="Count all time, a window of the last days, or all time with decay.")
-    window_days: float = Field(30.0, gt=0, description="Length of the window in days, for the mode `window`.")
-    half_life_days: float = Field(30.0, gt=0, description="Days after which a user counts half, for `decayed`.")
+    window_days: float = Field(30.0, gt=0, description="How many days count as lately.")
+    half_life_days: float = Field(
+        30.0, gt=0, description="Days after which a user counts half, where popularity fades with time."
+    )
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of the order among equally popular items.")
 
 
-class Popularity(Source):
+class Popularity(SameForAll):
     """Score: the number of distinct users who met the item; in the mode `decayed` each counts 2^(-age / half-life).
 
     The age is that of the user's last interaction with the item. Where the log is order-free (``histories.timed``
@@ -41,12 +41,10 @@ class Popularity(Source):
 
     name = "popularity"
     cold_items = False
-    personal = False
+    mode: ClassVar[Literal["all", "window", "decayed"]] = "all"
 
     def __init__(self, config: PopularityConfig | None = None) -> None:
         self.config = config or PopularityConfig()
-        if type(self) is Popularity and self.config.mode != "all":
-            raise ValueError(f"Popularity counts all time; for the mode {self.config.mode!r} use its own class.")
 
     def fit(self, visible: Visible) -> Self:
         """Count the users of every item."""
@@ -56,61 +54,30 @@ class Popularity(Source):
 
     def _users(self, histories: Histories, now: int) -> NDArray[np.float64]:
         age = (now - histories.times) / DAY
-        if histories.timed and self.config.mode == "window":
+        if histories.timed and self.mode == "window":
             inside = age <= self.config.window_days
             histories, age = histories.keep(inside), age[inside]
         last = distinct_items(histories).last
         weight = np.ones(len(last))
-        if histories.timed and self.config.mode == "decayed":
+        if histories.timed and self.mode == "decayed":
             weight = np.exp2(-np.maximum(age[last], 0.0) / self.config.half_life_days)
         value = np.zeros(histories.n_items)
         np.add.at(value, histories.items[last], weight)
         return value
-
-    def score(self, histories: Histories, items: NDArray[np.integer] | None = None) -> Scores:
-        """The same row for every user, float32 (n_users, n_items); a read-only view that takes no memory."""
-        row = self.scores if items is None else self.scores[items]
-        return np.broadcast_to(row, (len(histories), len(row)))
-
-    def top(self, histories: Histories, n: int, items: NDArray[np.integer] | None = None) -> Candidates:
-        """The same list for every user; items that nobody met are left out."""
-        rows = np.flatnonzero(self.scores > 0) if items is None else np.asarray(items)
-        rows = rows[self.scores[rows] > 0]
-        best = rows[np.lexsort((rows, -self.scores[rows]))[:n]]
-        users = len(histories)
-        indptr = np.arange(users + 1, dtype=np.int64) * len(best)
-        return Candidates(indptr, np.tile(best.astype(np.int32), users), np.tile(self.scores[best], users))
-
-    def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
-        """Scores of given pairs, float32 (n,)."""
-        return self.scores[items]
-
-    def arrays(self) -> Arrays:
-        """`scores`: float32 (n_items,)."""
-        return {"scores": self.scores}
-
-    def restore(self, arrays: Arrays) -> Self:
-        """Take `scores`."""
-        self.scores = np.asarray(arrays["scores"], np.float32)
-        return self
 
 
 class RecentPopularity(Popularity):
     """Popularity of the last days (mode `window`)."""
 
     name = "popularity_30d"
-
-    def __init__(self, config: PopularityConfig | None = None) -> None:
-        super().__init__(config or PopularityConfig(mode="window"))
+    mode = "window"
 
 
 class DecayedPopularity(Popularity):
     """Popularity with exponential decay (mode `decayed`)."""
 
     name = "popularity_decayed"
-
-    def __init__(self, config: PopularityConfig | None = None) -> None:
-        super().__init__(config or PopularityConfig(mode="decayed"))
+    mode = "decayed"
 
 
 def _with_ties_broken(value: NDArray[np.float64], ids: pl.Series, seed: int) -> Scores:

@@ -3,13 +3,12 @@
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from kuapin.data.histories import Histories
 from kuapin.errors import InputError
 from kuapin.retrieval.parallel import in_threads
-from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
+from kuapin.retrieval.same_for_all import SameForAll
+from kuapin.retrieval.source import Scores, Visible
 from kuapin.retrieval.sources.content import distinct_rows
 
 
@@ -23,7 +22,7 @@ class TextPopularityConfig(BaseModel):
     max_texts: int = Field(4096, ge=1, description="Texts per category that lend popularity; the most popular first.")
 
 
-class TextPopularity(Source):
+class TextPopularity(SameForAll):
     """Score = log(1 + m / mean of m), m the kernel-weighted mean of the users of the most similar texts.
 
     The neighbours are looked for within the item's own top-level category: 0 as a whole where that has just opened
@@ -33,7 +32,6 @@ class TextPopularity(Source):
 
     name = "text_popularity"
     cold_items = True
-    personal = False
 
     def __init__(self, config: TextPopularityConfig | None = None) -> None:
         self.config = config or TextPopularityConfig()
@@ -60,7 +58,8 @@ class TextPopularity(Source):
             met = np.bincount(place, weights=users[rows]) / np.bincount(place)
             smooth = self._smoothed(vectors[rows[first]], met.astype(np.float32))
             scores[rows] = np.log1p(smooth / max(float(smooth.mean()), 1e-9))[place]
-        return self.restore({"scores": scores})
+        self.scores = scores
+        return self
 
     def _smoothed(self, vectors: Scores, met: Scores) -> Scores:
         """Kernel-weighted mean of ``met`` over the lenders nearest to every text, float32 (n_texts,)."""
@@ -77,30 +76,3 @@ class TextPopularity(Source):
 
         in_threads(spread, list(range(0, len(vectors), block)))
         return smooth
-
-    def score(self, histories: Histories, items: NDArray[np.integer] | None = None) -> Scores:
-        """The same row for every user, float32 (n_users, n_items); a read-only view."""
-        row = self.scores if items is None else self.scores[items]
-        return np.broadcast_to(row, (len(histories), len(row)))
-
-    def top(self, histories: Histories, n: int, items: NDArray[np.integer] | None = None) -> Candidates:
-        """The same list for every user; items of which nothing similar was met are left out."""
-        rows = np.arange(len(self.scores)) if items is None else np.asarray(items)
-        rows = rows[self.scores[rows] > 0]
-        best = rows[np.lexsort((rows, -self.scores[rows]))[:n]].astype(np.int32)
-        users = len(histories)
-        indptr = np.arange(users + 1, dtype=np.int64) * len(best)
-        return Candidates(indptr, np.tile(best, users), np.tile(self.scores[best], users))
-
-    def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
-        """Scores of given pairs, float32 (n,)."""
-        return self.scores[items]
-
-    def arrays(self) -> Arrays:
-        """`scores`: float32 (n_items,)."""
-        return {"scores": self.scores}
-
-    def restore(self, arrays: Arrays) -> Self:
-        """Take `scores`."""
-        self.scores = np.asarray(arrays["scores"], np.float32)
-        return self

@@ -1,0 +1,43 @@
+"""Sources whose score of an item is the same for everybody."""
+
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuapin.data.histories import Histories
+from kuapin.retrieval.source import Arrays, Candidates, Scores, Source
+
+
+class SameForAll(Source):
+    """One score an item, kept in ``scores``, float32 (n_items,), by ``fit``. Floor: 0, nothing to say of an item."""
+
+    personal = False
+    scores: Scores
+
+    def score(self, histories: Histories, items: NDArray[np.integer] | None = None) -> Scores:
+        """The same row for every user, float32 (n_users, n_items); a read-only view that takes no memory."""
+        row = self.scores if items is None else self.scores[items]
+        return np.broadcast_to(row, (len(histories), len(row)))
+
+    def top(self, histories: Histories, n: int, items: NDArray[np.integer] | None = None) -> Candidates:
+        """The same list for every user, without the items at the floor."""
+        rows = np.arange(len(self.scores)) if items is None else np.asarray(items)
+        rows = rows[self.scores[rows] > 0]
+        best = rows[np.lexsort((rows, -self.scores[rows]))[:n]].astype(np.int32)
+        users = len(histories)
+        indptr = np.arange(users + 1, dtype=np.int64) * len(best)
+        return Candidates(indptr, np.tile(best, users), np.tile(self.scores[best], users))
+
+    def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
+        """Scores of given pairs, float32 (n,)."""
+        return self.scores[items]
+
+    def arrays(self) -> Arrays:
+        """`scores`: float32 (n_items,)."""
+        return {"scores": self.scores}
+
+    def restore(self, arrays: Arrays) -> Self:
+        """Take `scores`."""
+        self.scores = np.asarray(arrays["scores"], np.float32)
+        return self

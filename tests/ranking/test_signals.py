@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+
+from kuapin.ranking.live import LiveConfig, fit_live
+from kuapin.ranking.ranker import RankingConfig
+from kuapin.ranking.recommender import Recommender, fit_launch
+from kuapin.ranking.replays import ReplayConfig
+from kuapin.ranking.signals import Signals, SignalsConfig
+from kuapin.retrieval.sources.als import AlsConfig
+from kuapin.retrieval.sources.item_knn import ItemKnnConfig
+from kuapin.retrieval.sources.popularity import PopularityConfig
+from kuapin.retrieval.sources.settings import SourcesConfig
+
+SIGNALS = SignalsConfig(candidates=20, sources=("popularity_30d", "item_knn", "als", "repeat", "adapted"), als=True)
+SOURCES = SourcesConfig(
+    als=AlsConfig(embedding_size=3, epochs=2),
+    item_knn=ItemKnnConfig(neighbours=2),
+    popularity=PopularityConfig(window_days=1),
+)
+
+
+def check(signals: Signals) -> None:
+    """The sources are as ``SOURCES`` says: small factors, two neighbours, few items in a window of a day."""
+    assert signals.signals["als"].source.factors.shape[1] == 3
+    assert np.diff(signals.signals["item_knn"].source.similarity.indptr).max() == 2
+    assert np.count_nonzero(signals.signals["popularity_30d"].source.scores) < 40
+
+
+def test_the_settings_of_sources_reach_the_live_shop_and_its_release(visible, tmp_path):
+    fitted = fit_live(
+        visible, signals=SIGNALS, ranking=RankingConfig(), live=LiveConfig(users=60, pruned=False), sources=SOURCES
+    )
+    check(fitted.recommender.signals)
+    fitted.recommender.save(tmp_path)
+    again = Recommender.load(tmp_path, visible.catalogue)
+    check(again.signals)
+    assert again.signals.settings == SOURCES
+    assert again.signals.signals["als"].source.config == SOURCES.als  # folding in a user needs it
+    one, other = (r.rank(visible.histories, 10) for r in (fitted.recommender, again))
+    assert one.scores.tobytes() == other.scores.tobytes()
+
+
+def test_the_settings_of_sources_reach_launches_and_their_replays(visible, monkeypatch):
+    fits = []
+    real = Signals.fit
+    monkeypatch.setattr(Signals, "fit", lambda *a, **k: fits.append(real(*a, **k)) or fits[-1])
+    pets = np.flatnonzero(visible.catalogue.category == visible.catalogue.categories.index("Pets")).astype(np.int32)
+    replays = ReplayConfig(groups=2, users=30, folds=2, own_users=40)
+    fit_launch(visible, pets, 1.0, signals=SIGNALS, ranking=RankingConfig(), replays=replays, sources=SOURCES)
+    assert len(fits) >= 4
+    for signals in fits:
+        check(signals)
+
+
+@pytest.mark.parametrize("field", ["sources", "proposers"])
+def test_a_source_that_does_not_exist_is_refused(field):
+    with pytest.raises(ValueError, match=r"there is no source 'eas'; there are repeat, popularity, .*lexical, als"):
+        SignalsConfig(**{field: ("repeat", "eas")})
+
+
+def test_sources_that_propose_nothing_still_give_full_lists(visible):
+    signals = Signals.fit(visible, SignalsConfig(sources=("brand", "repeat"), proposers=("brand",)))
+    indptr, items = signals.propose(visible.histories, None)
+    assert (int(indptr[-1]), len(items)) == (0, 0)
