@@ -116,7 +116,7 @@ class Ridge(FactorSource):
         return np.asarray(_by_root(matrix) @ self.inputs, np.float32)
 
     def arrays(self) -> Arrays:
-        """`inputs` and `factors`, float32 (n_items, embedding_size): an item in a history, and as what is recommended."""
+        """`inputs` (an item in a history) and `factors` (as what is recommended), float32 (n_items, embedding_size)."""
         return {"inputs": self.inputs, "factors": self.factors}
 
     def restore(self, arrays: Arrays) -> Self:
