@@ -24,6 +24,7 @@ class Lists:
         answers: int64 (n_users,), how many items were hidden, candidates or not.
         weight: float64 (n_users,), how much a user counts in training.
         launch: int32 (n_users,), number of the replayed launch that a list is from; -1: of the very thing to be ranked.
+            Lists of one number are never parted in cross-validation.
     """
 
     indptr: NDArray[np.int64]
@@ -62,6 +63,21 @@ class Lists:
             weight=self.weight[users],
             launch=self.launch[users],
         )
+
+    def keep(self, mask: NDArray[np.bool_]) -> Self:
+        """The same users without the candidates where ``mask`` (n,) is false."""
+        lengths = np.bincount(self.users[mask], minlength=len(self))
+        return replace(
+            self,
+            indptr=np.concatenate(([0], np.cumsum(lengths))).astype(np.int64),
+            items=self.items[mask],
+            features=self.features[mask],
+            relevant=self.relevant[mask],
+        )
+
+    def with_features(self, features: Scores) -> Self:
+        """The same lists with other features, float32 (n, k)."""
+        return replace(self, features=features)
 
     def with_weight(self, total: float) -> Self:
         """The same lists, their weights scaled to the sum ``total``."""

@@ -11,19 +11,23 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories, empty_histories
-from kuapin.retrieval.source import Arrays, Scores, Source, Visible
+from kuapin.ranking.proposals import proposals, union
+from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
 from kuapin.retrieval.sources.adapted import Adapted
 from kuapin.retrieval.sources.affinity import BrandAffinity, LeafAffinity
 from kuapin.retrieval.sources.als import Als
-from kuapin.retrieval.sources.brand import Brand
+from kuapin.retrieval.sources.brand import Brand, Leaf
 from kuapin.retrieval.sources.content import Content, ContentConfig
+from kuapin.retrieval.sources.ease import Ease, EaseConfig
 from kuapin.retrieval.sources.item_knn import ItemKnn
 from kuapin.retrieval.sources.lexical import Lexical
 from kuapin.retrieval.sources.popularity import DecayedPopularity, Popularity, RecentPopularity
-from kuapin.retrieval.sources.repeat import Repeat
+from kuapin.retrieval.sources.repeat import Due, FadingRepeat, LatestRepeat, Repeat
 from kuapin.retrieval.sources.segments import Segments
 from kuapin.retrieval.sources.text_popularity import TextPopularity
 
+EASE = EaseConfig(max_items=3_000, l2=500.0)
+"""Larger ones take time on every list, and rank hardly better (``docs/experiments.md``)."""
 PROFILE = ContentConfig(pooling="mean", whitened=True)
 
 
@@ -36,6 +40,10 @@ class SignalsConfig(BaseModel):
     sources: tuple[str, ...] | None = Field(None, description="Sources that the ranker reads, by name; not set: all.")
     proposers: tuple[str, ...] | None = Field(
         None, description="Those of them whose best items become candidates; not set: all that can."
+    )
+    live: bool = Field(
+        default=False,
+        description="Read EASE, leaf categories met and the user's rhythm too; the running shop's training sets it.",
     )
     als: bool = Field(default=False, description="Read implicit ALS as well; one trial: docs/experiments.md.")
 
@@ -133,15 +141,12 @@ class Signals:
         self, histories: Histories, items: NDArray[np.integer] | None
     ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """The union of what the proposing sources propose: indptr int64 (n_users + 1,), item rows int32, ascending."""
-        keys = []
-        for signal in self.signals.values():
-            if signal.proposes:
-                found = signal.source.top(histories, self.config.candidates, items)
-                users = np.repeat(np.arange(len(histories), dtype=np.int64), np.diff(found.indptr))
-                keys.append(users * histories.n_items + found.items)
-        users, rows = np.divmod(np.unique(np.concatenate(keys)), histories.n_items)
-        indptr = np.concatenate(([0], np.cumsum(np.bincount(users, minlength=len(histories))))).astype(np.int64)
-        return indptr, rows.astype(np.int32)
+        return union(self.proposals(histories, items), len(histories), histories.n_items)
+
+    def proposals(self, histories: Histories, items: NDArray[np.integer] | None) -> dict[str, Candidates]:
+        """What each proposing source proposes, by name; see ``ranking/proposals.py``."""
+        proposing = {name: signal.source for name, signal in self.signals.items() if signal.proposes}
+        return proposals(proposing, histories, self.config.candidates, items)
 
     def features(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
         """The feature table of given pairs, float32 (n, len(names))."""
@@ -185,6 +190,12 @@ def _signals(visible: Visible, config: SignalsConfig) -> dict[str, Signal]:
         signals["segments"] = Signal(Segments(), proposes=True, scale=_plain)
     if visible.texts is not None:
         signals["lexical"] = Signal(Lexical(), proposes=True, scale=_plain)
+    if config.live:
+        signals["leaf"] = Signal(Leaf(), proposes=False, scale=_plain)
+        signals["ease"] = Signal(Ease(EASE), proposes=True, scale=_plain)
+        if visible.histories.timed:
+            for source in (FadingRepeat(), LatestRepeat(), Due()):
+                signals[source.name] = Signal(source, proposes=False, scale=_log)
     if config.als:
         signals["als"] = Signal(Als(), proposes=True, scale=_plain)
     return _chosen(signals, config)
