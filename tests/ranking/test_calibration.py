@@ -95,16 +95,18 @@ def test_offsets_that_would_lower_the_order_are_dropped():
     assert ndcg_at_10(lists, scale.logit(scores, category)).mean() == ndcg_at_10(lists, scores).mean()
 
 
-def test_offsets_that_would_lower_the_order_of_discoveries_are_dropped():
-    """Category 1 is taken again more often than promised; among what is new to the user it is not taken at all."""
+def test_offsets_that_would_lower_the_order_of_discoveries_are_cut():
+    """Lifting category 1 puts what is taken again first, and something that is not taken first of what is new."""
     n = 300
-    scores, category = np.tile([1.0, 1.1, 0.9, 0.8], n), np.tile([0, 1, 0, 1], n)
-    right, new = np.tile([False, True, True, False], n), np.tile([False, False, True, True], n)
-    lists = lists_of([4] * n, right)
-    scale = fit_calibration(asked(lists), scores, category, 2)
-    free = scale.offset[1] - scale.offset[0]
-    scores = np.tile([1.0, 0.85, 0.9, 0.91 - max(free, 0.0) / (2 * scale.slope)], n)
-    assert fit_calibration(asked(lists, new), scores, category, 2).offset.tolist() == [0.0, 0.0] or free <= 0
+    scores = np.tile([1.01, 1.0, 0.9, 0.895, 0.5, 0.5, 0.5, 0.5], n)
+    category = np.tile([0, 1, 0, 1, 0, 0, 0, 0], n)
+    right = np.tile([False, True, True, False, False, False, False, False], n)
+    lists = lists_of([8] * n, right)
+    new = np.tile([False, False, True, True, False, False, False, False], n)
+    free, kept = (fit_calibration(one, scores, category, 2) for one in (asked(lists), asked(lists, new)))
+    before = asked(lists, new).means(scores)[1]
+    assert asked(lists, new).means(free.logit(scores, category))[1] < before
+    assert asked(lists, new).means(kept.logit(scores, category))[1] == before
 
 
 def test_what_is_measured_was_not_fitted_on():

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuapin.data.histories import Histories
+from kuapin.ranking.proposals import Proposals, union
 from kuapin.ranking.signals import Signals
 from kuapin.retrieval.source import Scores
 
@@ -95,6 +96,7 @@ def make_lists(
     items: NDArray[np.integer] | None,
     answers: Histories | None = None,
     launch: int = -1,
+    proposed: Proposals | None = None,
 ) -> Lists:
     """Propose candidates for histories and read their features.
 
@@ -104,8 +106,9 @@ def make_lists(
         items: ascending rows that may be recommended; ``None``: all.
         answers: what was hidden, of the same users; ``None`` when recommending.
         launch: number of the replayed launch.
+        proposed: what the sources propose, where that is known already.
     """
-    indptr, rows = signals.propose(queries, items)
+    indptr, rows = union(proposed or signals.proposals(queries, items), len(queries), queries.n_items)
     features = signals.features(queries, indptr, rows)
     ones, launches = np.ones(len(queries)), np.full(len(queries), launch, np.int32)
     if answers is None:

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from kuapin.data.histories import Histories
 from kuapin.ranking.discoveries import Asked
 from kuapin.ranking.linear import fit_linear
+from kuapin.ranking.lists import make_lists
 from kuapin.ranking.proposals import places
 from kuapin.ranking.signals import SIDE, Signals, SignalsConfig
 from kuapin.ranking.trees import TreesConfig, fit_trees
@@ -13,6 +14,8 @@ from kuapin.ranking.trees import TreesConfig, fit_trees
 TOLERANCE = np.array([0.005, 0.01])
 """A source stays if its absence costs more than this share of NDCG@10: over all answers, over those new to the user."""
 LEAST_LISTS = 40
+WRONG = 150
+"""So many wrong candidates of a list are enough for the small ranker."""
 TREES = TreesConfig(rounds=40)
 PROPOSERS_BY_COST = (
     "als",
@@ -48,12 +51,13 @@ def prune(signals: Signals, queries: Histories, answers: Histories, seed: int) -
         The configuration of ``signals`` with ``sources``, ``proposers`` and ``candidates`` set; unchanged where there
         is too little to judge by.
     """
-    asked = Asked.make(signals, queries, answers)
+    proposed = signals.proposals(queries, None)
+    asked = Asked.of(make_lists(signals, queries, None, answers, proposed=proposed), queries, answers)
     if len(asked.lists.useful()) < LEAST_LISTS:
         return signals.config
     crossed = _crossed(asked, np.arange(asked.lists.features.shape[1]), len(signals.signals), seed)
     full = asked.quality(crossed)
-    place = places(signals.proposals(queries, None), asked.lists.indptr, asked.lists.items, queries.n_items)
+    place = places(proposed, asked.lists.indptr, asked.lists.items, queries.n_items)
 
     def enough(proposers: list[str], candidates: int) -> bool:
         keep = _proposed(place, proposers, candidates)
@@ -100,7 +104,7 @@ def _crossed(asked: Asked, columns: NDArray[np.intp], n_signals: int, seed: int)
     half = np.random.default_rng([seed, 21]).permutation(len(asked.lists)) % 2
     scores = np.empty(len(asked.lists.items))
     for one in (0, 1):
-        learnt = asked.select(np.flatnonzero(half != one)).to_learn_from().useful()
+        learnt = _thinned(asked.select(np.flatnonzero(half != one)), seed).to_learn_from().useful()
         test = half[asked.lists.users] == one
         features = learnt.features[:, columns]
         linear = fit_linear(learnt.with_features(features), n_signals)
@@ -108,6 +112,13 @@ def _crossed(asked: Asked, columns: NDArray[np.intp], n_signals: int, seed: int)
         table = asked.lists.features[np.ix_(test, columns)]
         scores[test] = trees.score(table, linear.score(table))
     return scores
+
+
+def _thinned(asked: Asked, seed: int) -> Asked:
+    """All right candidates and about ``WRONG`` wrong ones a list, drawn evenly."""
+    lists = asked.lists
+    lot = np.random.default_rng([seed, 22]).random(len(lists.items)) * lists.lengths[lists.users]
+    return asked.keep(lists.relevant | (lot < WRONG))
 
 
 def _proposed(place: dict[str, NDArray[np.int64]], proposers: list[str], candidates: int) -> NDArray[np.bool_]:
