@@ -11,7 +11,7 @@ from kuapin.ranking.proposals import places
 from kuapin.ranking.signals import SIDE, Signals, SignalsConfig
 from kuapin.ranking.trees import TreesConfig, fit_trees
 
-TOLERANCE = np.array([0.005, 0.01])
+TOLERANCE = np.array([0.005, 0.02])
 """A source stays if its absence costs more than this share of NDCG@10: over all answers, over those new to the user."""
 LEAST_LISTS = 40
 WRONG = 150
