@@ -13,24 +13,18 @@ from kuapin.ranking.trees import TreesConfig, fit_trees
 
 TOLERANCE = np.array([0.005, 0.02])
 """A source stays if its absence costs more than this share of NDCG@10: over all answers, over those new to the user."""
+ERRORS = 1.0
+"""Reading a source is dear on every list: it must pay by more than so many standard errors as well. (Proposing is not
+judged so: what is not proposed is lost for good.)"""
 LEAST_LISTS = 40
 WRONG = 150
 """So many wrong candidates of a list are enough for the small ranker."""
 TREES = TreesConfig(rounds=40)
-PROPOSERS_BY_COST = (
-    "als",
-    "lexical",
-    "adapted",
-    "segments",
-    "text_popularity",
-    "item_knn",
-    "ease",
-    "popularity",
-    "popularity_30d",
-)
+PROPOSERS_BY_COST = ("als", "lexical", "adapted", "segments", "text_popularity", "item_knn", "ease")
 READ_BY_COST = ("als", "lexical", "segments", "brand_affinity", "leaf_affinity", "item_knn", "ease", "profile")
 """The dearest first. What is not named here costs next to nothing, or is needed elsewhere (the vectors of `adapted`
-find similar items and serve categories that nobody has met)."""
+find similar items and serve categories that nobody has met; popularity proposes what does not suit the user, from which
+the ranker learns what does)."""
 FEWER = (50, 30)
 
 
@@ -66,7 +60,7 @@ def prune(signals: Signals, queries: Histories, answers: Histories, seed: int) -
     proposers, candidates = list(place), signals.config.candidates
     for name in PROPOSERS_BY_COST:
         fewer = [other for other in proposers if other != name]
-        if name in proposers and fewer and enough(fewer, candidates):
+        if name in proposers and enough(fewer, candidates):
             proposers = fewer
     for fewer_candidates in FEWER:
         if fewer_candidates < candidates and enough(proposers, fewer_candidates):
@@ -87,7 +81,7 @@ def _read(signals: Signals, asked: Asked, proposers: list[str], seed: int) -> li
             continue
         fewer = [other for other in names if other != name]
         columns = _columns_of(signals.names, fewer)
-        if _as_good(asked.quality(_crossed(asked, columns, len(fewer), seed)), full):
+        if _as_good(asked.quality(_crossed(asked, columns, len(fewer), seed)), full, ERRORS):
             names = fewer
     return names
 
@@ -126,6 +120,8 @@ def _proposed(place: dict[str, NDArray[np.int64]], proposers: list[str], candida
     return np.asarray(np.any([place[name] < candidates for name in proposers], axis=0))
 
 
-def _as_good(without: NDArray[np.float64], full: NDArray[np.float64]) -> bool:
-    """Whether what users lose, on average, is small, in every row of (2, n_users)."""
-    return bool(np.all((full - without).mean(axis=1) <= TOLERANCE * full.mean(axis=1)))
+def _as_good(without: NDArray[np.float64], full: NDArray[np.float64], errors: float = 0.0) -> bool:
+    """Whether what users lose, on average, is small or within so many standard errors; in every row of (2, n_users)."""
+    loss = full - without
+    error = loss.std(axis=1) / np.sqrt(max(loss.shape[1], 1))
+    return bool(np.all(loss.mean(axis=1) <= np.maximum(TOLERANCE * full.mean(axis=1), errors * error)))
