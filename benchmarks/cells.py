@@ -69,7 +69,7 @@ class Bench:
     def visible(self, launch: Launch) -> Visible:
         """What may be learnt from."""
         vectors, white, texts = self._read()
-        return Visible(self.dataset.dataset.catalogue, launch.visible, vectors, launch.now, texts, white)
+        return Visible(self.dataset.dataset.catalogue, launch.visible, vectors, launch.now, texts, white, launch.items)
 
     def _read(self) -> tuple:
         if "read" not in self._kept:

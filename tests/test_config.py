@@ -83,7 +83,7 @@ def test_every_section_is_described_and_closed():
         ("[sources.als]\nseed = 1", r"there is no setting sources\.als\.seed\. The seed at the top"),
         (
             '[signals]\nsources = ["repeat", "easy"]',
-            r"there is no source 'easy'; there are repeat, popularity, .*, als\. C",
+            r"there is no source 'easy'; there are repeat, popularity, .*, lexical\. C",
         ),
         ('[signals]\nproposers = ["Repeat"]', r"signals\.proposers is \['Repeat'\]: there is no source 'Repeat'"),
         ("[signals]\nsources = []", r"signals\.sources is \[\]: at least one source is needed"),

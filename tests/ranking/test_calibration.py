@@ -4,11 +4,14 @@ from scipy.special import expit
 
 from kuapin.ranking.calibration import (
     Calibration,
+    calibration_errors,
+    cross_fitted,
     expected_calibration_error,
     fit_calibration,
     no_calibration,
     platt,
 )
+from kuapin.ranking.discoveries import Asked
 from kuapin.ranking.lists import Lists, ndcg_at_10
 
 
@@ -27,6 +30,13 @@ def lists_of(sizes, relevant) -> Lists:
         np.ones(len(sizes)),
         np.full(len(sizes), -1),
     )
+
+
+def asked(lists: Lists, new=None) -> Asked:
+    """Nothing is new unless said so."""
+    fresh = np.zeros(len(lists.items), np.bool_) if new is None else new
+    answers = np.bincount(lists.users, weights=lists.relevant & fresh, minlength=len(lists)).astype(np.int64)
+    return Asked(lists, fresh, answers)
 
 
 def test_platt_finds_the_slope_and_intercept_that_made_the_data():
@@ -61,7 +71,8 @@ def test_a_category_that_is_taken_more_often_than_its_scores_say_is_lifted():
     scores = rng.normal(size=6 * n)
     right = rng.random(6 * n) < expit(1.5 * scores - 1.5 + 1.2 * category)
     lists = lists_of([6] * n, right)
-    scale, figures = fit_calibration(lists, scores, category, ("A", "B"))
+    scale = fit_calibration(asked(lists), scores, category, 2)
+    figures = calibration_errors(lists, cross_fitted(asked(lists), scores, category, 2), category, ("A", "B"))
     assert scale.offset[1] - scale.offset[0] == pytest.approx(1.2, abs=0.45)
     flat = Calibration(*platt(scores, right), np.zeros(2))
     for code in (0, 1):
@@ -79,9 +90,37 @@ def test_offsets_that_would_lower_the_order_are_dropped():
     category = np.concatenate([np.tile([0, 1, 0], top), np.tile([1, 1, 1], 300)])
     right = np.concatenate([np.tile([True, False, False], top), np.tile([True, True, False], 300)])
     lists = lists_of(sizes, right)
-    scale, _ = fit_calibration(lists, scores, category, ("A", "B"))
+    scale = fit_calibration(asked(lists), scores, category, 2)
     assert scale.offset.tolist() == [0.0, 0.0]
     assert ndcg_at_10(lists, scale.logit(scores, category)).mean() == ndcg_at_10(lists, scores).mean()
+
+
+def test_offsets_that_would_lower_the_order_of_discoveries_are_cut():
+    """Lifting category 1 puts what is taken again first, and something that is not taken first of what is new."""
+    n = 300
+    scores = np.tile([1.01, 1.0, 0.9, 0.895, 0.5, 0.5, 0.5, 0.5], n)
+    category = np.tile([0, 1, 0, 1, 0, 0, 0, 0], n)
+    right = np.tile([False, True, True, False, False, False, False, False], n)
+    lists = lists_of([8] * n, right)
+    new = np.tile([False, False, True, True, False, False, False, False], n)
+    free, kept = (fit_calibration(one, scores, category, 2) for one in (asked(lists), asked(lists, new)))
+    before = asked(lists, new).means(scores)[1]
+    assert asked(lists, new).means(free.logit(scores, category))[1] < before
+    assert asked(lists, new).means(kept.logit(scores, category))[1] == before
+
+
+def test_what_is_measured_was_not_fitted_on():
+    """Turning round what the even users took changes the odds of the odd ones, and not their own."""
+    rng = np.random.default_rng(3)
+    right = rng.random(1200) < 0.3
+    scores, category = rng.normal(size=1200), np.zeros(1200, np.int64)
+    even = lists_of([6] * 200, right).users % 2 == 0
+    before, after = (
+        cross_fitted(asked(lists_of([6] * 200, taken)), scores, category, 1)
+        for taken in (right, np.where(even, ~right, right))
+    )
+    assert np.array_equal(before[even], after[even])
+    assert not np.allclose(before[~even], after[~even])
 
 
 def test_saved_as_plain_values():

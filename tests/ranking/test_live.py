@@ -5,7 +5,7 @@ import pytest
 
 from kuapin.data.histories import empty_histories
 from kuapin.ranking.lists import make_lists
-from kuapin.ranking.live import LiveConfig, fit_live, queries_of, temporal_replay
+from kuapin.ranking.live import LiveConfig, _split, fit_live, queries_of, temporal_replay
 from kuapin.ranking.ranker import RankingConfig
 from kuapin.ranking.signals import Signals, SignalsConfig
 from tests import market
@@ -69,9 +69,28 @@ def test_repeats_and_new_items_are_candidates_alike(visible):
 
 def test_it_learns_tastes_and_measures_itself_on_held_out_users(fitted):
     metrics = fitted.metrics
-    assert metrics["ndcg@10"] > max(metrics["ndcg@10.popularity"], metrics["ndcg@10.repeat"])
+    assert metrics["ndcg@10"] > max(2 * metrics["ndcg@10.popularity"], 0.95 * metrics["ndcg@10.repeat"])
+    assert metrics["ndcg@10.new"] > 2 * metrics["ndcg@10.new.popularity"]
     assert metrics["held_out_users"] >= 30
     assert 0 <= metrics["ece"] < 0.2
+
+
+def test_held_out_users_choose_no_source(visible, monkeypatch):
+    """The users that pruning asks are none of those on whom the release is measured."""
+    asked = []
+
+    def spy(signals, queries, answers, seed):
+        asked.append(queries)
+        return signals.config
+
+    monkeypatch.setattr("kuapin.ranking.live.prune", spy)
+    config = LiveConfig(users=60)
+    fit_live(visible, signals=SignalsConfig(candidates=20), ranking=RankingConfig(), live=config)
+    replay = temporal_replay(visible, config)
+    learning, held = _split(60, config)
+    assert len(held) == 12
+    assert set(learning) | set(held) == set(range(60))
+    assert np.array_equal(asked[0].items, replay.queries.select(learning).items)
 
 
 def test_the_same_seed_gives_the_same_model(visible, fitted):

@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 
 from kuapin.ranking.lists import make_lists
 from kuapin.ranking.live import LiveConfig, temporal_replay
-from kuapin.ranking.pruning import READ_BY_COST, prune
+from kuapin.ranking.proposals import places
+from kuapin.ranking.pruning import READ_BY_COST, _as_good, _proposed, prune
 from kuapin.ranking.signals import Signals, SignalsConfig
 from tests import market
 
@@ -29,15 +31,21 @@ def test_what_is_left_is_a_part_of_what_there_was_and_ranks_as_well(visible):
 
 def test_struck_out_candidates_are_those_that_the_source_alone_proposed(visible):
     """The lists judged by are the lists that the pruned sources make."""
-    from kuapin.ranking.pruning import _only, _proposed, _ranks
-
     replay, signals = fit(visible)
     lists = make_lists(signals, replay.queries, None, replay.answers)
-    kept = _only(lists, _proposed(lists, _ranks(signals, replay.queries, lists), ["popularity", "popularity_30d"], 10))
-    config = SignalsConfig(candidates=10, proposers=("popularity", "popularity_30d"))
+    place = places(signals.proposals(replay.queries, None), lists.indptr, lists.items, 96)
+    kept = lists.keep(_proposed(place, ["popularity", "item_knn"], 10))
+    config = SignalsConfig(candidates=10, proposers=("popularity", "item_knn"))
     real = make_lists(signals.only(config), replay.queries, None, replay.answers)
     assert np.array_equal(kept.indptr, real.indptr)
     assert np.array_equal(kept.items, real.items)
+
+
+@pytest.mark.parametrize(("loss", "goes"), [((0.0, 0.0), True), ((0.004, 0.008), True), ((0.0, 0.03), False)])
+def test_a_source_that_discoveries_need_stays(loss, goes):
+    """However much chance there is in it: 3 % of NDCG@10 over answers new to the user is too much to lose."""
+    full = np.random.default_rng(0).random((2, 400))
+    assert _as_good(full * (1 - np.array(loss))[:, None], full) == goes
 
 
 def test_with_too_few_users_everything_stays():

@@ -9,11 +9,13 @@ from kuapin.ranking.signals import Signals, SignalsConfig
 from kuapin.retrieval.sources.als import AlsConfig
 from kuapin.retrieval.sources.item_knn import ItemKnnConfig
 from kuapin.retrieval.sources.popularity import PopularityConfig
+from kuapin.retrieval.sources.ridge import RidgeConfig
 from kuapin.retrieval.sources.settings import SourcesConfig
 
-SIGNALS = SignalsConfig(candidates=20, sources=("popularity_30d", "item_knn", "als", "repeat", "adapted"), als=True)
+SIGNALS = SignalsConfig(candidates=20, sources=("popularity_30d", "item_knn", "als", "repeat", "adapted", "ridge"))
 SOURCES = SourcesConfig(
     als=AlsConfig(embedding_size=3, epochs=2),
+    ridge=RidgeConfig(embedding_size=5),
     item_knn=ItemKnnConfig(neighbours=2),
     popularity=PopularityConfig(window_days=1),
 )
@@ -22,6 +24,7 @@ SOURCES = SourcesConfig(
 def check(signals: Signals) -> None:
     """The sources are as ``SOURCES`` says: small factors, two neighbours, few items in a window of a day."""
     assert signals.signals["als"].source.factors.shape[1] == 3
+    assert signals.signals["ridge"].source.factors.shape[1] == 5
     assert np.diff(signals.signals["item_knn"].source.similarity.indptr).max() == 2
     assert np.count_nonzero(signals.signals["popularity_30d"].source.scores) < 40
 
@@ -54,7 +57,7 @@ def test_the_settings_of_sources_reach_launches_and_their_replays(visible, monke
 
 @pytest.mark.parametrize("field", ["sources", "proposers"])
 def test_a_source_that_does_not_exist_is_refused(field):
-    with pytest.raises(ValueError, match=r"there is no source 'eas'; there are repeat, popularity, .*lexical, als"):
+    with pytest.raises(ValueError, match=r"there is no source 'eas'; there are repeat, popularity, .*lexical"):
         SignalsConfig(**{field: ("repeat", "eas")})
 
 

@@ -129,8 +129,8 @@ def _ours(material: Material) -> Method:
         "All sources propose candidates; a ranker orders them by what each source says of the item, by brand, "
         f"category, price and popularity: a weighted sum, mixed with LightGBM ({trees.rounds} trees of {trees.leaves} "
         "leaves at most) as far as the trees prove better on users held out. Over time it is trained on the last "
-        "stretch of what may be seen; for a launch on replayed launches of other groups of items and on the "
-        "category's own first users.",
+        "stretch of what may be seen, every user's list once with known items and once without; for a launch on "
+        "replayed launches of other groups of items and on the category's own first users.",
     )
 
 

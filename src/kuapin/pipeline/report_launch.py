@@ -131,7 +131,7 @@ def _constant(
     material: Material, made: Sequence[Baseline], launch: Launch, watch: Stopwatch, progress: Progress
 ) -> dict[str, Candidates]:
     """The lists of baselines that learn nothing from the log: the same at every shot level."""
-    visible = material.visible(launch.visible, launch.now)
+    visible = material.visible(launch.visible, launch.now, launch.items)
     frozen = [baseline for baseline in made if not baseline.source.learns]
     with watch.time("Launches: the baselines"):
         (lists,) = rank_baselines(frozen, visible, [Task(launch.queries, LISTED, launch.items)], progress)
@@ -142,7 +142,7 @@ def _lists(
     material: Material, made: Sequence[Baseline], launch: Launch, watch: Stopwatch, progress: Progress
 ) -> dict[str, Candidates]:
     """Ours, and the baselines that count: these have nothing to say before anything was seen."""
-    visible = material.visible(launch.visible, launch.now)
+    visible = material.visible(launch.visible, launch.now, launch.items)
     learning = material.learning
     with watch.time("Launches: train and rank"):
         recommender = fit_launch(

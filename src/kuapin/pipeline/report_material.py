@@ -56,9 +56,9 @@ class Material:
     config: Config
     learning: Learning = field(default_factory=Learning)
 
-    def visible(self, histories: Histories, now: int) -> Visible:
-        """What may be learnt from when only these histories may be seen."""
-        return Visible(self.dataset.catalogue, histories, self.vectors, now, self.texts, self.white)
+    def visible(self, histories: Histories, now: int, opening: NDArray[np.int32] | None = None) -> Visible:
+        """What may be learnt from when only these histories may be seen; ``opening`` as in ``Visible``."""
+        return Visible(self.dataset.catalogue, histories, self.vectors, now, self.texts, self.white, opening)
 
 
 def material_of(shop: Shop, progress: Progress = SILENT) -> Material:

@@ -1,6 +1,6 @@
 """One scale for all categories: from the ranker's score to the probability that the user takes the item."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from kuapin.ranking.lists import Lists, ndcg_at_10
+from kuapin.ranking.discoveries import Asked
+from kuapin.ranking.lists import Lists
 
 TRUST = 50
 """So many users of a category count as much as the scale of the whole shop."""
@@ -26,8 +27,8 @@ class Calibration:
 
     p is the probability that the user takes the item within a stretch of time as long as the hidden one that the
     ranker was trained on. Within a category p rises with the score. Between categories the offsets may change the
-    order: the greatest share of them is kept that did not lower NDCG@10 on held-out users, which may be none, so that
-    ordering by p is not worse than ordering by the score.
+    order: the greatest share of them is kept that did not lower NDCG@10 on held-out users, of all answers and of
+    those new to the user; it may be none, so that ordering by p is not worse than ordering by the score.
 
     Attributes:
         slope: > 0.
@@ -63,41 +64,57 @@ def no_calibration(n_categories: int) -> Calibration:
     return Calibration(1.0, 0.0, np.zeros(n_categories))
 
 
-def fit_calibration(
-    lists: Lists, scores: NDArray[np.float64], category: NDArray[np.integer], categories: tuple[str, ...]
-) -> tuple[Calibration, dict[str, float]]:
+def fit_calibration(asked: Asked, scores: NDArray[np.float64], category: NDArray[np.integer], n: int) -> Calibration:
     """Fit the scale on lists that the ranker has not seen.
 
     Args:
-        lists: of held-out users, with their right candidates.
-        scores: float64 (n,), the ranker's.
-        category: (n,), top-level category codes of the candidates.
-        categories: names of the codes.
-
-    Returns:
-        The calibration, and its expected calibration error on users that it was not fitted on: ``ece`` over all
-        candidates, ``ece.<category>`` for those with ``TRUST`` users or more.
+        asked: lists of held-out users, with their right candidates.
+        scores: float64 (n_candidates,), the ranker's.
+        category: (n_candidates,), top-level category codes of the candidates.
+        n: how many categories there are.
     """
-    everything = np.ones(len(scores), np.bool_)
+    lists = asked.lists
     half = lists.users % 2 == 0
     base, lift = np.empty(len(scores)), np.empty(len(scores))  # of users that the scale was not fitted on
     for fit, test in ((half, ~half), (~half, half)):
-        part = _fit(lists, scores, category, len(categories), fit)
+        part = _fit(lists, scores, category, n, fit)
         lift[test] = part.offset[category[test]]
         base[test] = part.logit(scores[test], category[test]) - lift[test]
-    without = float(ndcg_at_10(lists, base).mean())
-    share = next(
-        share for share in SHARES if share == 0 or float(ndcg_at_10(lists, base + share * lift).mean()) >= without
-    )
-    full = _fit(lists, scores, category, len(categories), everything)
-    calibration = Calibration(full.slope, full.intercept, full.offset * share)
-    probability = expit(base + share * lift)
+    without = np.array(asked.means(base))
+    share = next(share for share in SHARES if share == 0 or (asked.means(base + share * lift) >= without).all())
+    full = _fit(lists, scores, category, n, np.ones(len(scores), np.bool_))
+    return replace(full, offset=full.offset * share)
+
+
+def cross_fitted(
+    asked: Asked, scores: NDArray[np.float64], category: NDArray[np.integer], n: int
+) -> NDArray[np.float64]:
+    """Log odds of every candidate by a scale fitted on the other half of the users, float64 (n_candidates,).
+
+    What a release says of itself is measured on these: users whom neither the ranker nor their scale has seen.
+    Arguments as of :func:`fit_calibration`.
+    """
+    half = asked.lists.users % 2
+    every = np.arange(len(asked.lists))
+    logit = np.empty(len(scores))
+    for one in (0, 1):
+        fit, test = half != one, half == one
+        scale = fit_calibration(asked.select(every[every % 2 != one]), scores[fit], category[fit], n)
+        logit[test] = scale.logit(scores[test], category[test])
+    return logit
+
+
+def calibration_errors(
+    lists: Lists, logit: NDArray[np.float64], category: NDArray[np.integer], categories: tuple[str, ...]
+) -> dict[str, float]:
+    """Expected calibration errors: ``ece`` over all candidates, ``ece.<category>`` for those of ``TRUST`` users."""
+    probability, everything = expit(logit), np.ones(len(logit), np.bool_)
     figures = {"ece": expected_calibration_error(probability, lists.relevant)}
     users = _answering_users(lists, category, everything, len(categories))
     for code in np.flatnonzero(users >= TRUST):
         inside = category == code
         figures[f"ece.{categories[code]}"] = expected_calibration_error(probability[inside], lists.relevant[inside])
-    return calibration, figures
+    return figures
 
 
 def expected_calibration_error(probability: NDArray[np.float64], right: NDArray[np.bool_]) -> float:

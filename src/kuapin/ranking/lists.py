@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuapin.data.histories import Histories, slices_of
+from kuapin.ranking.proposals import Proposals, union
 from kuapin.ranking.signals import Signals
 from kuapin.retrieval.source import Scores
 
@@ -24,6 +25,7 @@ class Lists:
         answers: int64 (n_users,), how many items were hidden, candidates or not.
         weight: float64 (n_users,), how much a user counts in training.
         launch: int32 (n_users,), number of the replayed launch that a list is from; -1: of the very thing to be ranked.
+            Lists of one number are never parted in cross-validation.
     """
 
     indptr: NDArray[np.int64]
@@ -61,6 +63,21 @@ class Lists:
             launch=self.launch[users],
         )
 
+    def keep(self, mask: NDArray[np.bool_]) -> Self:
+        """The same users without the candidates where ``mask`` (n,) is false."""
+        lengths = np.bincount(self.users[mask], minlength=len(self))
+        return replace(
+            self,
+            indptr=np.concatenate(([0], np.cumsum(lengths))).astype(np.int64),
+            items=self.items[mask],
+            features=self.features[mask],
+            relevant=self.relevant[mask],
+        )
+
+    def with_features(self, features: Scores) -> Self:
+        """The same lists with other features, float32 (n, k)."""
+        return replace(self, features=features)
+
     def with_weight(self, total: float) -> Self:
         """The same lists, their weights scaled to the sum ``total``."""
         return replace(self, weight=self.weight * (total / max(float(self.weight.sum()), 1e-12)))
@@ -77,6 +94,7 @@ def make_lists(
     items: NDArray[np.integer] | None,
     answers: Histories | None = None,
     launch: int = -1,
+    proposed: Proposals | None = None,
 ) -> Lists:
     """Propose candidates for histories and read their features.
 
@@ -86,8 +104,9 @@ def make_lists(
         items: ascending rows that may be recommended; ``None``: all.
         answers: what was hidden, of the same users; ``None`` when recommending.
         launch: number of the replayed launch.
+        proposed: what the sources propose, where that is known already.
     """
-    indptr, rows = signals.propose(queries, items)
+    indptr, rows = union(proposed or signals.proposals(queries, items), len(queries), queries.n_items)
     features = signals.features(queries, indptr, rows)
     ones, launches = np.ones(len(queries)), np.full(len(queries), launch, np.int32)
     if answers is None:

@@ -9,8 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from kuapin.data.answers import is_answer
 from kuapin.data.histories import Histories
 from kuapin.progress import SILENT, Progress
-from kuapin.ranking.calibration import Calibration, fit_calibration, no_calibration, platt
-from kuapin.ranking.lists import Lists, make_lists, ndcg_at_10
+from kuapin.ranking.calibration import (
+    Calibration,
+    calibration_errors,
+    cross_fitted,
+    fit_calibration,
+    no_calibration,
+    platt,
+)
+from kuapin.ranking.discoveries import Asked
 from kuapin.ranking.pruning import prune
 from kuapin.ranking.ranker import LEAST_LISTS, Ranker, RankingConfig, fit_ranker, fixed_ranker
 from kuapin.ranking.recommender import Recommender, log_popularity
@@ -19,8 +26,8 @@ from kuapin.ranking.signals import Signals, SignalsConfig
 from kuapin.retrieval.source import Visible
 from kuapin.retrieval.sources.settings import SourcesConfig
 
-JUDGES = 400
-"""Users on whom it is judged which sources pay."""
+JUDGES = 600
+"""Users on whom it is judged which sources pay; none of them is held out."""
 SHOWN = 200
 """First items of the popularity list by which its scale is found."""
 
@@ -36,7 +43,10 @@ class LiveConfig(BaseModel):
         0.2, gt=0, lt=1, description="Where there are no times: hidden share of every asked user's history, its end."
     )
     held_out: float = Field(
-        0.2, gt=0, lt=0.9, description="Share of the asked users on whom the ranker is measured and calibrated."
+        0.2,
+        gt=0,
+        lt=0.9,
+        description="Share of the asked users on whom the ranker is measured and calibrated; nothing else sees them.",
     )
     pruned: bool = Field(
         default=True, description="Leave out sources whose absence costs the ranker nothing: faster, a smaller release."
@@ -68,8 +78,8 @@ def fit_live(
 ) -> Fitted:
     """A recommender for all categories at once.
 
-    The ranker learns to rank the last stretch of the log from what lies before it; then the signals are fitted again
-    on everything. Items that the user met before and new ones are candidates alike: the shop's log decides.
+    The ranker learns to rank the last stretch of the log from what lies before it, every user's list once with all
+    candidates and once with those alone that are new to him; then the signals are fitted again on everything.
 
     Args:
         visible: the whole log.
@@ -81,19 +91,21 @@ def fit_live(
     """
     live = live or LiveConfig()
     replay = temporal_replay(visible, live)
+    learning, held = _split(len(replay.queries), live)
     with progress.step("Fitting sources on the log before its last stretch"):
         before = Signals.fit(replay.visible, signals, settings=sources)
     if live.pruned:
         with progress.step("Choosing the sources that pay"):
-            judges = np.random.default_rng([live.seed, 13]).permutation(len(replay.queries))[:JUDGES]
+            judges = learning[:JUDGES]
             signals = prune(before, replay.queries.select(judges), replay.answers.select(judges), live.seed)
             before = before.only(signals)
     with progress.step("Ranking the last stretch"):
-        lists = make_lists(before, replay.queries, None, replay.answers)
-    train, held = _split(lists, live)
+        learning, held = np.sort(learning), np.sort(held)
+        train = Asked.make(before, replay.queries.select(learning), replay.answers.select(learning))
+        test = Asked.make(before, replay.queries.select(held), replay.answers.select(held))
     with progress.step("Training the ranker"):
         ranker = _fitted(train, before, ranking)
-    calibration, metrics = _measured(ranker, before, held, visible)
+    calibration, metrics = _measured(ranker, before, test, visible)
     strangers = _strangers(Recommender(before, ranker), replay.answers, len(visible.catalogue.categories))
     with progress.step("Fitting sources on everything"):
         after = Signals.fit(visible, signals, like=before)
@@ -134,30 +146,38 @@ def _drawn(users: NDArray[np.integer], n: int, rng: np.random.Generator) -> NDAr
     return rng.permutation(users)[:n]
 
 
-def _split(lists: Lists, config: LiveConfig) -> tuple[Lists, Lists]:
-    order = np.random.default_rng([config.seed, 12]).permutation(len(lists))
-    n_held = int(len(lists) * config.held_out)
-    return lists.select(np.sort(order[n_held:])), lists.select(np.sort(order[:n_held]))
+def _split(n: int, config: LiveConfig) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The rows of the users to learn from, in the order of a draw, and of those held out of all learning."""
+    order = np.random.default_rng([config.seed, 12]).permutation(n)
+    n_held = int(n * config.held_out)
+    return order[n_held:], order[:n_held]
 
 
-def _fitted(train: Lists, signals: Signals, ranking: RankingConfig) -> Ranker:
-    if len(train.useful()) < LEAST_LISTS:
+def _fitted(train: Asked, signals: Signals, ranking: RankingConfig) -> Ranker:
+    if len(train.lists.useful()) < LEAST_LISTS:
         return fixed_ranker(signals.names, len(signals.signals))
-    return fit_ranker(train, signals.names, len(signals.signals), ranking)
+    return fit_ranker(train.to_learn_from(), signals.names, len(signals.signals), ranking)
 
 
-def _measured(ranker: Ranker, signals: Signals, held: Lists, visible: Visible) -> tuple[Calibration, dict[str, float]]:
-    n_categories = len(visible.catalogue.categories)
-    if len(held.useful()) < LEAST_LISTS:
-        return no_calibration(n_categories), {}
-    scores = ranker.score(held.features)
-    category = visible.catalogue.category[held.items]
-    calibration, figures = fit_calibration(held, scores, category, visible.catalogue.categories)
-    metrics = {"ndcg@10": float(ndcg_at_10(held, calibration.logit(scores, category)).mean())}
+def _measured(ranker: Ranker, signals: Signals, held: Asked, visible: Visible) -> tuple[Calibration, dict[str, float]]:
+    """The scale, and figures of held-out users: of each half of them, by the scale of the other half."""
+    categories, lists = visible.catalogue.categories, held.lists
+    if len(lists.useful()) < LEAST_LISTS:
+        return no_calibration(len(categories)), {}
+    scores, category = ranker.score(lists.features), visible.catalogue.category[lists.items]
+    logit = cross_fitted(held, scores, category, len(categories))
+    metrics = {}
+    methods = {"": logit}
     for name, column in (("popularity", "users"), ("repeat", "repeat")):
-        values = held.features[:, signals.names.index(column)].astype(np.float64)
-        metrics[f"ndcg@10.{name}"] = float(ndcg_at_10(held, values).mean())
-    return calibration, metrics | {"held_out_users": float(len(held))} | figures
+        methods[f".{name}"] = lists.features[:, signals.names.index(column)].astype(np.float64)
+    for name, values in methods.items():
+        metrics[f"ndcg@10{name}"], metrics[f"ndcg@10.new{name}"] = held.means(values)
+    del metrics["ndcg@10.new.repeat"]  # 0: what is repeated is not new
+    errors = calibration_errors(lists, logit, category, categories)
+    return (
+        fit_calibration(held, scores, category, len(categories)),
+        metrics | {"held_out_users": float(len(lists))} | errors,
+    )
 
 
 def _strangers(before: Recommender, answers: Histories, n_categories: int) -> Calibration:

@@ -37,11 +37,16 @@ goes with a shelf of his; people of like taste met it; many met it; nothing is k
 
 KIND_OF = {
     "repeat": REPEAT,
+    "repeat_fading": REPEAT,
+    "repeat_latest": REPEAT,
+    "due": REPEAT,
     "brand": BRAND,
     "adapted": SIMILAR,
     "profile": SIMILAR,
     "lexical": SIMILAR,
     "item_knn": TOGETHER,
+    "ease": TOGETHER,
+    "leaf": CATEGORY,
     "leaf_affinity": CATEGORY,
     "segments": TASTE,
     "als": TASTE,

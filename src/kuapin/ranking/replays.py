@@ -33,6 +33,9 @@ class ReplayConfig(BaseModel):
     folds: int = Field(3, ge=2, description="Folds of the category's own users.")
     own_users: int = Field(1800, ge=10, description="The category's own users asked in all.")
     trust: int = Field(100, ge=1, description="So many own users count as much as all replays of other groups.")
+    enough: int = Field(
+        1000, ge=1, description="With so many own users no other opening is replayed: it would hardly weigh."
+    )
     seed: int = Field(0, ge=0, description="Of all draws.")
 
 
@@ -76,8 +79,9 @@ def launch_lists(
         fitted: signals fitted on ``visible``, for the sources that do not learn.
         progress: told of every replay.
     """
-    others = list(other_openings(visible, items, shot, config))
     own = list(own_folds(visible, items, config))
+    enough = sum(len(replay.queries) for replay in own) >= config.enough
+    others = [] if enough else list(other_openings(visible, items, shot, config))
     parts: list[list[Lists]] = [[], []]
     with progress.step("Replaying launches", len(others) + len(own), "launches") as step:
         for kind, replays in enumerate((others, own)):

@@ -13,21 +13,25 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from kuapin import columns as c
 from kuapin.data.dataset import Catalogue, build_catalogue
 from kuapin.data.histories import Histories, empty_histories
-from kuapin.retrieval.source import Arrays, Scores, Source, Visible
+from kuapin.ranking.proposals import proposals, union
+from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
 from kuapin.retrieval.sources.adapted import Adapted
 from kuapin.retrieval.sources.affinity import BrandAffinity, LeafAffinity
 from kuapin.retrieval.sources.als import Als
-from kuapin.retrieval.sources.brand import Brand
+from kuapin.retrieval.sources.brand import Brand, Leaf
 from kuapin.retrieval.sources.content import Content, ContentConfig
+from kuapin.retrieval.sources.ease import Ease, EaseConfig
 from kuapin.retrieval.sources.item_knn import ItemKnn
 from kuapin.retrieval.sources.lexical import Lexical
 from kuapin.retrieval.sources.popularity import DecayedPopularity, Popularity, RecentPopularity
-from kuapin.retrieval.sources.repeat import Repeat
+from kuapin.retrieval.sources.repeat import Due, FadingRepeat, LatestRepeat, Repeat
 from kuapin.retrieval.sources.ridge import Ridge
 from kuapin.retrieval.sources.segments import Segments
 from kuapin.retrieval.sources.settings import SourcesConfig
 from kuapin.retrieval.sources.text_popularity import TextPopularity
 
+EASE = EaseConfig(max_items=3_000, l2=500.0)
+"""Larger ones take time on every list, and rank hardly better (``docs/experiments.md``)."""
 PROFILE = ContentConfig(pooling="mean", whitened=True)
 
 
@@ -41,7 +45,6 @@ class SignalsConfig(BaseModel):
     proposers: tuple[str, ...] | None = Field(
         None, description="Those of them whose best items become candidates; not set: all that can."
     )
-    als: bool = Field(default=False, description="Read implicit ALS as well; one trial: docs/experiments.md.")
 
     @field_validator("sources", "proposers")
     @classmethod
@@ -137,16 +140,19 @@ class Signals:
         Args:
             visible: all that may be learnt from.
             config: which sources.
-            like: signals of the same catalogue: sources that do not learn from interactions are taken over.
+            like: signals of the same catalogue: the same are fitted, those of them that do not learn from interactions
+                are taken over.
             settings: of the sources; ``None``: those of ``like``, else the defaults.
         """
         settings = settings or (like.settings if like is not None else SourcesConfig())
-        signals = {}
-        for name, signal in _signals(visible, config, settings).items():
-            known = like.signals.get(name) if like is not None and not signal.source.learns else None
-            if known is None:
+        if like is None:
+            signals = _signals(visible, config, settings)
+        else:
+            same = _chosen(_table(visible, settings), config)
+            signals = {name: same[name] if old.source.learns else old for name, old in like.signals.items()}
+        for signal in signals.values():
+            if like is None or signal.source.learns:
                 signal.source.fit(visible)
-            signals[name] = known or signal
         return cls(signals, config, facts_of(visible), settings)
 
     def only(self, config: SignalsConfig) -> "Signals":
@@ -163,15 +169,12 @@ class Signals:
         self, histories: Histories, items: NDArray[np.integer] | None
     ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """The union of what the proposing sources propose: indptr int64 (n_users + 1,), item rows int32, ascending."""
-        keys = [np.empty(0, np.int64)]
-        for signal in self.signals.values():
-            if signal.proposes:
-                found = signal.source.top(histories, self.config.candidates, items)
-                users = np.repeat(np.arange(len(histories), dtype=np.int64), np.diff(found.indptr))
-                keys.append(users * histories.n_items + found.items)
-        users, rows = np.divmod(np.unique(np.concatenate(keys)), histories.n_items)
-        indptr = np.concatenate(([0], np.cumsum(np.bincount(users, minlength=len(histories))))).astype(np.int64)
-        return indptr, rows.astype(np.int32)
+        return union(self.proposals(histories, items), len(histories), histories.n_items)
+
+    def proposals(self, histories: Histories, items: NDArray[np.integer] | None) -> dict[str, Candidates]:
+        """What each proposing source proposes, by name; see ``ranking/proposals.py``."""
+        proposing = {name: signal.source for name, signal in self.signals.items() if signal.proposes}
+        return proposals(proposing, histories, self.config.candidates, items)
 
     def features(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
         """The feature table of given pairs, float32 (n, len(names))."""
@@ -196,18 +199,41 @@ def facts_of(visible: Visible) -> Facts:
     return Facts(users, mean.astype(np.float32), category, visible.catalogue.price)
 
 
+RUNNING_ONLY = ("leaf", "ease", "repeat_fading", "repeat_latest", "due")
+"""Signals of the running shop alone: what they read is of items met before, or costs more than it gives a launch."""
+OPENING_ONLY = ("ridge", "als")
+"""Signals of a category that opens, once somebody has met something of it."""
+
+
 def _signals(visible: Visible, config: SignalsConfig, settings: SourcesConfig) -> dict[str, Signal]:
+    """The signals that a configuration names, or else those that have something to say here; not fitted."""
+    table = _table(visible, settings)
+    if config.sources is None:
+        met = visible.opening is not None and bool(np.isin(visible.histories.items, visible.opening).any())
+        idle = {*(RUNNING_ONLY if visible.opening is not None else ()), *(() if met else OPENING_ONLY)}
+        table = {name: signal for name, signal in table.items() if name not in idle}
+    return _chosen(table, config)
+
+
+def _table(visible: Visible, settings: SourcesConfig) -> dict[str, Signal]:
+    """Every signal for which there is something to learn from; not fitted."""
     signals = {
         "repeat": Signal(Repeat(settings.repeat), proposes=True, scale=_log),
         "popularity": Signal(Popularity(settings.popularity), proposes=True, scale=_lift),
         "item_knn": Signal(ItemKnn(settings.item_knn), proposes=True, scale=_log),
         "brand": Signal(Brand(), proposes=False, scale=_plain),
+        "leaf": Signal(Leaf(), proposes=False, scale=_plain),
         "brand_affinity": Signal(BrandAffinity(), proposes=False, scale=_plain),
         "leaf_affinity": Signal(LeafAffinity(), proposes=False, scale=_plain),
+        "ease": Signal(Ease(EASE), proposes=True, scale=_log),
+        "ridge": Signal(Ridge(settings.ridge), proposes=True, scale=_log1p),
+        "als": Signal(Als(settings.als), proposes=True, scale=_plain),
     }
     if visible.histories.timed:
         signals["popularity_30d"] = Signal(RecentPopularity(settings.popularity), proposes=True, scale=_lift)
         signals["popularity_decayed"] = Signal(DecayedPopularity(settings.popularity), proposes=False, scale=_lift)
+        for source in (FadingRepeat(), LatestRepeat(), Due()):
+            signals[source.name] = Signal(source, proposes=False, scale=_log)
     if visible.vectors is not None:
         signals["profile"] = Signal(Content(PROFILE), proposes=False, scale=_plain)
         signals["adapted"] = Signal(Adapted(), proposes=True, scale=_plain)
@@ -215,18 +241,14 @@ def _signals(visible: Visible, config: SignalsConfig, settings: SourcesConfig) -
         signals["segments"] = Signal(Segments(), proposes=True, scale=_plain)
     if visible.texts is not None:
         signals["lexical"] = Signal(Lexical(), proposes=True, scale=_plain)
-    if visible.opening is not None:
-        signals["ridge"] = Signal(Ridge(settings.ridge), proposes=True, scale=_log1p)
-    if config.als:
-        signals["als"] = Signal(Als(settings.als), proposes=True, scale=_plain)
-    return _chosen(signals, config)
+    return signals
 
 
 @cache
 def signal_names() -> tuple[str, ...]:
-    """The names of all signals, those that are off unless asked for included."""
+    """The names of all signals."""
     catalogue = build_catalogue(pl.DataFrame(schema={c.ITEM_ID: pl.String}))
-    return tuple(_signals(_everything_of(catalogue), SignalsConfig(als=True), SourcesConfig()))
+    return tuple(_table(_everything_of(catalogue), SourcesConfig()))
 
 
 def _chosen(signals: Mapping[str, Signal], config: SignalsConfig) -> dict[str, Signal]:
@@ -282,7 +304,7 @@ def restore_signals(
         config: the one that they were fitted with.
         settings: likewise.
     """
-    every = _signals(_everything_of(catalogue), config, settings)
+    every = _chosen(_table(_everything_of(catalogue), settings), config)
     signals = {}
     for name, arrays in saved.items():
         every[name].source.restore(arrays)
@@ -294,5 +316,4 @@ def restore_signals(
 def _everything_of(catalogue: Catalogue) -> Visible:
     """Nothing to learn from, but of every kind that a source may ask for."""
     nobody = empty_histories(0, len(catalogue), timed=True)
-    known = Visible(catalogue, nobody, np.empty((0, 1), np.float32), 0, pl.Series(dtype=pl.String))
-    return replace(known, opening=np.empty(0, np.int32))
+    return Visible(catalogue, nobody, np.empty((0, 1), np.float32), 0, pl.Series(dtype=pl.String))

@@ -4,13 +4,13 @@ from kuapin.retrieval.source import Source
 from kuapin.retrieval.sources.adapted import Adapted
 from kuapin.retrieval.sources.affinity import BrandAffinity, LeafAffinity
 from kuapin.retrieval.sources.als import Als
-from kuapin.retrieval.sources.brand import Brand
+from kuapin.retrieval.sources.brand import Brand, Leaf
 from kuapin.retrieval.sources.content import Content
 from kuapin.retrieval.sources.ease import Ease
 from kuapin.retrieval.sources.item_knn import ItemKnn
 from kuapin.retrieval.sources.lexical import Lexical
 from kuapin.retrieval.sources.popularity import DecayedPopularity, Popularity, RecentPopularity
-from kuapin.retrieval.sources.repeat import Repeat
+from kuapin.retrieval.sources.repeat import Due, FadingRepeat, LatestRepeat, Repeat
 from kuapin.retrieval.sources.ridge import Ridge
 from kuapin.retrieval.sources.segments import Segments
 from kuapin.retrieval.sources.text_popularity import TextPopularity
@@ -19,6 +19,9 @@ SOURCES: dict[str, type[Source]] = {
     source.name: source
     for source in (
         Repeat,
+        FadingRepeat,
+        LatestRepeat,
+        Due,
         Popularity,
         RecentPopularity,
         DecayedPopularity,
@@ -27,6 +30,7 @@ SOURCES: dict[str, type[Source]] = {
         Adapted,
         Lexical,
         Brand,
+        Leaf,
         BrandAffinity,
         LeafAffinity,
         Segments,

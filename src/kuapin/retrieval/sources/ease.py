@@ -76,6 +76,8 @@ class Ease(Source):
         seen = self._frequent(histories)
         place = self._place[items]
         scores = np.zeros(len(items), np.float32)
+        if len(self.rows) == 0:
+            return scores
 
         def run(first: int, stop: int) -> None:
             for user, row in zip(range(first, stop), seen[first:stop] @ self.weights, strict=True):
