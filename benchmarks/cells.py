@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.cell import Cell
+from benchmarks.kept_cells import KeptCells
 from benchmarks.sets import TEMPLATES, DataSet
 from kuapin.config import SourcesConfig
 from kuapin.evaluation.launch import Launch, launch_split
@@ -28,25 +30,6 @@ METRICS = ("ndcg@10", "hit_rate@10")
 TEST_SHARE = 1 / 3
 FROZEN = "frozen text"
 POOLINGS = ("logsumexp", "mean")
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Outcomes of one launch at one shot level under one seed.
-
-    Attributes:
-        shot: the level.
-        seed: of the draw.
-        users: int32 (n,), rows in the dataset of the test users.
-        outcomes: method → outcome; each way to read frozen text is one method (``frozen text: TEMPLATE, POOLING``).
-        seconds: training and ranking with ours.
-    """
-
-    shot: float
-    seed: int
-    users: NDArray[np.int32]
-    outcomes: Mapping[str, PerUser]
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -115,6 +98,7 @@ def cells(
     seeds: Sequence[int],
     *,
     rivals: Collection[int] | None = None,
+    kept: KeptCells | None = None,
 ) -> Iterator[Cell]:
     """Replay one launch at every shot level and seed.
 
@@ -124,8 +108,13 @@ def cells(
         shots: levels.
         seeds: of the draws.
         rivals: seeds under which EASE and ALS, the slow ones, are measured too; ``None``: all.
+        kept: where finished cells are found and kept.
     """
     for seed in seeds:
+        known = [kept.get(shot, seed) if kept is not None else None for shot in shots]
+        if None not in known:
+            yield from (cell for cell in known if cell is not None)
+            continue
         launches = launch_split(
             bench.dataset.dataset,
             target,
@@ -136,7 +125,10 @@ def cells(
             kind="order-free",
         )
         constant = bench.constant(launches[0], seed)
-        for launch in launches:
+        for launch, cell in zip(launches, known, strict=True):
+            if cell is not None:
+                yield cell
+                continue
             visible = bench.visible(launch)
             started = time.perf_counter()
             recommender = fit_launch(
@@ -154,7 +146,10 @@ def cells(
             counting = [one for one in bench.counting(seed) if launch.shot > 0 and one.method.name not in slow]
             (others,) = rank_baselines(counting, visible, [Task(launch.queries, 10, launch.items)])
             lists = {MODEL: ours} | others | constant
-            yield Cell(launch.shot, seed, launch.test_users, _judged(bench, launch, lists), seconds)
+            cell = Cell(launch.shot, seed, launch.test_users, _judged(bench, launch, lists), seconds)
+            if kept is not None:
+                kept.put(cell)
+            yield cell
 
 
 def _judged(bench: Bench, launch: Launch, lists: Mapping[str, Candidates]) -> dict[str, PerUser]:

@@ -25,8 +25,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.cells import FROZEN, Bench, Cell, cells
+from benchmarks.cell import Cell
+from benchmarks.cells import FROZEN, Bench, cells
 from benchmarks.harness import RESULTS, Figure, data_set, parse_arguments, write_result
+from benchmarks.kept_cells import KeptCells
 from benchmarks.sets import TEMPLATE, TEMPLATES, DataSet, complete_journey, load_set
 from kuapin import columns as c
 from kuapin.evaluation.bootstrap import Interval, interval, ratio_interval, ratio_over_launches
@@ -176,7 +178,10 @@ def replay(
     rows = []
     for opening in openings:
         measured: dict[float, list[Cell]] = {shot: [] for shot in shots}
-        for cell in cells(bench, opening.items, shots, seeds, rivals=rivals):
+        settings = {"set": bench.dataset.name, "templates": bench.templates, "users": bench.max_test_users}
+        settings |= {"ease_items": bench.ease_items, "rivals": None if rivals is None else sorted(rivals)}
+        kept = KeptCells(opening.name, settings)
+        for cell in cells(bench, opening.items, shots, seeds, rivals=rivals, kept=kept):
             measured[cell.shot].append(cell)
             ours = float(cell.outcomes[MODEL].users[METRIC].mean())
             print(f"{opening.name} shot {cell.shot:g} seed {cell.seed}: {ours:.4f}, {cell.seconds:.0f} s", flush=True)

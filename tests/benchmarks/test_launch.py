@@ -4,7 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks.cells import FROZEN, Cell
+from benchmarks import kept_cells
+from benchmarks.cell import Cell
+from benchmarks.cells import FROZEN
 from benchmarks.launch import (
     Row,
     below_reference,
@@ -15,6 +17,7 @@ from benchmarks.launch import (
     second_levels,
     store_scores,
 )
+from benchmarks.kept_cells import KeptCells
 from benchmarks.sets import DataSet, cache_folder, load_set, set_items
 from kuapin.data.dataset import build_dataset
 from kuapin.evaluation.metrics.registry import PerUser
@@ -144,3 +147,19 @@ def test_the_cache_stays_out_of_the_repository(monkeypatch, root, tmp_path):
     monkeypatch.setenv("KUAPIN_CACHE", str(root / "cache"))
     with pytest.raises(SystemExit, match="inside the repository"):
         cache_folder()
+
+
+def test_a_finished_cell_is_found_again_by_the_same_commit_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("KUAPIN_CACHE", str(tmp_path))
+    monkeypatch.setattr(kept_cells, "commit", lambda: "abc123")
+    made = cell(2, [4, 7], [0.25, 1.0], [0.0, 0.125], {"{title}, mean": [0.0, 0.5]})
+    KeptCells("A->B", {"users": 5}).put(made)
+    again = KeptCells("A->B", {"users": 5}).get(0.1, 2)
+    assert (again.shot, again.seed, again.seconds, again.users.tolist()) == (0.1, 2, made.seconds, [4, 7])
+    for method, outcome in made.outcomes.items():
+        for metric, values in outcome.users.items():
+            np.testing.assert_array_equal(again.outcomes[method].users[metric], values)
+    assert KeptCells("A->B", {"users": 5}).get(0.1, 3) is None
+    assert KeptCells("A->B", {"users": 6}).get(0.1, 2) is None
+    monkeypatch.setattr(kept_cells, "commit", lambda: "abc123+")
+    assert KeptCells("A->B", {"users": 5}).get(0.1, 2) is None

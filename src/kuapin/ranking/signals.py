@@ -201,16 +201,19 @@ def facts_of(visible: Visible) -> Facts:
 
 RUNNING_ONLY = ("leaf", "ease", "repeat_fading", "repeat_latest", "due")
 """Signals of the running shop alone: what they read is of items met before, or costs more than it gives a launch."""
-OPENING_ONLY = ("ridge", "als")
-"""Signals of a category that opens, once somebody has met something of it."""
+OPENING_ONLY = {"ridge": 1, "als": 1_000}
+"""Signals of a category that opens → people who must have been there: fewer tell ALS nothing that others do not say."""
 
 
 def _signals(visible: Visible, config: SignalsConfig, settings: SourcesConfig) -> dict[str, Signal]:
     """The signals that a configuration names, or else those that have something to say here; not fitted."""
     table = _table(visible, settings)
     if config.sources is None:
-        met = visible.opening is not None and bool(np.isin(visible.histories.items, visible.opening).any())
-        idle = {*(RUNNING_ONLY if visible.opening is not None else ()), *(() if met else OPENING_ONLY)}
+        been = 0
+        if visible.opening is not None:
+            been = int(np.count_nonzero(np.diff(visible.histories.matrix()[:, visible.opening].indptr)))
+        idle = set(RUNNING_ONLY if visible.opening is not None else ())
+        idle |= {name for name, least in OPENING_ONLY.items() if been < least}
         table = {name: signal for name, signal in table.items() if name not in idle}
     return _chosen(table, config)
 
