@@ -7,6 +7,7 @@ import pytest
 from benchmarks import kept_cells
 from benchmarks.cell import Cell
 from benchmarks.cells import FROZEN
+from benchmarks.kept_cells import KeptCells
 from benchmarks.launch import (
     Row,
     below_reference,
@@ -17,7 +18,6 @@ from benchmarks.launch import (
     second_levels,
     store_scores,
 )
-from benchmarks.kept_cells import KeptCells
 from benchmarks.sets import DataSet, cache_folder, load_set, set_items
 from kuapin.data.dataset import build_dataset
 from kuapin.evaluation.metrics.registry import PerUser
