@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from benchmarks.cell import Cell
 from benchmarks.kept_cells import KeptCells
 from benchmarks.sets import TEMPLATES, DataSet
-from kuapin.config import SourcesConfig
 from kuapin.evaluation.launch import Launch, launch_split
 from kuapin.evaluation.metrics.registry import PerUser
 from kuapin.evaluation.metrics.registry import evaluate as judge
@@ -24,6 +23,7 @@ from kuapin.ranking.signals import SignalsConfig
 from kuapin.retrieval.source import Candidates, Visible
 from kuapin.retrieval.sources.content import Content, ContentConfig
 from kuapin.retrieval.sources.ease import EaseConfig
+from kuapin.retrieval.sources.settings import SourcesConfig
 from kuapin.retrieval.whitening import whiten
 
 METRICS = ("ndcg@10", "hit_rate@10")
@@ -45,7 +45,7 @@ class Bench:
 
     dataset: DataSet
     templates: Sequence[str] = TEMPLATES
-    max_test_users: int = 3_000
+    max_test_users: int = 2_000
     ease_items: int = 8_000
     _kept: dict[str, object] = field(default_factory=dict)
 

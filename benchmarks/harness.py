@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -182,13 +183,12 @@ def command_line() -> str:
     return shlex.join([*program, *sys.argv[1:]])
 
 
+@cache
 def commit() -> str:
-    """The commit of the tree, ending in ``+`` where source files differ from it; ``unknown`` outside git."""
+    """The commit of the tree when first asked, ending in ``+`` where source files differ; ``unknown`` outside git."""
     try:
         head = _git("rev-parse", "--short=12", "HEAD")
-        return head + (
-            "+" if _git("status", "--porcelain", "--untracked-files=no", "--", "src", "benchmarks/*.py") else ""
-        )
+        return head + ("+" if _git("status", "--porcelain", "--", "src", "benchmarks/*.py") else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 

@@ -1,13 +1,14 @@
 """A category opens: the ranker against every simple means, at every shot level, on users who are in no training.
 
-Default: amazon18_arts_office, Arts from Office and Office from Arts, five seeds, up to 3,000 test users a cell; then
+Default: amazon18_arts_office, Arts from Office and Office from Arts, five seeds, 2,000 test users a cell; then
 ten second-level launches on Complete Journey and on the same set, with an interval over launches. ``--set FOLDER``
 takes every domain of that folder as target where enough users can be asked (the six with most of them), or else its
 second-level categories. Order-free protocol of DESIGN §6 with a third of the eligible users as test users, also where a
 log has times. At shot 0 nothing has happened in the category: popularity, item-kNN, EASE and ALS have nothing to say.
 
 ``NAME.parquet`` beside the result holds the NDCG@10 of every user under every method, so that every ratio can be
-recomputed (2 MB at most, else only means and a hash are kept).
+recomputed (2 MB at most, else only means and a hash are kept). An interrupted run of a clean commit goes on: finished
+cells lie under ``$KUAPIN_CACHE``; ``minutes`` is of the last run alone.
 """
 
 import hashlib
@@ -27,7 +28,7 @@ from rich.table import Table
 
 from benchmarks.cell import Cell
 from benchmarks.cells import FROZEN, Bench, cells
-from benchmarks.harness import RESULTS, Figure, data_set, parse_arguments, write_result
+from benchmarks.harness import RESULTS, Figure, commit, data_set, parse_arguments, write_result
 from benchmarks.kept_cells import KeptCells
 from benchmarks.sets import TEMPLATE, TEMPLATES, DataSet, complete_journey, load_set
 from kuapin import columns as c
@@ -178,7 +179,7 @@ def replay(
     rows = []
     for opening in openings:
         measured: dict[float, list[Cell]] = {shot: [] for shot in shots}
-        settings = {"set": bench.dataset.name, "templates": bench.templates, "users": bench.max_test_users}
+        settings = {"set": bench.dataset.fingerprint, "templates": bench.templates, "users": bench.max_test_users}
         settings |= {"ease_items": bench.ease_items, "rivals": None if rivals is None else sorted(rivals)}
         kept = KeptCells(opening.name, settings)
         for cell in cells(bench, opening.items, shots, seeds, rivals=rivals, kept=kept):
@@ -306,6 +307,7 @@ def store_scores(rows: Sequence[Row], folder: Path) -> dict[str, Any]:
 def main() -> None:
     """Run, print, write ``launch.json``; ends with an error where a baseline is below its reference."""
     started = time.perf_counter()
+    commit()  # before anything else may move
     options = {
         "--only": {"choices": ("domains", "second-level"), "help": "one of the two parts"},
         "--rivals-once": {

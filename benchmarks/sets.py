@@ -4,6 +4,7 @@ import hashlib
 import os
 import tempfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,15 @@ class DataSet:
     name: str
     items: pl.DataFrame
     dataset: Dataset
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the items and the log."""
+        log = self.dataset.histories
+        digest = hashlib.sha256(self.items.write_json().encode())
+        for array in (log.indptr, log.items, log.times):
+            digest.update(array.tobytes())
+        return digest.hexdigest()
 
     def texts(self, template: str = TEMPLATE) -> pl.Series:
         """The masked text of every item."""

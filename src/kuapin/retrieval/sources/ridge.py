@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from scipy import sparse
 from scipy.linalg import cho_factor, cho_solve
@@ -14,6 +15,8 @@ from kuapin.retrieval.sources.factors import FactorSource
 
 OVERSAMPLING = 10
 POWER_ITERATIONS = 2
+SINGULAR = 1e-10
+"""Squared singular values below this share of the largest are none."""
 
 
 class RidgeConfig(BaseModel):
@@ -22,8 +25,10 @@ class RidgeConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     embedding_size: int = Field(128, ge=1, le=1_024, description="Rank of the regression.")
-    l2: float = Field(30.0, gt=0, description="L2 penalty, in mean squared lengths of a user's features.")
-    text_weight: float = Field(0.5, ge=0, description="Weight of the texts of a history, that of its items being 1.")
+    l2: float = Field(30.0, gt=0, description="L2 penalty; the items of a history have length 1.")
+    text_weight: float = Field(
+        0.5, ge=0, description="Mean squared length of the texts of a history, that of its items being 1."
+    )
     max_users: int = Field(8_000, ge=2, description="Users learnt from; a sample of more. Time grows with its cube.")
     seed: int = Field(0, ge=0, description="Of the sample and of the first directions.")
 
@@ -32,12 +37,12 @@ class Ridge(FactorSource):
     """Score = x · y, 1 being the mean over users and items of the opening.
 
     A user's features are φ = Σ_i [e_i, γ w_i] / √n over the n items i of his history outside the opening, e_i the unit
-    vector of the item and w_i its whitened text vector. On the users with a history on both sides
-    B = (ΦᵀΦ + λ I)⁻¹ Φᵀ Y, Y their binary interactions in the opening; it is solved in the space of users, and cut to
-    the directions of the largest fitted values (reduced-rank regression, A. J. Izenman, "Reduced-rank regression for
-    the multivariate linear model", J. Multivariate Analysis 1975), found by a randomised range finder (Halko,
-    Martinsson, Tropp 2011). So x = Σ_i z_i / √n with one learnt vector an item, to which its text lends what its own
-    interactions do not say: also an item that nobody has met counts in a history. No user is stored.
+    vector of the item, w_i its whitened text vector, γ such that the texts weigh ``text_weight``. On the users with a
+    history on both sides B = (ΦᵀΦ + λ I)⁻¹ Φᵀ Y, Y their binary interactions in the opening; it is solved in the space
+    of users, and cut to the directions of the largest fitted values (reduced-rank regression, A. J. Izenman,
+    "Reduced-rank regression for the multivariate linear model", J. Multivariate Analysis 1975), found by a randomised
+    range finder (Halko, Martinsson, Tropp 2011). So x = Σ_i z_i / √n with one learnt vector an item, to which its text
+    lends what its own interactions do not say: also an item that nobody has met counts in a history. No user is stored.
 
     Where nothing is opening (``Visible.opening`` is ``None``) all items are both features and targets. Floor: 0, items
     of the opening that nobody met, all other items, and users without a history.
@@ -75,14 +80,13 @@ class Ridge(FactorSource):
         """The factors of the columns of ``source`` as inputs, and of those of ``target``, float32 (n, rank)."""
         phi = _by_root(source)
         gram = (phi @ phi.T).toarray()
-        unit = float(np.trace(gram)) / len(gram)
-        gram /= unit
-        gamma, read = 0.0, np.empty(0, np.float32)
+        gamma2, read = 0.0, np.empty(0, np.float32)
         if white is not None:
             read = np.asarray(phi @ white, np.float32)
-            gamma = self.config.text_weight / max(float((read**2).sum()) / len(read), 1e-9)
-            gram += gamma * (read @ read.T)
-        held = gram + self.config.l2 * np.eye(len(gram), dtype=np.float32)
+            gamma2 = self.config.text_weight / max(float((read**2).sum()) / len(read), 1e-9)
+            gram += gamma2 * (read @ read.T)
+        held = gram.copy()
+        held[np.diag_indices_from(held)] += np.float32(self.config.l2)
         factor = cho_factor(held, lower=True, overwrite_a=True, check_finite=False)
 
         def solve(right: Scores) -> Scores:
@@ -90,9 +94,9 @@ class Ridge(FactorSource):
 
         axes = self._axes(target, gram, solve)
         dual = solve(np.asarray(target @ axes, np.float32))
-        inputs = np.asarray(phi.T @ dual, np.float32) / unit
+        inputs = np.asarray(phi.T @ dual, np.float32)
         if white is not None:
-            inputs += gamma * (white @ (read.T @ dual))
+            inputs += gamma2 * (white @ (read.T @ dual))
         axes[np.bincount(target.indices, minlength=target.shape[1]) == 0] = 0.0
         mean = target.nnz / (target.shape[0] * target.shape[1])
         return inputs / np.float32(mean), axes
@@ -103,10 +107,11 @@ class Ridge(FactorSource):
         axes = np.random.default_rng(self.config.seed).standard_normal((target.shape[1], width), np.float32)
         for _ in range(POWER_ITERATIONS):
             fitted = gram @ solve(np.asarray(target @ axes, np.float32))
-            axes, _ = np.linalg.qr(np.asarray(target.T @ solve(gram @ fitted), np.float32))
-        fitted = gram @ solve(np.asarray(target @ axes, np.float32))
-        _, _, turn = np.linalg.svd(fitted, full_matrices=False)
-        return np.asarray((axes @ turn.T)[:, : self.config.embedding_size], np.float32)
+            wide = np.asarray(target.T @ solve(gram @ fitted), np.float32)
+            length, turn = _principal(wide)
+            axes = wide @ np.asarray(turn / length, np.float32)
+        _, turn = _principal(gram @ solve(np.asarray(target @ axes, np.float32)))
+        return np.asarray(axes @ turn[:, : self.config.embedding_size], np.float32)
 
     def users(self, histories: Histories) -> Scores:
         """Sums of the items' inputs over √n, n the items of the history outside the opening."""
@@ -124,6 +129,17 @@ class Ridge(FactorSource):
         self.inputs = np.asarray(arrays["inputs"], np.float32)
         self.factors = np.asarray(arrays["factors"], np.float32)
         return self
+
+
+def _principal(columns: Scores) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Singular values of a tall matrix (n, k), falling, and its right singular vectors (k, rank), both float64.
+
+    From the small Gram matrix: what is singular, as with few users, is left out, where an SVD need not converge.
+    """
+    tall = columns.astype(np.float64)
+    squares, vectors = np.linalg.eigh(tall.T @ tall)
+    kept = np.flatnonzero(squares > SINGULAR * max(float(squares[-1]), 1e-300))[::-1]
+    return np.sqrt(squares[kept]), vectors[:, kept]
 
 
 def _by_root(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
