@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 """The sources that read texts and groups, on cases worked out by hand."""
 
 import numpy as np
@@ -104,6 +106,8 @@ def test_text_popularity_stays_in_its_category():
     np.testing.assert_allclose(scores[:3], np.log1p([3, 0, 0]), rtol=1e-5)  # alone: its own 9 users, the mean is 3
     spread = TextPopularity(TextPopularityConfig(neighbours=3)).fit(visible).scores
     assert spread[0] > spread[1] > spread[2] > 0  # b reads like a, c does not
+    opening = replace(visible, opening=np.arange(3, 6, dtype=np.int32))
+    assert not TextPopularity().fit(opening).scores.any()  # nothing else is ranked where a category opens
 
 
 def test_segments_tell_tastes_apart():

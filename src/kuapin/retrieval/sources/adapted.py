@@ -8,7 +8,7 @@ from scipy import sparse
 
 from kuapin.errors import InputError
 from kuapin.retrieval.source import Scores, Visible
-from kuapin.retrieval.sources.content import Content, ContentConfig, distinct_rows, first_of
+from kuapin.retrieval.sources.content import Content, ContentConfig, distinct_rows
 
 
 class AdaptedConfig(ContentConfig):
@@ -44,20 +44,23 @@ class Adapted(Content):
         white = visible.whitened()
         if white is None:
             raise InputError("The source 'adapted' needs text vectors, and none came. Encode the items.")
-        _, self.text_of = distinct_rows(white)
-        bent = white @ self._rotation(visible.histories.matrix(), white)
+        texts, self.text_of = distinct_rows(white)
+        bent = texts @ self._rotation(visible.histories.matrix(), texts)
         norms = np.linalg.norm(bent, axis=1, keepdims=True)
-        self.vectors = np.asarray(bent / np.maximum(norms, 1e-9), np.float32)[first_of(self.text_of)]
+        self.vectors = np.asarray(bent / np.maximum(norms, 1e-9), np.float32)
         return self
 
-    def _rotation(self, matrix: sparse.csr_matrix, white: Scores) -> Scores:
+    def _rotation(self, matrix: sparse.csr_matrix, texts: Scores) -> Scores:
         matrix = matrix[np.diff(matrix.indptr) > 1]
         if matrix.shape[0] == 0:
-            return np.eye(white.shape[1], dtype=np.float32)
+            return np.eye(texts.shape[1], dtype=np.float32)
         share = (1.0 / np.diff(matrix.indptr)).astype(np.float32)
-        total = np.asarray(matrix @ white, np.float32)
-        alone = np.asarray(matrix.T @ share, np.float32)
-        pairs = (total.T @ (total * share[:, None]) - white.T @ (white * alone[:, None])).astype(np.float64)
+        n_items, ones = len(self.text_of), np.ones(len(self.text_of), np.float32)
+        reads = sparse.csr_matrix((ones, self.text_of, np.arange(n_items + 1)), shape=(n_items, len(texts)))
+        met = matrix @ reads
+        total = np.asarray(met @ texts, np.float32)
+        alone = np.asarray(met.T @ share, np.float32)
+        pairs = (total.T @ (total * share[:, None]) - texts.T @ (texts * alone[:, None])).astype(np.float64)
         eigenvalues, axes = np.linalg.eigh(pairs)
         top = max(float(eigenvalues[-1]), 1e-12)
         stretch = np.maximum(eigenvalues / top, self.settings.floor_share) ** (self.settings.power / 2)

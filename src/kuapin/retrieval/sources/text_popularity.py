@@ -26,8 +26,8 @@ class TextPopularity(SameForAll):
     """Score = log(1 + m / mean of m), m the kernel-weighted mean of the users of the most similar texts.
 
     The neighbours are looked for within the item's own top-level category: 0 as a whole where that has just opened
-    (what is popular elsewhere misled: docs/experiments.md). With whitened vectors; an item is a neighbour of itself.
-    Floor: 0, nothing similar was met.
+    (what is popular elsewhere misled: docs/experiments.md). Where a category opens, only its own items get scores. With
+    whitened vectors; an item is a neighbour of itself. Floor: 0, nothing similar was met.
     """
 
     name = "text_popularity"
@@ -49,7 +49,7 @@ class TextPopularity(SameForAll):
         users = np.asarray(visible.histories.matrix().sum(axis=0), np.float32).ravel()
         category = visible.catalogue.category
         scores = np.zeros(len(users), np.float32)
-        for code in np.unique(category):
+        for code in np.unique(category if visible.opening is None else category[visible.opening]):
             own = category == code
             if not users[own].any():
                 continue
