@@ -1,6 +1,6 @@
-from dataclasses import replace
-
 """The sources that read texts and groups, on cases worked out by hand."""
+
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
