@@ -116,6 +116,17 @@ def test_held_out_users_choose_no_source(visible, monkeypatch):
     assert np.array_equal(asked[0].items, replay.queries.select(learning).items)
 
 
+def test_without_the_source_repeat_all_else_is_measured(visible, fitted):
+    metrics = fit_live(
+        visible,
+        signals=SignalsConfig(candidates=20, sources=("popularity", "item_knn")),
+        ranking=RankingConfig(),
+        live=LiveConfig(pruned=False, held_out=0.3),
+    ).metrics
+    assert set(fitted.metrics) - set(metrics) == {"ndcg@10.repeat"}
+    assert metrics["ndcg@10.popularity"] > 0
+
+
 def test_the_same_seed_gives_the_same_model(visible, fitted):
     again = fit_live(
         visible,
