@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -250,7 +251,7 @@ def test_recommend_without_a_model_says_how_to_get_one(kuapin, shop):
 
 
 def process(*arguments: object, **options: object) -> subprocess.Popen:
-    program = "from kuapin.cli.app import main; main()"
+    program = "from kuapin.cli.entry import main; main()"
     return subprocess.Popen(
         [sys.executable, "-c", program, *map(str, arguments)],
         stdout=subprocess.PIPE,
@@ -278,6 +279,45 @@ def test_ctrl_c_in_a_real_process_is_one_line_and_130(shop, tmp_path):
     assert err == "Interrupted. What was there before is unchanged; run the same command again.\n"
     assert out == ""
     assert not (tmp_path / "out.parquet").exists()
+
+
+def test_ctrl_c_while_python_still_imports_is_the_same():
+    program = """
+import sys, time
+
+class Slow:
+    def find_spec(name, *_):
+        if name == "kuapin.cli.output":
+            print("importing", flush=True)
+            time.sleep(20)
+
+sys.meta_path.insert(0, Slow)
+from kuapin.cli.entry import main
+main()
+"""
+    running = subprocess.Popen(
+        [sys.executable, "-c", program, "--help"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert running.stdout.readline() == "importing\n"
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=10)
+    assert running.returncode == 130
+    assert err == "Interrupted. What was there before is unchanged; run the same command again.\n"
+    assert out == ""
+
+
+def test_the_command_starts_at_an_entry_that_imports_next_to_nothing(root):
+    script = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]["kuapin"]
+    module, name = script.split(":")
+    heavy = ("typer", "typing", "importlib.metadata", "numpy")
+    program = f"import sys; from {module} import {name}; print([name for name in {heavy} if name in sys.modules])"
+    command = [sys.executable, "-S", "-c", program]  # without site-packages, which import some of it on their own
+    result = subprocess.run(command, cwd=root / "src", capture_output=True, text=True, check=True)
+    assert result.stdout == "[]\n"
 
 
 def test_a_reader_that_leaves_and_a_full_disk(shop):

@@ -49,7 +49,7 @@ def test_of_reads_what_is_new_from_the_histories(visible):
     lists = Lists(
         np.arange(9) * 96,
         np.tile(np.arange(96, dtype=np.int32), 8),
-        np.zeros((n, 1), np.float32),
+        np.arange(n, dtype=np.float32)[:, None],
         np.zeros(n, np.bool_),
         np.ones(8, np.int64),
         np.ones(8),
@@ -62,3 +62,12 @@ def test_of_reads_what_is_new_from_the_histories(visible):
         assert set(np.flatnonzero(~asked.new[user * 96 : (user + 1) * 96])) == set(queries.of(user).tolist())
     part = asked.select(np.array([2, 5]))
     assert np.array_equal(part.new, np.concatenate([asked.new[192:288], asked.new[480:576]]))
+    assert np.array_equal(part.new_answers, asked.new_answers[[2, 5]])
+    assert part.lists.features[[0, 96], 0].tolist() == [192, 480]
+
+
+def test_what_is_struck_out_is_struck_out_of_both(by_hand):
+    kept = by_hand.keep(np.array([False, True, True, True, True, False]))
+    assert kept.lists.items.tolist() == [1, 2, 0, 1]
+    assert kept.new.tolist() == [True, True, True, False]
+    assert kept.discoveries().items.tolist() == [1, 2, 0]

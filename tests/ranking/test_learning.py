@@ -8,6 +8,8 @@ from kuapin.ranking.lists import Lists, join, ndcg_at_10
 from kuapin.ranking.ranker import Ranker, RankingConfig, fit_ranker
 from kuapin.ranking.trees import TreesConfig, fit_trees
 
+NO_PRIOR = np.zeros(3)
+
 
 def lists_of(n_users: int, rule, *, width: int = 30, seed: int = 0) -> Lists:
     """Lists of random features (n, 3); ``rule`` gives the right candidates' log-odds."""
@@ -27,22 +29,45 @@ def lists_of(n_users: int, rule, *, width: int = 30, seed: int = 0) -> Lists:
 
 def test_conditional_logit_finds_its_weights():
     lists = lists_of(4000, lambda x: 1.5 * x[..., 0] - 0.5 * x[..., 1])
-    np.testing.assert_allclose(fit_linear(lists, 3).weight, [1.5, -0.5, 0.0], atol=0.08)
+    np.testing.assert_allclose(fit_linear(lists, NO_PRIOR).weight, [1.5, -0.5, 0.0], atol=0.08)
 
 
 def test_unknown_and_constant_features_count_nothing():
     lists = lists_of(200, lambda x: 2 * x[..., 0])
     lists.features[:, 1] = 7.0
     lists.features[::2, 2] = np.nan
-    linear = fit_linear(lists, 3)
+    linear = fit_linear(lists, NO_PRIOR)
     assert linear.weight[1] == 0.0
     assert np.isfinite(linear.score(lists.features)).all()
     assert (linear.contributions(lists.features)[::2, 2] == 0).all()
 
 
+def test_few_lists_keep_to_the_proportion_of_the_prior_and_many_do_not():
+    prior = np.array([1.0, 1.0, 0.0])
+
+    def proportions(n_users):
+        weight = fit_linear(lists_of(n_users, lambda x: 1.5 * x[..., 0] - 0.5 * x[..., 1]), prior).weight
+        return weight[1:] / weight[0]
+
+    np.testing.assert_allclose(proportions(10), [1.0, 0.0], atol=0.1)
+    np.testing.assert_allclose(proportions(4000), [-1 / 3, 0.0], atol=0.05)
+
+
+@pytest.mark.parametrize("scale", [0.01, 100.0])
+def test_of_the_prior_the_proportion_counts_and_not_the_size(scale):
+    lists, prior = lists_of(30, lambda x: 2 * x[..., 0]), np.array([1.0, 0.5, 0.0])
+    np.testing.assert_allclose(fit_linear(lists, scale * prior).weight, fit_linear(lists, prior).weight, atol=1e-3)
+
+
+def test_a_prior_that_few_lists_contradict_is_not_turned_round():
+    lists = lists_of(12, lambda x: -3 * x[..., 0])
+    weight = fit_linear(lists, np.array([1.0, 0.0, 0.0])).weight
+    assert -0.1 < weight[0] < 0
+
+
 def test_contributions_add_up():
     lists = lists_of(100, lambda x: x[..., 0])
-    linear = fit_linear(lists, 3)
+    linear = fit_linear(lists, NO_PRIOR)
     np.testing.assert_allclose(linear.contributions(lists.features).sum(axis=1), linear.score(lists.features))
 
 

@@ -24,6 +24,7 @@ def test_repeat_proposes_what_was_met_and_all_others_the_best_of_what_was_not(vi
             best = np.sort(scores[user][allowed & (scores[user] > 0)])[::-1][:7]
             assert allowed[mine].all()
             np.testing.assert_allclose(scores[user][mine], best, rtol=1e-5)
+            np.testing.assert_allclose(one.scores[one.indptr[user] : one.indptr[user + 1]], best, rtol=1e-5)
 
 
 def test_only_what_may_be_shown_is_proposed(visible):

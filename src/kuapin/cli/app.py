@@ -55,7 +55,7 @@ def _root(
 
 
 def main() -> None:
-    """The entry point of the ``kuapin`` command."""
+    """Run the command line that the process was started with, and leave with its exit code."""
     # LightGBM's threads otherwise spin while they wait for each other: on a busy machine that is most of its time.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(run(app, sys.argv[1:]))

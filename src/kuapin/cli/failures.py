@@ -11,12 +11,12 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
+from kuapin.cli.entry import INTERRUPTED, INTERRUPTED_LINE
 from kuapin.cli.output import one_line
 from kuapin.errors import KuapinError
 
 FAILED = 1
 WRONG_USAGE = 2
-INTERRUPTED = 130
 
 _DISK = {
     errno.ENOSPC: "the disk is full. Free some space, then run the same command again",
@@ -36,7 +36,7 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
     except TyperException as error:
         return _usage(error)
     except (KeyboardInterrupt, typer.Abort):
-        return _say("Interrupted. What was there before is unchanged; run the same command again.", INTERRUPTED)
+        return _say(INTERRUPTED_LINE, INTERRUPTED)
     except KuapinError as error:
         return _say(str(error), error.exit_code)
     except BrokenPipeError:
@@ -54,7 +54,7 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
 def _code(returned: object) -> int:
     """Typer returns the code of ``typer.Exit``, else what the verb returned, which is ``None``."""
     if returned == INTERRUPTED:
-        return _say("Interrupted. What was there before is unchanged; run the same command again.", INTERRUPTED)
+        return _say(INTERRUPTED_LINE, INTERRUPTED)
     return returned if isinstance(returned, int) else 0
 
 

@@ -41,7 +41,6 @@ class Asked:
         users = np.repeat(np.arange(len(queries), dtype=np.int64), np.diff(met.indptr))
         new = ~np.isin(lists.users * queries.n_items + lists.items, users * queries.n_items + met.indices)
         fresh = (wanted - wanted.multiply(met)).tocsr()
-        fresh.eliminate_zeros()
         return cls(lists, new, np.diff(fresh.indptr).astype(np.int64))
 
     def select(self, users: NDArray[np.integer]) -> Self:

@@ -60,7 +60,8 @@ class Fitted:
 
     Attributes:
         recommender: its signals have seen everything, its ranker has not seen the held-out users' lists.
-        metrics: dotted name → value, on held-out users; empty where there was too little to measure.
+        metrics: dotted name → value, on held-out users; empty where there was too little to measure. Without the source
+            `repeat` there is no figure of it.
     """
 
     recommender: Recommender
@@ -169,10 +170,11 @@ def _measured(ranker: Ranker, signals: Signals, held: Asked, visible: Visible) -
     metrics = {}
     methods = {"": logit}
     for name, column in (("popularity", "users"), ("repeat", "repeat")):
-        methods[f".{name}"] = lists.features[:, signals.names.index(column)].astype(np.float64)
+        if column in signals.names:
+            methods[f".{name}"] = lists.features[:, signals.names.index(column)].astype(np.float64)
     for name, values in methods.items():
         metrics[f"ndcg@10{name}"], metrics[f"ndcg@10.new{name}"] = held.means(values)
-    del metrics["ndcg@10.new.repeat"]  # 0: what is repeated is not new
+    metrics.pop("ndcg@10.new.repeat", None)  # 0: what is repeated is not new
     errors = calibration_errors(lists, logit, category, categories)
     return (
         fit_calibration(held, scores, category, len(categories)),

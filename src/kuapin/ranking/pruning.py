@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from kuapin.data.histories import Histories
 from kuapin.ranking.discoveries import Asked
-from kuapin.ranking.linear import fit_linear
+from kuapin.ranking.linear import fit_linear, prior_weights
 from kuapin.ranking.lists import make_lists
 from kuapin.ranking.proposals import places
 from kuapin.ranking.signals import SIDE, Signals, SignalsConfig
@@ -49,7 +49,7 @@ def prune(signals: Signals, queries: Histories, answers: Histories, seed: int) -
     asked = Asked.of(make_lists(signals, queries, None, answers, proposed=proposed), queries, answers)
     if len(asked.lists.useful()) < LEAST_LISTS:
         return signals.config
-    crossed = _crossed(asked, np.arange(asked.lists.features.shape[1]), len(signals.signals), seed)
+    crossed = _crossed(asked, np.arange(asked.lists.features.shape[1]), list(signals.signals), seed)
     full = asked.quality(crossed)
     place = places(proposed, asked.lists.indptr, asked.lists.items, queries.n_items)
 
@@ -75,13 +75,13 @@ def _read(signals: Signals, asked: Asked, proposers: list[str], seed: int) -> li
     """The signals that the small ranker cannot do without, or that cost nothing."""
     names = list(signals.signals)
     every = np.arange(asked.lists.features.shape[1])
-    full = asked.quality(_crossed(asked, every, len(names), seed))
+    full = asked.quality(_crossed(asked, every, names, seed))
     for name in READ_BY_COST:
         if name not in names or name in proposers:
             continue
         fewer = [other for other in names if other != name]
         columns = _columns_of(signals.names, fewer)
-        if _as_good(asked.quality(_crossed(asked, columns, len(fewer), seed)), full, ERRORS):
+        if _as_good(asked.quality(_crossed(asked, columns, fewer, seed)), full, ERRORS):
             names = fewer
     return names
 
@@ -93,7 +93,7 @@ def _columns_of(columns: tuple[str, ...], names: list[str]) -> NDArray[np.intp]:
     return np.flatnonzero([column not in gone for column in columns])
 
 
-def _crossed(asked: Asked, columns: NDArray[np.intp], n_signals: int, seed: int) -> NDArray[np.float64]:
+def _crossed(asked: Asked, columns: NDArray[np.intp], names: list[str], seed: int) -> NDArray[np.float64]:
     """Scores of a small ranker for users that it has not seen, float64 (n,)."""
     half = np.random.default_rng([seed, 21]).permutation(len(asked.lists)) % 2
     scores = np.empty(len(asked.lists.items))
@@ -101,7 +101,7 @@ def _crossed(asked: Asked, columns: NDArray[np.intp], n_signals: int, seed: int)
         learnt = _thinned(asked.select(np.flatnonzero(half != one)), seed).to_learn_from().useful()
         test = half[asked.lists.users] == one
         features = learnt.features[:, columns]
-        linear = fit_linear(learnt.with_features(features), n_signals)
+        linear = fit_linear(learnt.with_features(features), prior_weights(names))
         trees = fit_trees(learnt.with_features(features), linear.score(features), TREES, seed)
         table = asked.lists.features[np.ix_(test, columns)]
         scores[test] = trees.score(table, linear.score(table))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from kuapin.ranking.linear import Linear, fit_linear
+from kuapin.ranking.linear import Linear, fit_linear, prior_weights
 from kuapin.ranking.lists import Lists, ndcg_at_10
 from kuapin.ranking.trees import Trees, TreesConfig, fit_trees
 from kuapin.retrieval.source import Scores
@@ -16,8 +16,6 @@ from kuapin.retrieval.source import Scores
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 LEAST_LISTS = 10
 """With fewer lists that teach something nothing is learnt; the fixed sum ranks."""
-PRIOR = {"repeat": 1.0, "popularity": 0.5, "item_knn": 1.0, "adapted": 0.3, "lexical": 0.3, "brand": 0.3}
-"""Weights of the signals before anything was learnt; the others count nothing."""
 
 
 class RankingConfig(BaseModel):
@@ -103,7 +101,7 @@ def fit_ranker(lists: Lists, names: tuple[str, ...], n_signals: int, config: Ran
         n_signals: how many columns, from the first, the sum reads.
         config: how.
     """
-    useful = lists.useful()
+    useful, prior = lists.useful(), prior_weights(names[:n_signals])
     held_out = {share: np.zeros(len(useful)) for share in SHARES}
     # Lists of one replayed launch stay together: what counts is how the next launch is ranked, not the next user.
     fold = np.random.default_rng(config.seed).permutation(len(useful)) % config.folds
@@ -113,7 +111,7 @@ def fit_ranker(lists: Lists, names: tuple[str, ...], n_signals: int, config: Ran
     enough = len(useful) >= 2 * config.folds
     for number in range(config.folds if enough else 0):
         test = np.flatnonzero(fold == number)
-        part = _fit(useful.select(np.flatnonzero(fold != number)), n_signals, config)
+        part = _fit(useful.select(np.flatnonzero(fold != number)), prior, config)
         asked = useful.select(test)
         linear = part.linear.score(asked.features)
         forest = part.trees.score(asked.features, linear)
@@ -122,17 +120,16 @@ def fit_ranker(lists: Lists, names: tuple[str, ...], n_signals: int, config: Ran
     share = _choose(held_out, useful.weight, config.caution) if enough else 0.0
     chosen = {s: float(np.average(v, weights=useful.weight)) for s, v in held_out.items()} if enough else {}
     if share == 0.0:
-        linear_only = fit_linear(useful, n_signals)
+        linear_only = fit_linear(useful, prior)
         spread = float(np.std(linear_only.score(useful.features))) if len(useful) else 1.0
         return Ranker(names, linear_only, None, 0.0, (max(spread, 1e-9), 1.0), chosen)
-    final = _fit(useful, n_signals, config)
+    final = _fit(useful, prior, config)
     return Ranker(names, final.linear, final.trees, share, final.spread, chosen)
 
 
 def fixed_ranker(names: tuple[str, ...], n_signals: int) -> Ranker:
     """A sum with fixed weights, for a log that is too short to learn from."""
-    weight = np.array([PRIOR.get(name, 0.0) for name in names[:n_signals]], np.float64)
-    return Ranker(names, Linear(weight, np.zeros(n_signals)), None, 0.0, (1.0, 1.0), {})
+    return Ranker(names, Linear(prior_weights(names[:n_signals]), np.zeros(n_signals)), None, 0.0, (1.0, 1.0), {})
 
 
 @dataclass(frozen=True)
@@ -142,8 +139,8 @@ class _Fitted:
     spread: tuple[float, float]
 
 
-def _fit(useful: Lists, n_signals: int, config: RankingConfig) -> _Fitted:
-    linear = fit_linear(useful, n_signals)
+def _fit(useful: Lists, prior: NDArray[np.float64], config: RankingConfig) -> _Fitted:
+    linear = fit_linear(useful, prior)
     score = linear.score(useful.features)
     trees = fit_trees(useful, score, config.trees, config.seed)
     forest = trees.score(useful.features, score)
