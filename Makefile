@@ -18,7 +18,7 @@ export HF_HUB_OFFLINE
 .PHONY: demo test lint types layers unit docs nightly bench clean
 
 demo: $(VENV)/.demo
-	KUAPIN_RESULTS=benchmarks/results $(BIN)/kuapin demo $(DEMO_SHOP)
+	KUAPIN_RESULTS=benchmarks/results KUAPIN_COMMIT=$$(git rev-parse --short=12 HEAD 2>/dev/null) $(BIN)/kuapin demo $(DEMO_SHOP)
 
 test: lint types layers unit
 

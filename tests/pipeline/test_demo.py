@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from benchmarks.tables import page
 from kuapin.errors import InputError
 from kuapin.evaluation.report import Report
 from kuapin.pipeline import demo as demo_module
@@ -35,14 +36,16 @@ def test_what_is_missing_is_said_before_anything_is_made(tmp_path, monkeypatch):
 
 
 def test_figures_have_the_format_of_the_benchmarks(tmp_path):
-    done = Demo(Report("T", "1 May 2026"), tmp_path / "r.html", 12.5, 900.0)
-    _write_figures(done, tmp_path / "results", {"Machine": "m", "Version": "v"})
+    done = Demo(Report("T", "1 May 2026"), tmp_path / "r.html", 12.5, 900.0, 0.3)
+    _write_figures(done, tmp_path / "results", "abc123")
     record = json.loads((tmp_path / "results" / "demo.json").read_text())
     assert record["figures"] == {
         "seconds": {"value": 12.5, "low": None, "high": None, "unit": "s"},
         "peak_mb": {"value": 900.0, "low": None, "high": None, "unit": "MB"},
     }
-    assert {"command", "date", "hardware", "seeds"} <= set(record)
+    assert (record["commit"], record["load_at_start"], record["seeds"]) == ("abc123", 0.3, [0])
+    assert {"processor", "cores", "memory_gb"} == set(record["hardware"])
+    assert "`make demo` · commit `abc123`" in page(tmp_path / "results")
 
 
 def test_it_measures_itself():

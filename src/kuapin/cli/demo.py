@@ -27,7 +27,8 @@ def demo(
     remark(DESCRIPTION, quiet=quiet)
     remark(CAVEAT, quiet=quiet)
     results = os.environ.get("KUAPIN_RESULTS")
-    done = run_demo(folder, progress(quiet=quiet), Path(results) if results else None)
+    commit = os.environ.get("KUAPIN_COMMIT") or "unknown"
+    done = run_demo(folder, progress(quiet=quiet), Path(results) if results else None, commit)
     say_report(done.report)
     for example in done.report.examples:
         _say_example(example)

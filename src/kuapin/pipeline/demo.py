@@ -1,12 +1,13 @@
 """The demo: the whole story on a grocer's year, from tables to a measured report."""
 
+import datetime as dt
 import json
 import multiprocessing
+import os
 import resource
 import sys
 import time
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from kuapin.encoding.opening import open_encoder
 from kuapin.errors import InputError
 from kuapin.evaluation.report import Command, Data, Report, write_report
 from kuapin.extras import require
-from kuapin.pipeline.evaluate import baselines_of, facts_of, report_of
+from kuapin.pipeline.evaluate import baselines_of, facts_of, processor, report_of
 from kuapin.pipeline.report_examples import examples_of, typical_users
 from kuapin.pipeline.report_launch import measure_launches
 from kuapin.pipeline.report_material import Material, Stopwatch, material_of
@@ -25,6 +26,7 @@ from kuapin.pipeline.report_temporal import measure_temporal
 from kuapin.pipeline.train import train
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.replays import ReplayConfig
+from kuapin.retrieval.parallel import cores
 from kuapin.text.template import render
 from kuapin.workspace import Shop
 
@@ -58,15 +60,17 @@ class Demo:
         page: the report as HTML.
         seconds: from start to end.
         peak_mb: the process's largest memory, MB (10⁶ bytes).
+        load_at_start: how many processes wanted a processor in the minute before.
     """
 
     report: Report
     page: Path
     seconds: float
     peak_mb: float
+    load_at_start: float
 
 
-def demo(folder: Path, progress: Progress = SILENT, results: Path | None = None) -> Demo:
+def demo(folder: Path, progress: Progress = SILENT, results: Path | None = None, commit: str = "unknown") -> Demo:
     """Import, validate, encode, train, evaluate over time and by launch, recommend, report.
 
     Run again on the same folder, it starts from what is there: the same files are not imported twice, and no text is
@@ -76,12 +80,13 @@ def demo(folder: Path, progress: Progress = SILENT, results: Path | None = None)
         folder: where the shop is made; a new or empty folder, or a former demo's.
         progress: told of every step.
         results: also write ``demo.json`` here.
+        commit: of the source tree, for ``demo.json``.
 
     Raises:
         MissingExtraError: the demo's packages are not installed.
         InputError: there is something else in the folder.
     """
-    started = time.perf_counter()
+    started, load = time.perf_counter(), os.getloadavg()[0]
     complete_journey.files({})  # says what is not installed before anything is made
     for package in ("jinja2", "matplotlib"):
         require(package, "demo")
@@ -103,10 +108,10 @@ def demo(folder: Path, progress: Progress = SILENT, results: Path | None = None)
     report = _measured(material, watch, progress)
     report = replace(report, examples=examples, timings=watch.timings, commands=_commands(folder, users[0]))
     page = write_report(report, shop.reports, NAME + "-report")
-    done = Demo(report, page, time.perf_counter() - started, _peak_mb())
+    done = Demo(report, page, time.perf_counter() - started, _peak_mb(), round(load, 1))
     for place in (shop.reports, results):
         if place is not None:
-            _write_figures(done, place, report.setting)
+            _write_figures(done, place, commit)
     return done
 
 
@@ -210,14 +215,16 @@ def _peak_mb() -> float:
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
-def _write_figures(done: Demo, folder: Path, setting: Mapping[str, str]) -> None:
+def _write_figures(done: Demo, folder: Path, commit: str) -> None:
     """``demo.json`` in the format of the benchmarks' results."""
     figures = {"seconds": (done.seconds, "s"), "peak_mb": (done.peak_mb, "MB")}
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     record = {
-        "command": "kuapin demo",
-        "date": done.report.created,
-        "hardware": setting["Machine"],
-        "version": setting["Version"],
+        "command": "make demo",
+        "commit": commit,
+        "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "hardware": {"processor": processor(), "cores": cores(), "memory_gb": round(memory, 1)},
+        "load_at_start": done.load_at_start,
         "seeds": [0],
         "figures": {
             name: {"value": value, "low": None, "high": None, "unit": unit} for name, (value, unit) in figures.items()

@@ -137,7 +137,7 @@ def _ours(material: Material) -> Method:
 def _setting(seeds: int) -> dict[str, str]:
     return {
         "Version": f"Kuapin {kuapin.__version__}, Python {platform.python_version()}",
-        "Machine": f"{_processor()}, {_cores()} cores",
+        "Machine": f"{processor()}, {_cores()} cores",
         "Draws of users": str(seeds),
         "Candidates": "every item of the shop, or of the category that opens; no sampling",
     }
@@ -147,7 +147,8 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The name of this machine's processor."""
     described = Path("/proc/cpuinfo")
     if described.is_file():
         for line in described.read_text(encoding="utf-8").splitlines():
