@@ -3,7 +3,8 @@ import pytest
 
 from kuapin.data.histories import from_interactions
 from kuapin.errors import InputError
-from kuapin.pipeline.baselines import Random, RandomText, Task, baselines, rank_baselines, rank_task, without_met
+from kuapin.pipeline.baselines import Random, RandomText, Task, baselines, rank_baselines, rank_task
+from kuapin.retrieval.selection import without_met
 from kuapin.retrieval.source import Candidates, Visible, top_of_dense
 from kuapin.retrieval.sources.settings import SourcesConfig
 

@@ -12,7 +12,7 @@ from kuapin.errors import InputError
 from kuapin.evaluation.report import Method, MethodKind
 from kuapin.progress import SILENT, Progress
 from kuapin.retrieval.best import best_columns
-from kuapin.retrieval.selection import Best, one_after_another, pairs_by_user, top_by_user
+from kuapin.retrieval.selection import Best, pairs_by_user, top_by_number_met, top_by_user
 from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
 from kuapin.retrieval.sources.als import Als
 from kuapin.retrieval.sources.content import Content, ContentConfig, distinct_rows
@@ -21,9 +21,6 @@ from kuapin.retrieval.sources.item_knn import ItemKnn
 from kuapin.retrieval.sources.popularity import Popularity, RecentPopularity
 from kuapin.retrieval.sources.repeat import Repeat
 from kuapin.retrieval.sources.settings import SourcesConfig
-
-FEW = 64
-"""Users who have met at most so many items are ranked together."""
 
 
 @dataclass(frozen=True)
@@ -56,20 +53,8 @@ class Task:
 
 
 def rank_task(top: Callable[[Histories, int, NDArray[np.int32] | None], Candidates], task: Task) -> Candidates:
-    """The lists of one task, by a method's ``top(histories, n, items)``.
-
-    Users who have met about as many items are ranked together, so that one long history, a bot's, makes no other list
-    longer.
-    """
-    known = np.ones(task.queries.n_items, np.float32)
-    if task.items is not None:
-        known[:] = 0
-        known[task.items] = 1
-    met = np.asarray(task.queries.matrix() @ known).astype(np.int64)
-    group = np.ceil(np.log2(np.maximum(met, FEW)))
-    groups = [np.flatnonzero(group == one) for one in np.unique(group)]
-    lists = [top(task.queries.select(users), task.n + int(met[users].max()), task.items) for users in groups]
-    return one_after_another(lists).take(np.argsort(np.concatenate(groups))) if groups else one_after_another([])
+    """The lists of one task, by a method's ``top(histories, n, items)``; see ``top_by_number_met``."""
+    return top_by_number_met(lambda some, n: top(some, n, task.items), task.queries, task.n, task.items)
 
 
 class Random(Source):
@@ -255,14 +240,3 @@ def rank_baselines(
                     of_task[baseline.method.name] = found
             step.advance()
     return lists
-
-
-def without_met(candidates: Candidates, queries: Histories) -> Candidates:
-    """The lists without the items that are in the user's own history."""
-    lengths = np.diff(candidates.indptr)
-    users = np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
-    met = queries.users.astype(np.int64) * queries.n_items + queries.items
-    new = ~np.isin(users * queries.n_items + candidates.items, met)
-    counts = np.bincount(users[new], minlength=len(lengths))
-    indptr = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
-    return Candidates(indptr, candidates.items[new], candidates.scores[new])

@@ -6,12 +6,13 @@ import numpy as np
 
 from kuapin.errors import InputError
 from kuapin.evaluation.splits import leave_one_out
-from kuapin.pipeline.baselines import Baseline, without_met
+from kuapin.pipeline.baselines import Baseline
 from kuapin.pipeline.report_lists import cut
 from kuapin.pipeline.report_live import rank_live
 from kuapin.pipeline.report_material import Material, Stopwatch
 from kuapin.pipeline.report_questions import Asked, Measured
 from kuapin.progress import SILENT, Progress
+from kuapin.retrieval.selection import without_met
 
 LAST = "The last item"
 _WORDING = {LAST: "Which item comes last in the history? Items that are in it already are left out of the lists."}

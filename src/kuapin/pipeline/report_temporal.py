@@ -7,12 +7,13 @@ import numpy as np
 
 from kuapin.evaluation.report import Mix
 from kuapin.evaluation.splits import Temporal, temporal
-from kuapin.pipeline.baselines import Baseline, without_met
+from kuapin.pipeline.baselines import Baseline
 from kuapin.pipeline.report_lists import cut, rows
 from kuapin.pipeline.report_live import rank_live
 from kuapin.pipeline.report_material import Material, Stopwatch
 from kuapin.pipeline.report_questions import Asked, Measured, mixes_of
 from kuapin.progress import SILENT, Progress
+from kuapin.retrieval.selection import without_met
 
 DISCOVERY = "New to them, known items left out"
 ALL = "All next choices"
