@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from kuapin.ranking.live import LiveConfig, fit_live
-from kuapin.ranking.ranker import RankingConfig
+from kuapin.ranking.ranker import RankingConfig, fixed_ranker
 from kuapin.ranking.recommender import Recommender, fit_launch
 from kuapin.ranking.replays import ReplayConfig
 from kuapin.ranking.signals import Signals, SignalsConfig
@@ -62,6 +62,10 @@ def test_a_source_that_does_not_exist_is_refused(field):
 
 
 def test_sources_that_propose_nothing_still_give_full_lists(visible):
-    signals = Signals.fit(visible, SignalsConfig(sources=("brand", "repeat"), proposers=("brand",)))
-    indptr, items = signals.propose(visible.histories, None)
-    assert (int(indptr[-1]), len(items)) == (0, 0)
+    """In the order of the ranker, which knows brands alone."""
+    signals = Signals.fit(visible, SignalsConfig(sources=("brand",)))
+    assert signals.propose(visible.histories, None)[0][-1] == 0
+    found = Recommender(signals, fixed_ranker(signals.names, 1)).rank(visible.histories, 10)
+    assert np.diff(found.indptr).tolist() == [10] * len(visible.histories)
+    best = signals.signals["brand"].source.top(visible.histories, 10)
+    assert found.items.tolist() == best.items.tolist()

@@ -14,7 +14,7 @@ from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories, empty_histories, slices_of
 from kuapin.errors import ModelFolderError
 from kuapin.progress import SILENT, Progress
-from kuapin.ranking.calibration import Calibration, no_calibration
+from kuapin.ranking.calibration import Calibration
 from kuapin.ranking.diversity import occurrence, room, within_cap
 from kuapin.ranking.ranker import LEAST_LISTS, Ranker, RankingConfig, fit_ranker, fixed_ranker
 from kuapin.ranking.replays import ReplayConfig, launch_lists, opened
@@ -118,20 +118,26 @@ class Recommender:
         items: NDArray[np.integer] | None,
         per_category: int | None,
     ) -> Ranked:
-        strange = (histories.lengths == 0) & (self.strangers is not None)
+        scale = self.strangers
+        strange = (histories.lengths == 0) & (scale is not None)
         parts = []
         if not strange.all():
             known = np.flatnonzero(~strange)
             indptr, index = slices_of(proposed[0], known)
             of_known = indptr, proposed[1][index]
             parts.append((known, self._known(histories.select(known), of_known, n, items, per_category)))
-        if strange.any():
+        if scale is not None and strange.any():
             unknown = np.flatnonzero(strange)
-            parts.append((unknown, self._unknown(histories.select(unknown), n, items, per_category)))
+            parts.append((unknown, self._unknown(histories.select(unknown), scale, n, items, per_category)))
         return parts[0][1] if len(parts) == 1 else _merged(parts, len(histories))
 
     def _unknown(
-        self, histories: Histories, n: int, items: NDArray[np.integer] | None, per_category: int | None
+        self,
+        histories: Histories,
+        scale: Calibration,
+        n: int,
+        items: NDArray[np.integer] | None,
+        per_category: int | None,
     ) -> Ranked:
         """One list, by popularity, for everybody without a history."""
         order = self._first_choice(items)
@@ -139,7 +145,6 @@ class Recommender:
         one = order[within_cap(np.arange(len(order)), np.zeros(len(order), np.int64), category, n, per_category)]
         indptr = np.arange(len(histories) + 1, dtype=np.int64) * len(one)
         rows = np.tile(one, len(histories))
-        scale = self.strangers or no_calibration(len(self.signals.facts.users))
         category = self.signals.facts.category[rows]
         shown = scale.shown(scale.logit(log_popularity(self.popularity[rows]), category))
         found = Candidates(indptr, rows, shown.astype(np.float32))
