@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
+from kuapin.ranking.discoveries import Asked
 from kuapin.ranking.lists import make_lists
 from kuapin.ranking.live import LiveConfig, temporal_replay
 from kuapin.ranking.proposals import places
-from kuapin.ranking.pruning import READ_BY_COST, _as_good, _proposed, prune
+from kuapin.ranking.pruning import READ_BY_COST, _as_good, _proposed, _struck, prune
 from kuapin.ranking.signals import Signals, SignalsConfig
 from tests import market
 
@@ -34,11 +35,19 @@ def test_struck_out_candidates_are_those_that_the_source_alone_proposed(visible)
     replay, signals = fit(visible)
     lists = make_lists(signals, replay.queries, None, replay.answers)
     place = places(signals.proposals(replay.queries, None), lists.indptr, lists.items, 96)
-    kept = lists.keep(_proposed(place, ["popularity", "item_knn"], 10))
+    asked = Asked.of(lists, replay.queries, replay.answers)
+    kept = _struck(asked, _proposed(place, ["popularity", "item_knn"], 10), signals).lists
     config = SignalsConfig(candidates=10, proposers=("popularity", "item_knn"))
     real = make_lists(signals.only(config), replay.queries, None, replay.answers)
     assert np.array_equal(kept.indptr, real.indptr)
     assert np.array_equal(kept.items, real.items)
+    np.testing.assert_allclose(kept.features, real.features, rtol=1e-4, atol=1e-5)
+
+
+def test_the_last_proposer_stays(visible):
+    replay = temporal_replay(visible, LiveConfig(users=120))
+    signals = Signals.fit(replay.visible, SignalsConfig(sources=("item_knn", "repeat"), proposers=("item_knn",)))
+    assert prune(signals, replay.queries, replay.answers, 0).proposers == ("item_knn",)
 
 
 @pytest.mark.parametrize(("loss", "goes"), [((0.0, 0.0), True), ((0.004, 0.008), True), ((0.0, 0.03), False)])

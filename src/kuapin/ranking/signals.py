@@ -179,14 +179,17 @@ class Signals:
     def features(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
         """The feature table of given pairs, float32 (n, len(names))."""
         table = np.empty((len(items), len(self.names)), np.float32)
-        gap = len(self.signals)
         for column, signal in enumerate(self.signals.values()):
             raw = signal.source.pairs(histories, indptr, items)
             table[:, column] = signal.scale(np.asarray(raw, np.float32), items, self.facts)
-            if signal.source.personal:
-                table[:, gap] = table[:, column] - _best_of_user(table[:, column], indptr)
-                gap += 1
-        table[:, gap:] = _side(histories, indptr, items, self.facts)
+        table[:, -len(SIDE) :] = _side(histories, indptr, items, self.facts)
+        return self.measure_gaps(table, indptr)
+
+    def measure_gaps(self, table: Scores, indptr: NDArray[np.int64]) -> Scores:
+        """Write the distances to the user's best candidate into a feature table: anew where candidates are struck."""
+        personal = [column for column, signal in enumerate(self.signals.values()) if signal.source.personal]
+        for gap, column in enumerate(personal, len(self.signals)):
+            table[:, gap] = table[:, column] - _best_of_user(table[:, column], indptr)
         return table
 
 
