@@ -10,12 +10,16 @@ from kuapin.retrieval.sources.als import AlsConfig
 from kuapin.retrieval.sources.item_knn import ItemKnnConfig
 from kuapin.retrieval.sources.popularity import PopularityConfig
 from kuapin.retrieval.sources.ridge import RidgeConfig
+from kuapin.retrieval.sources.segments import SegmentsConfig
 from kuapin.retrieval.sources.settings import SourcesConfig
 
-SIGNALS = SignalsConfig(candidates=20, sources=("popularity_30d", "item_knn", "als", "repeat", "adapted", "ridge"))
+SIGNALS = SignalsConfig(
+    candidates=20, sources=("popularity_30d", "item_knn", "als", "repeat", "adapted", "ridge", "segments")
+)
 SOURCES = SourcesConfig(
     als=AlsConfig(embedding_size=3, epochs=2),
     ridge=RidgeConfig(embedding_size=5),
+    segments=SegmentsConfig(segments=2),
     item_knn=ItemKnnConfig(neighbours=2),
     popularity=PopularityConfig(window_days=1),
 )
@@ -24,6 +28,7 @@ SOURCES = SourcesConfig(
 def check(signals: Signals) -> None:
     """The sources are as ``SOURCES`` says: small factors, two neighbours, few items in a window of a day."""
     assert signals.signals["als"].source.factors.shape[1] == 3
+    assert len(signals.signals["segments"].source.centres) <= 2
     assert signals.signals["ridge"].source.factors.shape[1] == 5
     assert np.diff(signals.signals["item_knn"].source.similarity.indptr).max() == 2
     assert np.count_nonzero(signals.signals["popularity_30d"].source.scores) < 40
@@ -59,6 +64,18 @@ def test_the_settings_of_sources_reach_launches_and_their_replays(visible, monke
 def test_a_source_that_does_not_exist_is_refused(field):
     with pytest.raises(ValueError, match=r"there is no source 'eas'; there are repeat, popularity, .*lexical"):
         SignalsConfig(**{field: ("repeat", "eas")})
+
+
+@pytest.mark.parametrize(
+    ("names", "rule"),
+    [
+        ({"proposers": ("brand",)}, r"'brand' cannot be one of the proposers; repeat, popularity, .*lexical can"),
+        ({"sources": ("repeat",), "proposers": ("ease",)}, r"'ease' is one of the proposers and none of the sources"),
+    ],
+)
+def test_what_cannot_propose_is_no_proposer(names, rule):
+    with pytest.raises(ValueError, match=rule):
+        SignalsConfig(**names)
 
 
 def test_sources_that_propose_nothing_still_give_full_lists(visible):

@@ -111,7 +111,7 @@ def test_segments_tell_tastes_apart():
     vectors = np.repeat(np.eye(2, 4, dtype=np.float32), 3, axis=0) + 0.01 * rng.normal(size=(6, 4)).astype(np.float32)
     log = [(f"p{n}", item) for n in range(30) for item in "ab"] + [(f"q{n}", item) for n in range(30) for item in "de"]
     visible, dataset = visible_of(log, vectors=vectors)
-    source = Segments(SegmentsConfig(segments=2, users_per_segment=5)).fit(visible)
+    source = Segments(SegmentsConfig(segments=2, users_per_segment=10)).fit(visible)
     p, q = (dataset.histories.select(np.array([dataset.users.row(user)])) for user in ("p0", "q0"))
     assert source.score(p)[0, 0] > source.score(q)[0, 0]
     assert source.score(q)[0, 3] > source.score(p)[0, 3]

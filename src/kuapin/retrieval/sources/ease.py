@@ -16,7 +16,7 @@ from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
 
 
 class EaseConfig(BaseModel):
-    """EASE over the most frequent items."""
+    """EASE as evaluations compare with it; the ranker reads one of 3,000 items with L2 500, whatever is set here."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

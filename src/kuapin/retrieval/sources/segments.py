@@ -23,7 +23,7 @@ class SegmentsConfig(BaseModel):
     segments: int = Field(64, ge=1, description="Segments at most.")
     users_per_segment: int = Field(
         20,
-        ge=2,
+        ge=10,
         description="Fewer segments are made where they would be smaller; those below half of it are left out.",
     )
     temperature: float = Field(0.1, gt=0, le=10, description="Of a user's membership exp(cosine / temperature).")
