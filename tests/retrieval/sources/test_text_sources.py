@@ -11,7 +11,7 @@ from kuapin.retrieval.source import Visible
 from kuapin.retrieval.sources import item_knn, lexical
 from kuapin.retrieval.sources.adapted import Adapted, AdaptedConfig
 from kuapin.retrieval.sources.affinity import AffinityConfig, BrandAffinity, LeafAffinity
-from kuapin.retrieval.sources.brand import Brand
+from kuapin.retrieval.sources.brand import Brand, Leaf
 from kuapin.retrieval.sources.lexical import Lexical, LexicalConfig, tf_idf, words
 from kuapin.retrieval.sources.segments import Segments, SegmentsConfig
 from kuapin.retrieval.sources.text_popularity import TextPopularity, TextPopularityConfig
@@ -53,6 +53,12 @@ def test_lexical_prefers_the_shared_rare_word():
     assert scores[2] > scores[1] > 0  # "sakura" is in two texts, "pen" in three
     with pytest.raises(InputError, match="texts"):
         Lexical().fit(visible_of([("u", "a")])[0])
+
+
+def test_leaf_counts_distinct_items_of_three_purchases():
+    visible, dataset = visible_of([("u", "a"), ("u", "b"), ("u", "d")])
+    scores = Leaf().fit(visible).score(dataset.histories)[0]
+    np.testing.assert_allclose(scores, np.log([3, 3, 1, 2, 2, 1]), rtol=1e-6)
 
 
 def test_brand_counts_distinct_items():
