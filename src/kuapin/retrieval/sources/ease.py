@@ -87,6 +87,14 @@ class Ease(Source):
         over_users(run, len(histories))
         return scores
 
+    def between(self, history: NDArray[np.integer], items: NDArray[np.integer]) -> Scores:
+        """What each item of a history adds to the score of each item, float32 (len(history), len(items))."""
+        added = np.zeros((len(history), len(items)), np.float32)
+        known, wanted = (np.flatnonzero(self._place[rows] >= 0) for rows in (history, items))
+        weights = self.weights[np.ix_(self._place[history[known]], self._place[items[wanted]])]
+        added[np.ix_(known, wanted)] = weights
+        return added
+
     def _frequent(self, histories: Histories) -> sparse.csr_matrix:
         return histories.matrix()[:, self.rows]
 
