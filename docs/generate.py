@@ -32,8 +32,9 @@ def configuration() -> str:
         'A key that is marked with *or "none"* can be switched off with the word `none` in quotes.',
         "",
     ]
-    for section, keys in groupby(settings(), key=_section):
-        lines += [f"## [{section}]" if section else "## At the top", ""]
+    for section, group in groupby(settings(), key=_section):
+        keys = list(group)
+        lines += [f"## [{section}]", "", keys[0].about, ""] if section else ["## At the top", ""]
         lines += ["| key | default | values | meaning |", "|---|---|---|---|"]
         lines += [_row(setting) for setting in keys]
         lines += [""]

@@ -36,7 +36,7 @@ def test_one_seed_for_everything(tmp_path):
     config = load(tmp_path, "seed = 7\n[ranking]\nfolds = 3\n[sources.als]\nalpha = 2.0\n")
     assert (config.ranking.folds, config.sources.als.alpha) == (3, 2.0)
     seeds = [config.ranking.seed, config.live.seed, config.sources.als.seed, config.sources.popularity.seed]
-    assert seeds == [7] * 4
+    assert [*seeds, config.sources.segments.seed] == [7] * 5
     text = config.render_toml()
     assert text.count("\nseed = ") == 1
     assert load(tmp_path, text) == config
@@ -78,6 +78,10 @@ def test_every_section_is_described_and_closed():
         ("keep = 3", r"there is no setting keep\. Did you mean releases\.keep\?"),
         ("[qqqq]\n", r"there is no setting qqqq\. docs/configuration\.md lists all keys\."),
         ("seed = -1", r"seed is -1: input should be greater than or equal to 0\. Correct the value or delete"),
+        ('[signals]\nproposers = ["brand"]', r"signals: 'brand' cannot be one of the proposers; .* can\. Correct"),
+        ('seed = "7"', r"seed is '7': input should be a valid integer\. Correct the value"),
+        ("seed = 7.0", r"seed is 7\.0: input should be a valid integer\. Correct the value"),
+        ("seed = true", r"seed is True: input should be a valid integer\. Correct the value"),
         ('seed = "x"\nfoo = 1', r"seed is 'x': .* \(1 more after this one\)\. Correct"),
         ("[ranking]\nseed = 1", r"there is no setting ranking\.seed\. The seed at the top is that of everything"),
         ("[sources.als]\nseed = 1", r"there is no setting sources\.als\.seed\. The seed at the top"),

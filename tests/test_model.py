@@ -105,7 +105,8 @@ def test_the_cap_spreads_a_list_over_categories(model):
 def test_a_visitor_with_the_same_history_gets_the_same_list(model):
     row = model.users.row("user 011")
     history = model.catalogue.items.take(model.histories.of(row)).to_list()
-    visitor = model.recommend_visitor([*history, "no such item"], n=6)
+    times = model.histories.select(np.array([row])).times.tolist()
+    visitor = model.recommend_visitor([*history, "no such item"], n=6, times=[*times, times[-1]])
     assert visitor["user_id"].null_count() == 6
     assert visitor["target_id"].to_list() == model.recommend("user 011", n=6)["target_id"].to_list()
     nobody = model.recommend_visitor([], n=3)

@@ -43,6 +43,7 @@ class Config(BaseModel):
         0,
         ge=0,
         lt=_SEEDS,
+        strict=True,
         description="Seed of every random choice, of training and of evaluation; the same seed gives the same model.",
     )
     text: TextConfig = TextConfig()
@@ -57,7 +58,7 @@ class Config(BaseModel):
     @classmethod
     def _one_seed(cls, values: Any) -> Any:
         seed = values.get(_SEED, 0) if isinstance(values, dict) else None
-        return _seeded(cls, values, seed) if isinstance(seed, int) and 0 <= seed < _SEEDS else values
+        return _seeded(cls, values, seed) if type(seed) is int and 0 <= seed < _SEEDS else values
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -96,6 +97,8 @@ class Setting(BaseModel):
     default: str
     rule: str
     description: str
+    about: str
+    """What its section is for."""
 
 
 def settings(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[Setting]:
@@ -110,7 +113,11 @@ def settings(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[Sett
         default = field.get_default(call_default_factory=True)
         rendered = "(not set)" if default is None else _toml_value(_plain(default))
         yield Setting(
-            key=f"{prefix}{name}", default=rendered, rule=_rule(field), description=_sentence(field.description)
+            key=f"{prefix}{name}",
+            default=rendered,
+            rule=_rule(field),
+            description=_sentence(field.description),
+            about=_about(model),
         )
 
 
@@ -127,7 +134,7 @@ def _toml_lines(model: BaseModel, path: tuple[str, ...]) -> Iterator[str]:
     keys = {name: field for name, field in fields.items() if name not in sections and not (path and name == _SEED)}
     if path and keys:
         yield ""
-        yield from _comment((type(model).__doc__ or "").strip().split("\n")[0])
+        yield from _comment(_about(type(model)))
         yield f"[{'.'.join(path)}]"
     for name, field in keys.items():
         value = getattr(model, name)
@@ -141,6 +148,10 @@ def _toml_lines(model: BaseModel, path: tuple[str, ...]) -> Iterator[str]:
         yield from _toml_lines(getattr(model, name), (*path, name))
     if not path:
         yield ""
+
+
+def _about(model: type[BaseModel]) -> str:
+    return (model.__doc__ or "").strip().split("\n")[0]
 
 
 def _comment(text: str) -> list[str]:

@@ -123,18 +123,22 @@ class Model:
         explain: bool = False,
         per_category: int | None = None,
         deny: Sequence[str] = (),
+        times: Sequence[int] | None = None,
     ) -> pl.DataFrame:
-        """As ``recommend``, for someone without an id who just met ``history`` (item ids, oldest first).
+        """As ``recommend``, for someone without an id who met ``history`` (item ids, oldest first).
 
-        Ids that the shop lacks are passed over. ``user_id`` is null in the answer.
+        Ids that the shop lacks are passed over. ``user_id`` is null in the answer. ``times`` are those of the history,
+        unix seconds; ``None``: all of it was met just now.
         """
         rows = self.catalogue.items.rows(pl.Series(history, dtype=pl.String))
-        rows = rows[rows >= 0]
-        times = np.full(len(rows), self.histories.times.max(initial=0), np.int64)
+        now = int(self.histories.times.max(initial=0))
+        when = np.asarray(times if times is not None else now + np.arange(len(rows)), np.int64)
+        known = rows >= 0
+        rows = rows[known]
         met = Histories(
             np.array([0, len(rows)], np.int64),
             rows,
-            times + np.arange(len(rows)),
+            when[known],
             np.full(len(rows), c.EVENTS.index("view"), np.uint8),
             len(self.catalogue),
             self.histories.timed,

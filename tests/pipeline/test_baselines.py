@@ -3,7 +3,8 @@ import pytest
 
 from kuapin.data.histories import from_interactions
 from kuapin.errors import InputError
-from kuapin.pipeline.baselines import Random, RandomText, Task, baselines, rank_baselines, rank_task, without_met
+from kuapin.pipeline.baselines import Random, RandomText, Task, baselines, rank_baselines, rank_task
+from kuapin.retrieval.selection import without_met
 from kuapin.retrieval.source import Candidates, Visible, top_of_dense
 from kuapin.retrieval.sources.settings import SourcesConfig
 
@@ -96,6 +97,16 @@ def test_random_is_seeded_differs_between_users_and_agrees_with_itself(visible, 
     np.testing.assert_array_equal(pairs, found.scores)
     assert not np.array_equal(Random(4).fit(visible).score(queries), scores)
     np.testing.assert_array_equal(Random().restore(source.arrays()).score(queries), scores)
+
+
+def test_random_gives_everybody_the_list_that_he_gets_alone(visible, queries):
+    source = Random(3).fit(visible)
+    lists = rank_task(source.top, Task(queries, 10))
+    for user in range(len(queries)):
+        alone = rank_task(source.top, Task(queries.select(np.array([user])), 10))
+        one = lists.take(np.array([user]))
+        assert one.items[:10].tolist() == alone.items[:10].tolist()
+    assert len(np.unique(lists.items[lists.indptr[:-1]])) > 4
 
 
 def test_random_text_knows_which_texts_are_equal_and_nothing_else(visible):

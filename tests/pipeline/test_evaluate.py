@@ -3,12 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from kuapin.config import Config
 from kuapin.data.histories import Histories
 from kuapin.errors import InputError, UnknownIdError
 from kuapin.evaluation.launch import launch_split
 from kuapin.evaluation.metrics.registry import PerUser
 from kuapin.evaluation.verdict import findings, headline
-from kuapin.pipeline import report_launch, report_live
+from kuapin.pipeline import report_launch, report_leave_one_out, report_live, report_temporal
 from kuapin.pipeline.evaluate import baselines_of, report_of
 from kuapin.pipeline.report_launch import items_of, largest_categories, measure_launches
 from kuapin.pipeline.report_leave_one_out import LAST, measure_leave_one_out
@@ -72,6 +73,31 @@ def test_leave_one_out_asks_for_the_last_item(untimed):
     assert (last.title, last.protocol) == (LAST, "leave-one-out")
     assert last.results["repeat"]["hit_rate@10"].value == 0  # items of the history are left out
     assert last.results[MODEL]["hit_rate@10"].value > last.results["random"]["hit_rate@10"].value
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "measure"),
+    [
+        (report_temporal, "temporal", measure_temporal),
+        (report_leave_one_out, "leave_one_out", measure_leave_one_out),
+        (report_launch, "launch_split", lambda *a, **k: measure_launches(*a, ["Home"], (0.0,), **k)),
+    ],
+)
+def test_the_shops_seed_draws_who_is_asked(material, monkeypatch, module, name, measure):
+    real = getattr(module, name)
+
+    def split(*arguments, **options):
+        seed = options.get("seed", arguments[3] if len(arguments) > 3 else None)
+        if seed is not None:
+            raise InputError(f"seed {seed}")
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(module, name, split)
+    shop = replace(material, config=Config(seed=5))
+    assert list(shop.seeds(2)) == [5, 6]
+    assert list(material.seeds(2)) == [0, 1]
+    with pytest.raises(InputError, match=r"^seed 5$"):
+        measure(shop, [], **HOW, watch=Stopwatch())
 
 
 def test_temporal_needs_times(untimed):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 
 from kuapin.ranking.proposals import places, proposals, union
@@ -46,3 +48,22 @@ def test_the_union_and_the_places_in_the_lists(visible):
         for name, one in lists.items():
             at = place[name][indptr[user] : indptr[user + 1]]
             assert [one.index(item) if item in one else len(rows) for item in mine] == at.tolist()
+
+
+def test_a_bot_makes_no_other_search_longer(visible, monkeypatch):
+    """Somebody met all of 96 items; the others are searched as if he were not there, and get what they got."""
+    asked = []
+    real = Popularity.top
+    monkeypatch.setattr(Popularity, "top", lambda *a: asked.append((len(a[1]), a[2])) or real(*a))
+    source = {"popularity": Popularity().fit(visible)}
+    few = visible.histories.select(np.arange(20))
+    alone = proposals(source, few, 7, None)["popularity"]
+    met = few.lengths.sum()
+    crowd = replace(
+        few, items=np.append(few.items, np.arange(96, dtype=np.int32)), indptr=np.append(few.indptr, met + 96)
+    )
+    crowd = replace(crowd, times=np.zeros(met + 96, np.int64), events=np.zeros(met + 96, np.uint8))
+    found = proposals(source, crowd, 7, None)["popularity"]
+    assert asked[1:] == [(20, asked[0][1]), (1, 7 + 96)]
+    assert found.items.tolist() == alone.items.tolist()
+    assert np.diff(found.indptr).tolist() == [7] * 20 + [0]

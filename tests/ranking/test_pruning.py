@@ -17,6 +17,8 @@ from kuapin.ranking.pruning import (
     _columns_of,
     _crossed,
     _proposed,
+    _rankers,
+    _struck,
     _thinned,
     prune,
 )
@@ -49,11 +51,19 @@ def test_struck_out_candidates_are_those_that_the_source_alone_proposed(visible)
     replay, signals = fit(visible)
     lists = make_lists(signals, replay.queries, None, replay.answers)
     place = places(signals.proposals(replay.queries, None), lists.indptr, lists.items, 96)
-    kept = lists.keep(_proposed(place, ["popularity", "item_knn"], 10))
+    asked = Asked.of(lists, replay.queries, replay.answers)
+    kept = _struck(asked, _proposed(place, ["popularity", "item_knn"], 10), signals).lists
     config = SignalsConfig(candidates=10, proposers=("popularity", "item_knn"))
     real = make_lists(signals.only(config), replay.queries, None, replay.answers)
     assert np.array_equal(kept.indptr, real.indptr)
     assert np.array_equal(kept.items, real.items)
+    np.testing.assert_allclose(kept.features, real.features, rtol=1e-4, atol=1e-5)
+
+
+def test_the_last_proposer_stays(visible):
+    replay = temporal_replay(visible, LiveConfig(users=120))
+    signals = Signals.fit(replay.visible, SignalsConfig(sources=("item_knn", "repeat"), proposers=("item_knn",)))
+    assert prune(signals, replay.queries, replay.answers, 0).proposers == ("item_knn",)
 
 
 @pytest.mark.parametrize(("loss", "goes"), [((0.0, 0.0), True), ((0.004, 0.008), True), ((0.0, 0.03), False)])
@@ -119,6 +129,6 @@ def test_the_small_ranker_has_not_seen_the_users_whom_it_ranks(visible):
     half = (np.random.default_rng([0, 21]).permutation(len(asked.lists)) % 2)[asked.lists.users]
     relevant = np.where(half == 0, np.roll(asked.lists.relevant, 1), asked.lists.relevant)
     other = replace(asked, lists=replace(asked.lists, relevant=relevant))
-    one, two = _crossed(asked, columns, names, 0), _crossed(other, columns, names, 0)
+    one, two = (_crossed(_rankers(some, columns, names, 0), some) for some in (asked, other))
     assert np.array_equal(one[half == 0], two[half == 0])
     assert not np.array_equal(one[half == 1], two[half == 1])

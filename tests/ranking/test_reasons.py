@@ -5,8 +5,10 @@ import polars as pl
 import pytest
 
 from kuapin.data.histories import Histories, empty_histories
+from kuapin.ranking.ranker import fixed_ranker
 from kuapin.ranking.reasons import CODES, explain_products
 from kuapin.ranking.recommender import TEXTS
+from kuapin.ranking.signals import SignalsConfig
 from kuapin.retrieval.source import Candidates
 
 NAMES_ITEM = r"(?:Reads like|People also met) (.*), (?:bought|met) before"
@@ -45,7 +47,7 @@ def test_repeats_are_counted_right(explained, visible):
         assert text == f"Bought {words.get(n, f'{n} times')} before"
 
 
-@pytest.mark.parametrize(("code", "signal"), [("similar", TEXTS), ("together", "item_knn")])
+@pytest.mark.parametrize(("code", "signal"), [("similar", TEXTS), ("together", "item_knn"), ("together", "ease")])
 def test_deleting_the_named_item_lowers_the_signal_most(fitted, visible, code, signal):
     """Rows are explained by this signal alone, so that each of them has to name its evidence."""
     linear = fitted.recommender.ranker.linear
@@ -72,6 +74,42 @@ def test_deleting_the_named_item_lowers_the_signal_most(fitted, visible, code, s
         assert left[evidence] == pytest.approx(min(left.values()), abs=1e-5)
         checked += 1
     assert checked > 20
+
+
+def test_a_release_that_reads_ease_and_leaf_gives_their_reasons(fitted, visible):
+    """Pruning leaves these of their kinds: item_knn and leaf_affinity, which name the same, are not read."""
+    signals = fitted.recommender.signals.only(SignalsConfig(candidates=20, sources=("popularity", "ease", "leaf")))
+    ranker = fixed_ranker(signals.names, 3)
+    leaf, catalogue = visible.catalogue.leaf, visible.catalogue
+    for name, code in (("ease", "together"), ("leaf", "category")):
+        only = replace(
+            ranker, linear=replace(ranker.linear, weight=np.array([n == name for n in signals.signals], float))
+        )
+        recommender = replace(fitted.recommender, signals=signals, ranker=only)
+        ((_, ranked),) = list(recommender.ranked(visible.histories, 5))
+        codes, texts = explain_products(recommender, catalogue, visible.histories, ranked)
+        assert codes.count(code) > 500
+        assert "People met it with items of yours" not in texts
+        for row in np.flatnonzero(np.array(codes) == "category"):
+            user, item = row // 5, ranked.found.items[row]
+            met = np.setdiff1d(visible.histories.of(user), [item])
+            n = int((leaf[met] == leaf[item]).sum())
+            said = "another item was" if n == 1 else f"{n} items were"
+            assert texts[row] == f"From {catalogue.leaves[leaf[item]]}, of which {said} met before"
+
+
+def test_an_item_met_twice_is_no_other_item(fitted, visible):
+    """Nothing but the item itself was met, so that nothing else can be named."""
+    twice = replace(
+        empty_histories(1, 96, timed=True), indptr=np.array([0, 2]), items=np.array([7, 7], np.int32),
+        times=np.full(2, visible.now), events=np.full(2, 3, np.uint8),
+    )  # fmt: skip
+    ranked = replace(
+        next(iter(fitted.recommender.ranked(twice, 1)))[1],
+        found=Candidates(np.array([0, 1]), np.array([7], np.int32), np.array([0.1], np.float32)),
+    )
+    codes, _ = explain_products(fitted.recommender, visible.catalogue, twice, ranked)
+    assert set(codes) <= {"repeat", "together", "category", "popular"}
 
 
 def test_deleting_the_named_brands_items_takes_the_reason_away(fitted, explained, visible):

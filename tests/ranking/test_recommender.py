@@ -1,8 +1,11 @@
 import json
 from dataclasses import replace
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kuapin.data.histories import empty_histories
 from kuapin.errors import ModelFolderError
@@ -96,3 +99,46 @@ def test_a_release_whose_parts_do_not_fit_is_refused(fitted, visible, tmp_path):
     (tmp_path / DESCRIPTION).write_text("{")
     with pytest.raises(ModelFolderError, match="cannot be read"):
         Recommender.load(tmp_path, visible.catalogue)
+
+
+PROPOSERS = {"all": None, "repeat": ("repeat",), "two": ("popularity", "item_knn")}
+
+
+@pytest.mark.parametrize("calibrated", [True, False])
+@pytest.mark.parametrize("proposers", PROPOSERS.values(), ids=PROPOSERS.keys())
+@given(lengths=st.tuples(st.integers(1, 96), st.integers(1, 96)), seed=st.integers(0, 99), allowed=st.integers(1, 96))
+@hypothesis.settings(max_examples=15, deadline=None)
+def test_a_shorter_list_is_the_beginning_of_a_longer_one(
+    fitted, visible, proposers, calibrated, lengths, seed, allowed
+):
+    """With fewer asked for than are proposed, and with more: what fills a list is behind all that is proposed."""
+    whole = fitted.recommender
+    signals = whole.signals.only(SignalsConfig(candidates=10, proposers=proposers))
+    lean = replace(whole, signals=signals, calibration=whole.calibration if calibrated else None)
+    rng = np.random.default_rng(seed)
+    rows = np.sort(rng.permutation(96)[:allowed])
+    histories = visible.histories.select(rng.permutation(160)[:6])
+    short, long = (lean.rank(histories, n, rows) for n in sorted(lengths))
+    for user in range(6):
+        one, other = (found.take(np.array([user])) for found in (short, long))
+        assert len(other.items) == min(max(lengths), allowed)
+        assert one.items.tolist() == other.items[: len(one.items)].tolist()
+        np.testing.assert_allclose(one.scores, other.scores[: len(one.items)], rtol=1e-5)
+        assert np.all(np.diff(other.scores) <= 0)
+        mine = signals.propose(histories.select(np.array([user])), rows)[1]
+        assert set(other.items[: len(mine)]) <= set(mine)
+
+
+def test_where_nothing_is_proposed_the_ranker_orders_what_is_shown(fitted, visible):
+    """Nobody here has been in one category, and only what was met is proposed."""
+    recommender = fitted.recommender
+    signals = recommender.signals.only(SignalsConfig(candidates=96, proposers=("repeat",)))
+    category = visible.catalogue.category
+    histories = visible.histories.keep(category[visible.histories.items] != 0).select(np.arange(10))
+    rows = np.flatnonzero(category == 0).astype(np.int32)
+    assert len(signals.propose(histories, rows)[1]) == 0
+    found = replace(recommender, signals=signals).rank(histories, 24, rows)
+    indptr = np.arange(11, dtype=np.int64) * 24
+    scores = recommender.ranker.score(signals.features(histories, indptr, np.tile(rows, 10))).reshape(10, 24)
+    best = rows[np.argsort(-scores, axis=1, kind="stable")]
+    assert found.items.reshape(10, 24).tolist() == best.tolist()

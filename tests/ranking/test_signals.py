@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from kuapin.ranking.live import LiveConfig, fit_live
-from kuapin.ranking.ranker import RankingConfig
+from kuapin.ranking.ranker import RankingConfig, fixed_ranker
 from kuapin.ranking.recommender import Recommender, fit_launch
 from kuapin.ranking.replays import ReplayConfig
 from kuapin.ranking.signals import Signals, SignalsConfig
@@ -10,12 +10,16 @@ from kuapin.retrieval.sources.als import AlsConfig
 from kuapin.retrieval.sources.item_knn import ItemKnnConfig
 from kuapin.retrieval.sources.popularity import PopularityConfig
 from kuapin.retrieval.sources.ridge import RidgeConfig
+from kuapin.retrieval.sources.segments import SegmentsConfig
 from kuapin.retrieval.sources.settings import SourcesConfig
 
-SIGNALS = SignalsConfig(candidates=20, sources=("popularity_30d", "item_knn", "als", "repeat", "adapted", "ridge"))
+SIGNALS = SignalsConfig(
+    candidates=20, sources=("popularity_30d", "item_knn", "als", "repeat", "adapted", "ridge", "segments")
+)
 SOURCES = SourcesConfig(
     als=AlsConfig(embedding_size=3, epochs=2),
     ridge=RidgeConfig(embedding_size=5),
+    segments=SegmentsConfig(segments=2),
     item_knn=ItemKnnConfig(neighbours=2),
     popularity=PopularityConfig(window_days=1),
 )
@@ -24,6 +28,7 @@ SOURCES = SourcesConfig(
 def check(signals: Signals) -> None:
     """The sources are as ``SOURCES`` says: small factors, two neighbours, few items in a window of a day."""
     assert signals.signals["als"].source.factors.shape[1] == 3
+    assert len(signals.signals["segments"].source.centres) <= 2
     assert signals.signals["ridge"].source.factors.shape[1] == 5
     assert np.diff(signals.signals["item_knn"].source.similarity.indptr).max() == 2
     assert np.count_nonzero(signals.signals["popularity_30d"].source.scores) < 40
@@ -61,7 +66,23 @@ def test_a_source_that_does_not_exist_is_refused(field):
         SignalsConfig(**{field: ("repeat", "eas")})
 
 
+@pytest.mark.parametrize(
+    ("names", "rule"),
+    [
+        ({"proposers": ("brand",)}, r"'brand' cannot be one of the proposers; repeat, popularity, .*lexical can"),
+        ({"sources": ("repeat",), "proposers": ("ease",)}, r"'ease' is one of the proposers and none of the sources"),
+    ],
+)
+def test_what_cannot_propose_is_no_proposer(names, rule):
+    with pytest.raises(ValueError, match=rule):
+        SignalsConfig(**names)
+
+
 def test_sources_that_propose_nothing_still_give_full_lists(visible):
-    signals = Signals.fit(visible, SignalsConfig(sources=("brand", "repeat"), proposers=("brand",)))
-    indptr, items = signals.propose(visible.histories, None)
-    assert (int(indptr[-1]), len(items)) == (0, 0)
+    """In the order of the ranker, which knows brands alone."""
+    signals = Signals.fit(visible, SignalsConfig(sources=("brand",)))
+    assert signals.propose(visible.histories, None)[0][-1] == 0
+    found = Recommender(signals, fixed_ranker(signals.names, 1)).rank(visible.histories, 10)
+    assert np.diff(found.indptr).tolist() == [10] * len(visible.histories)
+    best = signals.signals["brand"].source.top(visible.histories, 10)
+    assert found.items.tolist() == best.items.tolist()

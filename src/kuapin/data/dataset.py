@@ -7,9 +7,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kuapin import columns as c
-from kuapin.data.answers import NOT_AN_ANSWER
 from kuapin.data.histories import Histories, from_interactions
 from kuapin.data.vocabulary import Vocabulary
+
+NOT_AN_ANSWER = ("search", "impression")
+"""Events that do not show that a user wanted the item. The store keeps them; ``build_dataset`` takes none of them into
+a history, so that nothing that was merely shown or looked for counts as met. All others do, ``redeem`` included."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def build_dataset(items: pl.DataFrame, interactions: pl.DataFrame, users: pl.Dat
         items: the items table; row order becomes the item rows.
         interactions: with ``user_id``, ``item_id`` and, optionally, ``timestamp`` (int64 seconds) and ``event``.
             Rows without an item, with an unknown item, or of an event that does not show that the user wanted it
-            (``answers.NOT_AN_ANSWER``: impressions, searches) are left out here; the store keeps them.
+            (``NOT_AN_ANSWER``: impressions, searches) are left out here; the store keeps them.
         users: users that must be known although they may have done nothing.
 
     Users are in alphabetical order of their ids. Without any time the log is order-free: ``histories.timed`` is

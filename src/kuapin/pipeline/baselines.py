@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,8 @@ from kuapin.errors import InputError
 from kuapin.evaluation.report import Method, MethodKind
 from kuapin.progress import SILENT, Progress
 from kuapin.retrieval.best import best_columns
-from kuapin.retrieval.selection import Best, one_after_another, pairs_by_user, top_by_user
+from kuapin.retrieval.mixing import mixed
+from kuapin.retrieval.selection import Best, pairs_by_user, top_by_number_met, top_by_user
 from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
 from kuapin.retrieval.sources.als import Als
 from kuapin.retrieval.sources.content import Content, ContentConfig, distinct_rows
@@ -21,9 +23,6 @@ from kuapin.retrieval.sources.item_knn import ItemKnn
 from kuapin.retrieval.sources.popularity import Popularity, RecentPopularity
 from kuapin.retrieval.sources.repeat import Repeat
 from kuapin.retrieval.sources.settings import SourcesConfig
-
-FEW = 64
-"""Users who have met at most so many items are ranked together."""
 
 
 @dataclass(frozen=True)
@@ -56,24 +55,15 @@ class Task:
 
 
 def rank_task(top: Callable[[Histories, int, NDArray[np.int32] | None], Candidates], task: Task) -> Candidates:
-    """The lists of one task, by a method's ``top(histories, n, items)``.
-
-    Users who have met about as many items are ranked together, so that one long history, a bot's, makes no other list
-    longer.
-    """
-    known = np.ones(task.queries.n_items, np.float32)
-    if task.items is not None:
-        known[:] = 0
-        known[task.items] = 1
-    met = np.asarray(task.queries.matrix() @ known).astype(np.int64)
-    group = np.ceil(np.log2(np.maximum(met, FEW)))
-    groups = [np.flatnonzero(group == one) for one in np.unique(group)]
-    lists = [top(task.queries.select(users), task.n + int(met[users].max()), task.items) for users in groups]
-    return one_after_another(lists).take(np.argsort(np.concatenate(groups))) if groups else one_after_another([])
+    """The lists of one task, by a method's ``top(histories, n, items)``; see ``top_by_number_met``."""
+    return top_by_number_met(lambda some, n: top(some, n, task.items), task.queries, task.n, task.items)
 
 
 class Random(Source):
-    """Score: a number in [0, 1) from the seed, the row of the history and the row of the item. Floor: none."""
+    """Score: a number in [0, 1) from the seed, the items of the history and the row of the item. Floor: none.
+
+    Whoever is asked with whom gets the same list; those whose histories are the same share one.
+    """
 
     name = "random"
     cold_items = True
@@ -92,14 +82,14 @@ class Random(Source):
     def score(self, histories: Histories, items: NDArray[np.integer] | None = None) -> Scores:
         """Random numbers, float32 (n_users, n_items)."""
         rows = np.arange(self.n_items) if items is None else np.asarray(items)
-        return np.stack([self._draw(user, rows) for user in range(len(histories))])
+        return np.stack([self._draw(histories.of(user), rows) for user in range(len(histories))])
 
     def top(self, histories: Histories, n: int, items: NDArray[np.integer] | None = None) -> Candidates:
         """``n`` items at random, others for every history."""
         rows = np.arange(self.n_items) if items is None else np.asarray(items)
 
         def best(user: int) -> Best:
-            scores = self._draw(user, rows)
+            scores = self._draw(histories.of(user), rows)
             columns = best_columns(scores, n)
             return rows[columns], scores[columns]
 
@@ -107,15 +97,11 @@ class Random(Source):
 
     def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
         """Scores of given pairs, float32 (n,)."""
-        return pairs_by_user(self._draw, indptr, items)
+        return pairs_by_user(lambda user, wanted: self._draw(histories.of(user), wanted), indptr, items)
 
-    def _draw(self, user: int, items: NDArray[np.integer]) -> Scores:
-        # The finaliser of splitmix64 (Steele, Lea, Flood 2014) on a number that no other pair has.
-        start = np.random.SeedSequence([self.seed, user]).generate_state(1, np.uint64)[0]
-        mixed = (start + items.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)).astype(np.uint64)
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        bits = (mixed ^ (mixed >> np.uint64(31))) >> np.uint64(40)  # 24, all that a float32 tells apart
+    def _draw(self, history: NDArray[np.int32], items: NDArray[np.integer]) -> Scores:
+        start = np.random.SeedSequence([self.seed, crc32(history.tobytes())]).generate_state(1, np.uint64)[0]
+        bits = mixed(start + items.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)  # a float32's 24
         return np.asarray(bits / 2**24, np.float32)
 
     def arrays(self) -> Arrays:
@@ -183,7 +169,8 @@ def baselines(config: SourcesConfig, *, timed: bool, template: str | None, seed:
             ItemKnn(knn),
             "item-kNN",
             f"Σ over the history of common users / √((users + {knn.shrinkage:g}) · (users + {knn.shrinkage:g})), "
-            f"binary; {kept}, {knn.max_pairs:,} in all at most.",
+            f"binary; {kept}, {knn.max_pairs:,} in all at most. In a launch those users alone are counted who have "
+            "been in the category.",
         ),
         _made(
             Ease(ease),
@@ -255,14 +242,3 @@ def rank_baselines(
                     of_task[baseline.method.name] = found
             step.advance()
     return lists
-
-
-def without_met(candidates: Candidates, queries: Histories) -> Candidates:
-    """The lists without the items that are in the user's own history."""
-    lengths = np.diff(candidates.indptr)
-    users = np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
-    met = queries.users.astype(np.int64) * queries.n_items + queries.items
-    new = ~np.isin(users * queries.n_items + candidates.items, met)
-    counts = np.bincount(users[new], minlength=len(lengths))
-    indptr = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
-    return Candidates(indptr, candidates.items[new], candidates.scores[new])

@@ -1,7 +1,6 @@
 """How good the recommendations are: one protocol on one shop, ours beside the baselines, as a report."""
 
 import datetime as dt
-import os
 import platform
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from kuapin.pipeline.report_pool import MODEL
 from kuapin.pipeline.report_questions import Measured
 from kuapin.pipeline.report_temporal import measure_temporal
 from kuapin.progress import SILENT, Progress
+from kuapin.retrieval.parallel import cores
 from kuapin.workspace import Shop
 
 MAX_TEST_USERS = 2_000
@@ -137,14 +137,10 @@ def _ours(material: Material) -> Method:
 def _setting(seeds: int) -> dict[str, str]:
     return {
         "Version": f"Kuapin {kuapin.__version__}, Python {platform.python_version()}",
-        "Machine": f"{processor()}, {_cores()} cores",
+        "Machine": f"{processor()}, {cores()} cores",
         "Draws of users": str(seeds),
         "Candidates": "every item of the shop, or of the category that opens; no sampling",
     }
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def processor() -> str:

@@ -12,8 +12,9 @@ from kuapin.evaluation.metrics.registry import evaluate as judge_lists
 from kuapin.evaluation.questions import Questions
 from kuapin.evaluation.ranked import Answers, ItemFacts, Ranked
 from kuapin.evaluation.report import Comparison, Protocol
-from kuapin.pipeline.baselines import Task, without_met
+from kuapin.pipeline.baselines import Task
 from kuapin.pipeline.report_pool import Pool
+from kuapin.retrieval.selection import without_met
 from kuapin.retrieval.source import Candidates
 
 SHOWN = 10

@@ -105,7 +105,7 @@ def measure_launches(
     for category in categories:
         mask = items_of(material.dataset.catalogue, category)
         pools = {shot: Pool() for shot in shots}
-        for seed in range(seeds):
+        for seed in material.seeds(seeds):
             launches = launch_split(
                 material.dataset, mask, shots, seed, test_share=test_share, max_test_users=max_test_users
             )

@@ -6,12 +6,13 @@ import numpy as np
 
 from kuapin.errors import InputError
 from kuapin.evaluation.splits import leave_one_out
-from kuapin.pipeline.baselines import Baseline, without_met
+from kuapin.pipeline.baselines import Baseline
 from kuapin.pipeline.report_lists import cut
 from kuapin.pipeline.report_live import rank_live
 from kuapin.pipeline.report_material import Material, Stopwatch
-from kuapin.pipeline.report_questions import Asked, Measured
+from kuapin.pipeline.report_questions import Measured, Outcomes
 from kuapin.progress import SILENT, Progress
+from kuapin.retrieval.selection import without_met
 
 LAST = "The last item"
 _WORDING = {LAST: "Which item comes last in the history? Items that are in it already are left out of the lists."}
@@ -34,7 +35,9 @@ def measure_leave_one_out(
         InputError: no user has three interactions, or every last item is one that its user had met before.
     """
     everybody = leave_one_out(material.dataset)
-    splits = [leave_one_out(material.dataset, max_test_users=max_test_users, seed=seed) for seed in range(seeds)]
+    splits = [
+        leave_one_out(material.dataset, max_test_users=max_test_users, seed=seed) for seed in material.seeds(seeds)
+    ]
     users = np.unique(np.concatenate([split.test.users for split in splits]))
     if len(users) == 0:
         raise InputError(
@@ -45,7 +48,7 @@ def measure_leave_one_out(
     visible = material.visible(everybody.visible, int(everybody.visible.times.max(initial=0)) + 1)
     last = [split.test for split in splits]
     ranked = rank_live(material, made, visible, users, queries, last, watch, progress)
-    asked = Asked(material.dataset.catalogue, "leave-one-out", _WORDING)
+    asked = Outcomes(material.dataset.catalogue, "leave-one-out", _WORDING)
     with progress.step("Judging the lists"), watch.time("Judge the lists"):
         for split in splits:
             of_users = ranked.of(split.test.users)

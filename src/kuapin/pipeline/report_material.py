@@ -60,6 +60,10 @@ class Material:
         """What may be learnt from when only these histories may be seen; ``opening`` as in ``Visible``."""
         return Visible(self.dataset.catalogue, histories, self.vectors, now, self.texts, self.white, opening)
 
+    def seeds(self, draws: int) -> range:
+        """The seeds of so many draws of users: the shop's own, and those after it."""
+        return range(self.config.seed, self.config.seed + draws)
+
 
 def material_of(shop: Shop, progress: Progress = SILENT) -> Material:
     """Read a shop's tables and encode what is not encoded yet."""

@@ -41,7 +41,7 @@ class Measured:
     notes: tuple[str, ...] = ()
 
 
-class Asked:
+class Outcomes:
     """Collects the outcomes of one protocol.
 
     Args:

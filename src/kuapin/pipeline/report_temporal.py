@@ -7,12 +7,13 @@ import numpy as np
 
 from kuapin.evaluation.report import Mix
 from kuapin.evaluation.splits import Temporal, temporal
-from kuapin.pipeline.baselines import Baseline, without_met
+from kuapin.pipeline.baselines import Baseline
 from kuapin.pipeline.report_lists import cut, rows
 from kuapin.pipeline.report_live import rank_live
 from kuapin.pipeline.report_material import Material, Stopwatch
-from kuapin.pipeline.report_questions import Asked, Measured, mixes_of
+from kuapin.pipeline.report_questions import Measured, Outcomes, mixes_of
 from kuapin.progress import SILENT, Progress
+from kuapin.retrieval.selection import without_met
 
 DISCOVERY = "New to them, known items left out"
 ALL = "All next choices"
@@ -42,13 +43,13 @@ def measure_temporal(
     Raises:
         InputError: the log has no times, or nobody can be asked.
     """
-    splits = [temporal(material.dataset, max_test_users=max_test_users, seed=seed) for seed in range(seeds)]
+    splits = [temporal(material.dataset, max_test_users=max_test_users, seed=seed) for seed in material.seeds(seeds)]
     first, catalogue = splits[0], material.dataset.catalogue
     users = np.unique(np.concatenate([split.test.users for split in splits]))
     visible, queries = material.visible(first.visible, first.cut), first.visible.select(users)
     ranked = rank_live(material, made, visible, users, queries, [split.new for split in splits], watch, progress)
     facts = ranked.facts
-    asked = Asked(catalogue, "temporal", _WORDING)
+    asked = Outcomes(catalogue, "temporal", _WORDING)
     mixes: tuple[Mix, ...] = ()
     with progress.step("Judging the lists"), watch.time("Judge the lists"):
         for split in splits:

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from kuapin.data.answers import is_answer
 from kuapin.data.histories import Histories
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.calibration import (
@@ -124,14 +123,14 @@ def temporal_replay(visible: Visible, config: LiveConfig) -> Replay:
     if histories.timed and len(histories.times):
         cut = int(np.quantile(histories.times, 1 - config.hidden, method="lower"))
         after = histories.times >= cut
-        asked = _drawn(np.unique(histories.users[after & is_answer(histories)]), config.users, rng)
+        asked = _drawn(np.unique(histories.users[after]), config.users, rng)
         before = histories.keep(~after)
         seen = replace(visible, histories=before, now=cut)
     else:
         from_end = np.repeat(histories.indptr[1:], histories.lengths) - np.arange(len(histories.items))
         hidden = np.ceil(histories.lengths * config.hidden_untimed).astype(np.int64)
         after = (from_end <= np.repeat(hidden, histories.lengths)) & np.repeat(histories.lengths > 1, histories.lengths)
-        asked = _drawn(np.unique(histories.users[after & is_answer(histories)]), config.users, rng)
+        asked = _drawn(np.unique(histories.users[after]), config.users, rng)
         # At most half of the users are asked: what the others did is all that the sources learn from.
         asked = asked[: max(1, len(np.unique(histories.users)) // 2)]
         mask = np.zeros(len(histories), np.bool_)
@@ -139,7 +138,7 @@ def temporal_replay(visible: Visible, config: LiveConfig) -> Replay:
         before = histories.keep(~after)
         seen = replace(visible, histories=histories.keep(~mask[histories.users]))
     asked = np.sort(asked)
-    answers = histories.keep(after & is_answer(histories)).select(asked)
+    answers = histories.keep(after).select(asked)
     return Replay(seen, before.select(asked), answers, np.arange(histories.n_items, dtype=np.int32))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuapin.data.histories import Histories
+from kuapin.retrieval.selection import top_by_number_met, without_met
 from kuapin.retrieval.source import Candidates, Source
 from kuapin.retrieval.sources.repeat import OwnItems
 
@@ -26,19 +27,15 @@ def proposals(
         n: how many of each at most; items of score 0, or at the source's floor, may be left out.
         items: ascending rows that may be proposed; ``None``: all.
     """
-    met = histories.matrix()
-    if items is not None:
-        allowed = np.zeros(histories.n_items, np.bool_)
-        allowed[items] = True
-        met.data *= allowed[met.indices]
-        met.eliminate_zeros()
-    most = int(np.diff(met.indptr).max(initial=0))
-    found = {}
-    for name, source in sources.items():
-        own = isinstance(source, OwnItems)
-        best = source.top(histories, n if own else n + most, items)
-        found[name] = best if own else _new_to_user(best, met.indptr, met.indices, n, histories.n_items)
-    return found
+    return {name: _best(source, histories, n, items) for name, source in sources.items()}
+
+
+def _best(source: Source, histories: Histories, n: int, items: NDArray[np.integer] | None) -> Candidates:
+    if isinstance(source, OwnItems):
+        return source.top(histories, n, items)
+    return top_by_number_met(
+        lambda some, longer: without_met(source.top(some, longer, items), some, n), histories, n, items
+    )
 
 
 def union(proposed: Proposals, n_users: int, n_items: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
@@ -72,20 +69,3 @@ def places(
 
 def _users(found: Candidates) -> NDArray[np.int64]:
     return np.repeat(np.arange(len(found.indptr) - 1, dtype=np.int64), np.diff(found.indptr))
-
-
-def _new_to_user(
-    found: Candidates, met_indptr: NDArray[np.integer], met: NDArray[np.integer], n: int, n_items: int
-) -> Candidates:
-    """The first ``n`` of every list that the user has not met."""
-    mark, kept = np.zeros(n_items, np.bool_), []
-    for user in range(len(met_indptr) - 1):
-        own = met[met_indptr[user] : met_indptr[user + 1]]
-        mark[own] = True
-        kept.append(
-            found.indptr[user] + np.flatnonzero(~mark[found.items[found.indptr[user] : found.indptr[user + 1]]])[:n]
-        )
-        mark[own] = False
-    index = np.concatenate(kept) if kept else np.empty(0, np.int64)
-    indptr = np.concatenate(([0], np.cumsum([len(one) for one in kept]))).astype(np.int64)
-    return Candidates(indptr, found.items[index], found.scores[index])

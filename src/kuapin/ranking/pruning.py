@@ -1,15 +1,17 @@
 """Leave out the sources that do not pay: every list costs time, and many a shop is served as well by a few sources."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from kuapin.data.histories import Histories
 from kuapin.ranking.discoveries import Asked
-from kuapin.ranking.linear import fit_linear, prior_weights
+from kuapin.ranking.linear import Linear, fit_linear, prior_weights
 from kuapin.ranking.lists import make_lists
 from kuapin.ranking.proposals import places
 from kuapin.ranking.signals import SIDE, Signals, SignalsConfig
-from kuapin.ranking.trees import TreesConfig, fit_trees
+from kuapin.ranking.trees import Trees, TreesConfig, fit_trees
 
 TOLERANCE = np.array([0.005, 0.02])
 """A source stays if its absence costs more than this share of NDCG@10: over all answers, over those new to the user."""
@@ -49,23 +51,23 @@ def prune(signals: Signals, queries: Histories, answers: Histories, seed: int) -
     asked = Asked.of(make_lists(signals, queries, None, answers, proposed=proposed), queries, answers)
     if len(asked.lists.useful()) < LEAST_LISTS:
         return signals.config
-    crossed = _crossed(asked, np.arange(asked.lists.features.shape[1]), list(signals.signals), seed)
-    full = asked.quality(crossed)
+    rankers = _rankers(asked, np.arange(asked.lists.features.shape[1]), list(signals.signals), seed)
+    full = asked.quality(_crossed(rankers, asked))
     place = places(proposed, asked.lists.indptr, asked.lists.items, queries.n_items)
 
     def enough(proposers: list[str], candidates: int) -> bool:
-        keep = _proposed(place, proposers, candidates)
-        return _as_good(asked.keep(keep).quality(crossed[keep]), full)
+        kept = _struck(asked, _proposed(place, proposers, candidates), signals)
+        return _as_good(kept.quality(_crossed(rankers, kept)), full)
 
     proposers, candidates = list(place), signals.config.candidates
     for name in PROPOSERS_BY_COST:
         fewer = [other for other in proposers if other != name]
-        if name in proposers and enough(fewer, candidates):
+        if name in proposers and fewer and enough(fewer, candidates):
             proposers = fewer
     for fewer_candidates in FEWER:
         if fewer_candidates < candidates and enough(proposers, fewer_candidates):
             candidates = fewer_candidates
-    sources = _read(signals, asked.keep(_proposed(place, proposers, candidates)), proposers, seed)
+    sources = _read(signals, _struck(asked, _proposed(place, proposers, candidates), signals), proposers, seed)
     return signals.config.model_copy(
         update={"sources": tuple(sources), "proposers": tuple(proposers), "candidates": candidates}
     )
@@ -75,13 +77,14 @@ def _read(signals: Signals, asked: Asked, proposers: list[str], seed: int) -> li
     """The signals that the small ranker cannot do without, or that cost nothing."""
     names = list(signals.signals)
     every = np.arange(asked.lists.features.shape[1])
-    full = asked.quality(_crossed(asked, every, names, seed))
+    full = asked.quality(_crossed(_rankers(asked, every, names, seed), asked))
     for name in READ_BY_COST:
         if name not in names or name in proposers:
             continue
         fewer = [other for other in names if other != name]
         columns = _columns_of(signals.names, fewer)
-        if _as_good(asked.quality(_crossed(asked, columns, fewer, seed)), full, ERRORS):
+        without = asked.quality(_crossed(_rankers(asked, columns, fewer, seed), asked))
+        if _as_good(without, full, ERRORS):
             names = fewer
     return names
 
@@ -93,19 +96,50 @@ def _columns_of(columns: tuple[str, ...], names: list[str]) -> NDArray[np.intp]:
     return np.flatnonzero([column not in gone for column in columns])
 
 
-def _crossed(asked: Asked, columns: NDArray[np.intp], names: list[str], seed: int) -> NDArray[np.float64]:
-    """Scores of a small ranker for users that it has not seen, float64 (n,)."""
+@dataclass(frozen=True)
+class _Small:
+    """A small ranker and the users whom it has not seen.
+
+    Attributes:
+        users: bool (n_users,), whom it may order lists for.
+        columns: of the feature table that it reads.
+    """
+
+    linear: Linear
+    trees: Trees
+    users: NDArray[np.bool_]
+    columns: NDArray[np.intp]
+
+
+def _rankers(asked: Asked, columns: NDArray[np.intp], names: list[str], seed: int) -> list[_Small]:
+    """Two, each of one half of the users for the other."""
     half = np.random.default_rng([seed, 21]).permutation(len(asked.lists)) % 2
-    scores = np.empty(len(asked.lists.items))
+    small = []
     for one in (0, 1):
         learnt = _thinned(asked.select(np.flatnonzero(half != one)), seed).to_learn_from().useful()
-        test = half[asked.lists.users] == one
-        features = learnt.features[:, columns]
-        linear = fit_linear(learnt.with_features(features), prior_weights(names))
-        trees = fit_trees(learnt.with_features(features), linear.score(features), TREES, seed)
-        table = asked.lists.features[np.ix_(test, columns)]
-        scores[test] = trees.score(table, linear.score(table))
+        learnt = learnt.with_features(learnt.features[:, columns])
+        linear = fit_linear(learnt, prior_weights(names))
+        small.append(
+            _Small(linear, fit_trees(learnt, linear.score(learnt.features), TREES, seed), half == one, columns)
+        )
+    return small
+
+
+def _crossed(rankers: list[_Small], asked: Asked) -> NDArray[np.float64]:
+    """Scores of every candidate by the ranker that has not seen its user, float64 (n,)."""
+    scores = np.empty(len(asked.lists.items))
+    for small in rankers:
+        test = small.users[asked.lists.users]
+        table = asked.lists.features[np.ix_(test, small.columns)]
+        scores[test] = small.trees.score(table, small.linear.score(table))
     return scores
+
+
+def _struck(asked: Asked, keep: NDArray[np.bool_], signals: Signals) -> Asked:
+    """The lists as they are when only some candidates are proposed: distances are to the best of these."""
+    kept = asked.keep(keep)
+    features = signals.measure_gaps(kept.lists.features, kept.lists.indptr)
+    return replace(kept, lists=kept.lists.with_features(features))
 
 
 def _thinned(asked: Asked, seed: int) -> Asked:

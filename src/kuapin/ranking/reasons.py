@@ -6,6 +6,7 @@ found by what its deletion would take away: the history item with the greatest s
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -20,6 +21,8 @@ from kuapin.retrieval.distinct import distinct_items, recent_items
 from kuapin.retrieval.selection import pairs_of_sparse
 from kuapin.retrieval.sources.affinity import LeafAffinity
 from kuapin.retrieval.sources.content import Content
+from kuapin.retrieval.sources.ease import Ease
+from kuapin.retrieval.sources.groups import members, pairs_of_groups
 from kuapin.retrieval.sources.item_knn import ItemKnn
 
 REPEAT, BRAND, SIMILAR, TOGETHER, CATEGORY, TASTE, POPULAR, NEW = CODES = (
@@ -33,7 +36,7 @@ REPEAT, BRAND, SIMILAR, TOGETHER, CATEGORY, TASTE, POPULAR, NEW = CODES = (
     "new",
 )
 """Reason codes: the user had it before; he met the brand; it reads like an item that he met; others met both; its shelf
-goes with a shelf of his; people of like taste met it; many met it; nothing is known of it yet."""
+is one of his or goes with one; people of like taste met it; many met it; nothing is known of it yet."""
 
 KIND_OF = {
     "repeat": REPEAT,
@@ -114,10 +117,28 @@ class _Case:
         names = self.recommender.ranker.signals
         return self.ranked.features[:, names.index(name)] if name in names else np.zeros(len(self.items), np.float32)
 
-    def others_of_brand(self) -> NDArray[np.int64]:
-        """How many other items of the item's brand the user met, for every row."""
-        itself = pairs_of_sparse(self.histories.matrix(), self.ranked.found.indptr, self.items)
-        return np.rint(np.expm1(self.column("brand"))).astype(np.int64) - (itself > 0)
+    def met(self) -> NDArray[np.bool_]:
+        """Whether the user met the item itself, for every row."""
+        return pairs_of_sparse(self.histories.matrix(), self.ranked.found.indptr, self.items) > 0
+
+    def others_of(self, group: NDArray[np.int32]) -> NDArray[np.int64]:
+        """How many other items of the item's brand or leaf category (n_items,) the user met, for every row."""
+        counts = self.histories.matrix() @ members(group)
+        own = group[self.items]
+        return pairs_of_groups(counts, self.ranked.found.indptr, own).astype(np.int64) - (self.met() & (own >= 0))
+
+    def signals_of(self, kind: str) -> list[str]:
+        """The signals of a kind that the release reads."""
+        return [name for name in self.recommender.signals.signals if KIND_OF.get(name) == kind]
+
+    def loudest(self, names: list[str]) -> NDArray[np.intp]:
+        """Which of some signals adds most to the sum for every row, of those above 0; -1: none is."""
+        ranker = self.recommender.ranker
+        parts = ranker.linear.contributions(self.ranked.features)
+        said = [np.where(self.column(name) > 0, parts[:, ranker.signals.index(name)], -np.inf) for name in names]
+        if not said:
+            return np.full(len(self.items), -1)
+        return np.where(np.isneginf(np.max(said, axis=0)), -1, np.argmax(said, axis=0))
 
     def kinds(self) -> NDArray[np.intp]:
         """Which of ``CODES`` speaks most for every row, among those that there is evidence of."""
@@ -130,13 +151,13 @@ class _Case:
                 number = CODES.index(KIND_OF[name])
                 said[:, number] += part
                 heard[number] = True
-        others = np.diff(self.histories.indptr)[self.users] - (self.column("repeat") > 0)
+        others = np.diff(self.histories.matrix().indptr)[self.users] - self.met()
         evidence = {
-            REPEAT: self.column("repeat") > 0,
-            BRAND: (self.others_of_brand() > 0) & (self.catalogue.brand[self.items] >= 0),
+            REPEAT: self.met(),
+            BRAND: self.others_of(self.catalogue.brand) > 0,
             SIMILAR: (others > 0) & (TEXTS in self.recommender.signals.signals),
-            TOGETHER: self.column("item_knn") > 0,
-            CATEGORY: self.column("leaf_affinity") > 0,
+            TOGETHER: self.loudest(self.signals_of(TOGETHER)) >= 0,
+            CATEGORY: (self.column("leaf_affinity") > 0) | (self.others_of(self.catalogue.leaf) > 0),
             TASTE: others > 0,
             POPULAR: self.met_by > 0,
             NEW: np.zeros(len(self.items), np.bool_),
@@ -182,7 +203,7 @@ class _Case:
 def _runs(users: NDArray[np.integer]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """First and end of every run of equal values."""
     first = np.flatnonzero(np.diff(users, prepend=-1))
-    return first, np.append(first[1:], len(users))
+    return first, np.append(first[1:], len(users))[: len(first)]
 
 
 def _repeat(case: _Case, rows: NDArray[np.intp]) -> list[str]:
@@ -196,11 +217,12 @@ def _repeat(case: _Case, rows: NDArray[np.intp]) -> list[str]:
 
 def _brand(case: _Case, rows: NDArray[np.intp]) -> list[str]:
     brand = case.catalogue.brand[case.items[rows]]
-    met = case.others_of_brand()[rows]
-    return [
-        f"By {case.catalogue.brands[b]}, of which {'another item was' if n == 1 else f'{n:,} items were'} met before"
-        for b, n in zip(brand, met.tolist(), strict=True)
-    ]
+    met = case.others_of(case.catalogue.brand)[rows]
+    return [f"By {case.catalogue.brands[b]}, {_met(n)}" for b, n in zip(brand, met.tolist(), strict=True)]
+
+
+def _met(n: int) -> str:
+    return f"of which {'another item was' if n == 1 else f'{n:,} items were'} met before"
 
 
 def _similar(case: _Case, rows: NDArray[np.intp]) -> list[str]:
@@ -216,15 +238,19 @@ def _similar(case: _Case, rows: NDArray[np.intp]) -> list[str]:
 
 
 def _together(case: _Case, rows: NDArray[np.intp]) -> list[str]:
-    source = case.recommender.signals.signals["item_knn"].source
-    similarity = source.similarity if isinstance(source, ItemKnn) else sparse.csr_matrix((len(case.catalogue),) * 2)
+    names = case.signals_of(TOGETHER)
+    loudest, evidence = case.loudest(names)[rows], np.full(len(rows), -1, np.int64)
+    for number, name in enumerate(names):
+        source, said = case.recommender.signals.signals[name].source, loudest == number
+        if isinstance(source, ItemKnn | Ease):
+            evidence[said] = case.strongest(rows[said], partial(_added, source))
+    return _with_item(case, rows, evidence, "People also met", "People met it with items of yours")
 
-    def shared(history: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
-        pairs = similarity[np.repeat(history, len(items)), np.tile(items, len(history))]
-        values = np.asarray(pairs, np.float32).reshape(len(history), len(items))
-        return np.where(values > 0, values, np.float32(-np.inf))
 
-    return _with_item(case, rows, case.strongest(rows, shared), "People also met", "People met it with items of yours")
+def _added(source: ItemKnn | Ease, history: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
+    """What each item of a history adds, where it adds something: float32 (h, i), else -inf."""
+    added = source.between(history, items)
+    return np.where(added > 0, added, np.float32(-np.inf))
 
 
 def _with_item(
@@ -238,23 +264,21 @@ def _with_item(
 
 
 def _category(case: _Case, rows: NDArray[np.intp]) -> list[str]:
-    source = case.recommender.signals.signals["leaf_affinity"].source
-    group, lift = case.catalogue.leaf, source.lift if isinstance(source, LeafAffinity) else None
+    group, leaves = case.catalogue.leaf, case.catalogue.leaves
+    signal, beside = case.recommender.signals.signals.get("leaf_affinity"), np.full(len(rows), -1, np.int64)
+    if signal is not None and isinstance(signal.source, LeafAffinity):
+        lift, goes = signal.source.lift, case.column("leaf_affinity")[rows] > 0
 
-    def affinity(history: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
-        if lift is None:
-            return np.full((len(history), len(items)), -np.inf, np.float32)
-        pairs = lift[np.repeat(group[history], len(items)), np.tile(group[items], len(history))]
-        return np.asarray(pairs, np.float32).reshape(len(history), len(items))
+        def affinity(history: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
+            return np.asarray(lift[group[history]][:, group[items]].toarray(), np.float32)
 
-    evidence = case.strongest(rows, affinity)
-    leaves = case.catalogue.leaves
-    return [
-        f"From {leaves[group[item]]}, which goes with {leaves[group[met]]}"
-        if met >= 0
-        else f"From {leaves[group[item]]}"
-        for item, met in zip(case.items[rows].tolist(), evidence.tolist(), strict=True)
-    ]
+        beside[goes] = case.strongest(rows[goes], affinity)
+    texts = []
+    for item, met, n in zip(case.items[rows], beside, case.others_of(group)[rows].tolist(), strict=True):
+        goes_with = met >= 0 and group[met] != group[item]
+        why = f", which goes with {leaves[group[met]]}" if goes_with else f", {_met(n)}" if n else ""
+        texts.append(f"From {leaves[group[item]]}{why}")
+    return texts
 
 
 def _taste(case: _Case, rows: NDArray[np.intp]) -> list[str]:

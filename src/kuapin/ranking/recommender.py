@@ -14,7 +14,7 @@ from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories, empty_histories, slices_of
 from kuapin.errors import ModelFolderError
 from kuapin.progress import SILENT, Progress
-from kuapin.ranking.calibration import Calibration, no_calibration
+from kuapin.ranking.calibration import Calibration
 from kuapin.ranking.diversity import occurrence, room, within_cap
 from kuapin.ranking.ranker import LEAST_LISTS, Ranker, RankingConfig, fit_ranker, fixed_ranker
 from kuapin.ranking.replays import ReplayConfig, launch_lists, opened
@@ -32,6 +32,8 @@ TEXTS = "adapted"
 RANKER = "ranker"
 SOURCES = "sources"
 DESCRIPTION = "recommender.json"
+LAST = 2
+"""Number of the part of a list that is in the order of the fallback."""
 Proposed = tuple[NDArray[np.int64], NDArray[np.int32]]
 """Candidates of some users: indptr (n_users + 1,) and item rows."""
 
@@ -79,8 +81,8 @@ class Recommender:
     def rank(self, histories: Histories, n: int, items: NDArray[np.integer] | None = None) -> Candidates:
         """The best ``n`` items of every history among ``items`` (ascending rows; ``None``: all), best first.
 
-        A list has ``n`` items wherever so many may be shown: where the sources propose fewer, the most popular items
-        are candidates too.
+        A list has ``n`` items wherever so many may be shown: where the sources propose fewer, what reads like the
+        history and what is popular comes behind it. A shorter list is the beginning of a longer one.
         """
         return one_after_another([ranked.found for _, ranked in self.ranked(histories, n, items)])
 
@@ -116,20 +118,26 @@ class Recommender:
         items: NDArray[np.integer] | None,
         per_category: int | None,
     ) -> Ranked:
-        strange = (histories.lengths == 0) & (self.strangers is not None)
+        scale = self.strangers
+        strange = (histories.lengths == 0) & (scale is not None)
         parts = []
         if not strange.all():
             known = np.flatnonzero(~strange)
             indptr, index = slices_of(proposed[0], known)
             of_known = indptr, proposed[1][index]
             parts.append((known, self._known(histories.select(known), of_known, n, items, per_category)))
-        if strange.any():
+        if scale is not None and strange.any():
             unknown = np.flatnonzero(strange)
-            parts.append((unknown, self._unknown(histories.select(unknown), n, items, per_category)))
+            parts.append((unknown, self._unknown(histories.select(unknown), scale, n, items, per_category)))
         return parts[0][1] if len(parts) == 1 else _merged(parts, len(histories))
 
     def _unknown(
-        self, histories: Histories, n: int, items: NDArray[np.integer] | None, per_category: int | None
+        self,
+        histories: Histories,
+        scale: Calibration,
+        n: int,
+        items: NDArray[np.integer] | None,
+        per_category: int | None,
     ) -> Ranked:
         """One list, by popularity, for everybody without a history."""
         order = self._first_choice(items)
@@ -137,7 +145,6 @@ class Recommender:
         one = order[within_cap(np.arange(len(order)), np.zeros(len(order), np.int64), category, n, per_category)]
         indptr = np.arange(len(histories) + 1, dtype=np.int64) * len(one)
         rows = np.tile(one, len(histories))
-        scale = self.strangers or no_calibration(len(self.signals.facts.users))
         category = self.signals.facts.category[rows]
         shown = scale.shown(scale.logit(log_popularity(self.popularity[rows]), category))
         found = Candidates(indptr, rows, shown.astype(np.float32))
@@ -151,55 +158,81 @@ class Recommender:
         items: NDArray[np.integer] | None,
         per_category: int | None,
     ) -> Ranked:
-        indptr, rows = self._filled(histories, *proposed, n, items, per_category)
-        features = self.signals.features(histories, indptr, rows)
+        whose, part, indptr, rows = self._parts(histories, proposed, n, items, per_category)
+        features = self.signals.features(histories.select(whose), indptr, rows)
         scores = self.ranker.score(features)
         category = self.signals.facts.category[rows]
         if self.calibration is not None:
             scores = self.calibration.logit(scores, category)
-        users = np.repeat(np.arange(len(histories)), np.diff(indptr))
-        order = np.lexsort((rows, -scores, users))
+        of_part = np.repeat(np.arange(len(whose)), np.diff(indptr))
+        users, part = whose[of_part], part[of_part]
+        within = np.where(part == LAST, np.arange(len(rows)), -scores)
+        order = np.lexsort((rows, within, part, users))
         kept = within_cap(order, users, category, n, per_category)
-        shown = scores[kept] if self.calibration is None else self.calibration.shown(scores[kept])
         lengths = np.bincount(users[kept], minlength=len(histories))
-        found = Candidates(
-            np.concatenate(([0], np.cumsum(lengths))).astype(np.int64), rows[kept], shown.astype(np.float32)
-        )
-        return Ranked(found, features[kept])
+        ends = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
+        falling = _falling(scores[kept], ends, users[part > 0])
+        shown = falling if self.calibration is None else self.calibration.shown(falling)
+        return Ranked(Candidates(ends, rows[kept], shown.astype(np.float32)), features[kept])
 
-    def _filled(
+    def _parts(
         self,
         histories: Histories,
-        indptr: NDArray[np.int64],
-        rows: NDArray[np.int32],
+        proposed: Proposed,
         n: int,
         items: NDArray[np.integer] | None,
         per_category: int | None,
-    ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """Add candidates for users with fewer than ``n`` under the cap: what reads like their history, the fallback.
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.int64], NDArray[np.int32]]:
+        """Candidates in parts, each with features of its own: what is proposed, and for users who are short of it more.
 
-        So a category that nobody has met yet, and that the sources therefore propose nothing from, is still served.
+        Short is who could not be shown ``n`` under the cap. Behind everything proposed come what reads like the history
+        and the first of the fallback, as many of each as a source proposes, in the ranker's order; then (``LAST``) the
+        fallback in its own. So a category from which nothing is proposed is served, and no list depends on how much
+        longer it might have been.
+
+        Returns:
+            User and number of every part, indptr (n_parts + 1,), and item rows.
         """
+        indptr, rows = proposed
         category = self.signals.facts.category
         short = np.flatnonzero(room(indptr, category[rows], per_category) < n)
         if len(short) == 0:
-            return indptr, rows
+            return np.arange(len(histories)), np.zeros(len(histories), np.intp), indptr, rows
+        more = self._more(
+            histories.select(short), [rows[slice(*indptr[u : u + 2])] for u in short], n, items, per_category
+        )
+        lists = [rows, *more[0], *more[1]]
+        whose = np.concatenate((np.arange(len(histories)), short, short))
+        part = np.repeat([0, 1, LAST], (len(histories), len(short), len(short)))
+        lengths = np.concatenate((np.diff(indptr), [len(one) for one in lists[1:]]))
+        return whose, part, np.concatenate(([0], np.cumsum(lengths))).astype(np.int64), np.concatenate(lists)
+
+    def _more(
+        self,
+        histories: Histories,
+        proposed: list[NDArray[np.int32]],
+        n: int,
+        items: NDArray[np.integer] | None,
+        per_category: int | None,
+    ) -> tuple[list[NDArray[np.int32]], list[NDArray[np.int32]]]:
+        """The second and the last part of every user; see ``_parts``."""
+        category, each = self.signals.facts.category, self.signals.config.candidates
         order = self._first_choice(items)
         # By themselves these fill a list under the cap, if any items do; with other candidates beside them, too.
-        capped = order[:0] if per_category is None else order[occurrence(category[order]) < per_category][:n]
-        order = order[: 2 * n]
+        capped = np.zeros(len(order), np.bool_)
+        if per_category is not None:
+            capped[np.flatnonzero(occurrence(category[order]) < per_category)[:n]] = True
+        near = (np.arange(len(order)) < 2 * n) | capped
+        last, capped = order[near], capped[near]
         texts = self.signals.signals.get(TEXTS)
-        alike = texts.source.top(histories.select(short), self.signals.config.candidates, items) if texts else None
-        lists = np.split(rows, indptr[1:-1])
-        for place, user in enumerate(short):
-            found = lists[user]
-            if alike is not None:
-                found = np.union1d(found, alike.items[alike.indptr[place] : alike.indptr[place + 1]])
-            found = np.union1d(found, capped)
-            more = order[~np.isin(order, found)][: max(n - len(found), 0)]
-            lists[user] = np.union1d(found, more).astype(np.int32)
-        filled = np.concatenate(([0], np.cumsum([len(one) for one in lists]))).astype(np.int64)
-        return filled, np.concatenate(lists).astype(np.int32)
+        alike = texts.source.top(histories, each, items) if texts else None
+        second, third = [], []
+        for user, found in enumerate(proposed):
+            read = order[:0] if alike is None else alike.items[alike.indptr[user] : alike.indptr[user + 1]]
+            second.append(np.setdiff1d(np.concatenate((read, order[:each])), found).astype(np.int32))
+            new = ~np.isin(last, np.concatenate((found, second[-1])))
+            third.append(last[new & (capped | (np.cumsum(new) <= n - len(found) - len(second[-1])))])
+        return second, third
 
     def _first_choice(self, items: NDArray[np.integer] | None) -> NDArray[np.int32]:
         """The fallback's order of the items that may be shown."""
@@ -269,6 +302,14 @@ class Recommender:
         if ranker.signals != signals.names or len(signals.facts.users) != len(catalogue):
             raise ModelFolderError(f"Model folder {folder}: its parts do not fit together. Train again.")
         return cls(signals, ranker, *scales)
+
+
+def _falling(scores: NDArray[np.float64], indptr: NDArray[np.int64], users: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Scores in the order of the lists, those of some users cut down to the lowest before them."""
+    for user in np.unique(users):
+        own = slice(indptr[user], indptr[user + 1])
+        scores[own] = np.minimum.accumulate(scores[own])
+    return scores
 
 
 def log_popularity(popularity: NDArray[np.floating]) -> NDArray[np.float64]:

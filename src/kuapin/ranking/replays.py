@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.cluster.vq import kmeans2
 
-from kuapin.data.answers import is_answer
 from kuapin.data.histories import Histories
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.lists import Lists, join, make_lists
@@ -222,7 +221,7 @@ def _ask(
     return Replay(
         replace(visible, histories=without),
         everything.keep(~inside).select(asked),
-        everything.keep(inside & is_answer(everything)).select(asked),
+        everything.keep(inside).select(asked),
         items,
     )
 
@@ -230,7 +229,7 @@ def _ask(
 def _askable(histories: Histories, inside: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Users with interactions both inside and outside."""
     n = len(histories)
-    within = np.bincount(histories.users[inside & is_answer(histories)], minlength=n) > 0
+    within = np.bincount(histories.users[inside], minlength=n) > 0
     return np.flatnonzero(within & (np.bincount(histories.users[~inside], minlength=n) > 0))
 
 

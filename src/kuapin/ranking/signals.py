@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from kuapin import columns as c
 from kuapin.data.dataset import Catalogue, build_catalogue
@@ -31,7 +31,8 @@ from kuapin.retrieval.sources.settings import SourcesConfig
 from kuapin.retrieval.sources.text_popularity import TextPopularity
 
 EASE = EaseConfig(max_items=3_000, l2=500.0)
-"""Larger ones take time on every list, and rank hardly better (``docs/experiments.md``)."""
+"""The ranker's own, whatever ``[sources.ease]`` says: larger ones take time on every list, and rank hardly better
+(``docs/experiments.md``)."""
 PROFILE = ContentConfig(pooling="mean", whitened=True)
 
 
@@ -55,6 +56,18 @@ class SignalsConfig(BaseModel):
         if names == ():
             raise ValueError("at least one source is needed; without the line there are all.")
         return names
+
+    @model_validator(mode="after")
+    def _able(self) -> Self:
+        able = [name for name, signal in _every_signal().items() if signal.proposes]
+        for name in self.proposers or ():
+            if name not in able:
+                raise ValueError(f"{name!r} cannot be one of the proposers; {', '.join(able)} can.")
+            if self.sources is not None and name not in self.sources:
+                raise ValueError(
+                    f"{name!r} is one of the proposers and none of the sources. Name it in both or neither."
+                )
+        return self
 
 
 @dataclass(frozen=True)
@@ -179,14 +192,17 @@ class Signals:
     def features(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
         """The feature table of given pairs, float32 (n, len(names))."""
         table = np.empty((len(items), len(self.names)), np.float32)
-        gap = len(self.signals)
         for column, signal in enumerate(self.signals.values()):
             raw = signal.source.pairs(histories, indptr, items)
             table[:, column] = signal.scale(np.asarray(raw, np.float32), items, self.facts)
-            if signal.source.personal:
-                table[:, gap] = table[:, column] - _best_of_user(table[:, column], indptr)
-                gap += 1
-        table[:, gap:] = _side(histories, indptr, items, self.facts)
+        table[:, -len(SIDE) :] = _side(histories, indptr, items, self.facts)
+        return self.measure_gaps(table, indptr)
+
+    def measure_gaps(self, table: Scores, indptr: NDArray[np.int64]) -> Scores:
+        """Write the distances to the user's best candidate into a feature table: anew where candidates are struck."""
+        personal = [column for column, signal in enumerate(self.signals.values()) if signal.source.personal]
+        for gap, column in enumerate(personal, len(self.signals)):
+            table[:, gap] = table[:, column] - _best_of_user(table[:, column], indptr)
         return table
 
 
@@ -241,17 +257,21 @@ def _table(visible: Visible, settings: SourcesConfig) -> dict[str, Signal]:
         signals["profile"] = Signal(Content(PROFILE), proposes=False, scale=_plain)
         signals["adapted"] = Signal(Adapted(), proposes=True, scale=_plain)
         signals["text_popularity"] = Signal(TextPopularity(), proposes=True, scale=_plain)
-        signals["segments"] = Signal(Segments(), proposes=True, scale=_plain)
+        signals["segments"] = Signal(Segments(settings.segments), proposes=True, scale=_plain)
     if visible.texts is not None:
         signals["lexical"] = Signal(Lexical(), proposes=True, scale=_plain)
     return signals
 
 
 @cache
+def _every_signal() -> Mapping[str, Signal]:
+    catalogue = build_catalogue(pl.DataFrame(schema={c.ITEM_ID: pl.String}))
+    return _table(_everything_of(catalogue), SourcesConfig())
+
+
 def signal_names() -> tuple[str, ...]:
     """The names of all signals."""
-    catalogue = build_catalogue(pl.DataFrame(schema={c.ITEM_ID: pl.String}))
-    return tuple(_table(_everything_of(catalogue), SourcesConfig()))
+    return tuple(_every_signal())
 
 
 def _chosen(signals: Mapping[str, Signal], config: SignalsConfig) -> dict[str, Signal]:

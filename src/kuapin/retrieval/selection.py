@@ -6,17 +6,58 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from kuapin.data.histories import Histories
 from kuapin.retrieval.parallel import over_users
 from kuapin.retrieval.source import Candidates, Scores
 
 Best = tuple[NDArray[np.integer], Scores]
 """Item rows of one user, best first, and their scores."""
+FEW = 64
+"""Users who have met at most so many items are asked about together."""
 
 
 def top_by_user(best: Callable[[int], Best], n_users: int) -> Candidates:
     """The candidates of every user, each found by ``best(user)``; users are shared out to threads."""
     runs = over_users(lambda first, stop: [best(user) for user in range(first, stop)], n_users)
     return gather([one for run in runs for one in run])
+
+
+def top_by_number_met(
+    top: Callable[[Histories, int], Candidates], histories: Histories, n: int, items: NDArray[np.integer] | None
+) -> Candidates:
+    """Lists of every user that are longer than ``n`` by at least what he has met of ``items``.
+
+    Users who have met about as many items are asked about together, so that one long history, a bot's, makes no other
+    list longer.
+
+    Args:
+        top: gives the best so many items of every history.
+        histories: of the users.
+        n: how many items that the user has not met are wanted.
+        items: rows that may be named; ``None``: all.
+    """
+    may = np.ones(histories.n_items, np.float32)
+    if items is not None:
+        may[:] = 0
+        may[items] = 1
+    met = np.asarray(histories.matrix() @ may).astype(np.int64)
+    group = np.ceil(np.log2(np.maximum(met, FEW)))
+    groups = [np.flatnonzero(group == one) for one in np.unique(group)]
+    lists = [top(histories.select(users), n + int(met[users].max())) for users in groups]
+    return one_after_another(lists).take(np.argsort(np.concatenate(groups))) if groups else one_after_another([])
+
+
+def without_met(found: Candidates, histories: Histories, n: int | None = None) -> Candidates:
+    """The lists without the items that are in the user's own history; of each the first ``n`` (``None``: all)."""
+    met, kept = np.zeros(histories.n_items, np.bool_), []
+    for user in range(len(histories)):
+        first, stop = found.indptr[user : user + 2]
+        met[histories.of(user)] = True
+        kept.append(first + np.flatnonzero(~met[found.items[first:stop]])[:n])
+        met[histories.of(user)] = False
+    index = np.concatenate([np.empty(0, np.int64), *kept])
+    indptr = np.concatenate(([0], np.cumsum([len(one) for one in kept]))).astype(np.int64)
+    return Candidates(indptr, found.items[index], found.scores[index])
 
 
 def one_after_another(parts: Sequence[Candidates]) -> Candidates:

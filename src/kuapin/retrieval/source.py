@@ -102,7 +102,7 @@ class Source(ABC):
 
     @abstractmethod
     def arrays(self) -> Arrays:
-        """The fitted state as named arrays, fit for safetensors; nothing in it belongs to a single person."""
+        """The fitted state as named arrays, fit for safetensors; no row of them is a user's (``docs/privacy.md``)."""
 
     @abstractmethod
     def restore(self, arrays: Arrays) -> Self:

@@ -13,7 +13,7 @@ from kuapin.retrieval.source import Visible
 from kuapin.retrieval.sources import item_knn, lexical
 from kuapin.retrieval.sources.adapted import Adapted, AdaptedConfig
 from kuapin.retrieval.sources.affinity import AffinityConfig, BrandAffinity, LeafAffinity
-from kuapin.retrieval.sources.brand import Brand
+from kuapin.retrieval.sources.brand import Brand, Leaf
 from kuapin.retrieval.sources.lexical import Lexical, LexicalConfig, tf_idf, words
 from kuapin.retrieval.sources.segments import Segments, SegmentsConfig
 from kuapin.retrieval.sources.text_popularity import TextPopularity, TextPopularityConfig
@@ -55,6 +55,12 @@ def test_lexical_prefers_the_shared_rare_word():
     assert scores[2] > scores[1] > 0  # "sakura" is in two texts, "pen" in three
     with pytest.raises(InputError, match="texts"):
         Lexical().fit(visible_of([("u", "a")])[0])
+
+
+def test_leaf_counts_distinct_items_of_three_purchases():
+    visible, dataset = visible_of([("u", "a"), ("u", "b"), ("u", "d")])
+    scores = Leaf().fit(visible).score(dataset.histories)[0]
+    np.testing.assert_allclose(scores, np.log([3, 3, 1, 2, 2, 1]), rtol=1e-6)
 
 
 def test_brand_counts_distinct_items():
@@ -115,7 +121,7 @@ def test_segments_tell_tastes_apart():
     vectors = np.repeat(np.eye(2, 4, dtype=np.float32), 3, axis=0) + 0.01 * rng.normal(size=(6, 4)).astype(np.float32)
     log = [(f"p{n}", item) for n in range(30) for item in "ab"] + [(f"q{n}", item) for n in range(30) for item in "de"]
     visible, dataset = visible_of(log, vectors=vectors)
-    source = Segments(SegmentsConfig(segments=2, users_per_segment=5)).fit(visible)
+    source = Segments(SegmentsConfig(segments=2, users_per_segment=10)).fit(visible)
     p, q = (dataset.histories.select(np.array([dataset.users.row(user)])) for user in ("p0", "q0"))
     assert source.score(p)[0, 0] > source.score(q)[0, 0]
     assert source.score(q)[0, 3] > source.score(p)[0, 3]

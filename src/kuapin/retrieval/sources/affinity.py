@@ -1,16 +1,14 @@
 """Shelf to shelf: who met this brand (or leaf category) met which others, counted over groups instead of items."""
 
-from typing import ClassVar, Literal, Self
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from scipy import sparse
 
-from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
-from kuapin.retrieval.selection import pairs_of_sparse
-from kuapin.retrieval.source import Arrays, Scores, Source, Visible
+from kuapin.retrieval.source import Arrays, Visible
+from kuapin.retrieval.sources.groups import ByGroup
 from kuapin.retrieval.sources.item_knn import blocks, pairs_of
 
 
@@ -27,7 +25,7 @@ class AffinityConfig(BaseModel):
     )
 
 
-class _Affinity(Source):
+class _Affinity(ByGroup):
     """Score = mean over the history's groups g of log((n(g, g') + s) / (n(g) · n(g') / n + s)), g' the item's group.
 
     n(g, g') users met both groups, n(g) the one, n users in all: a shrunk pointwise mutual information. A few hundred
@@ -35,18 +33,13 @@ class _Affinity(Source):
     A pair that is not kept scores 0, as if by chance. Floor: 0.
     """
 
-    cold_items = True
-    personal = True
-    by: ClassVar[Literal["leaf", "brand"]]
-
     def __init__(self, config: AffinityConfig | None = None) -> None:
         self.config = config or AffinityConfig()
 
     def fit(self, visible: Visible) -> Self:
         """Count the users of every pair of groups."""
-        group = _groups(visible.catalogue, self.by)
-        self._keep_groups(group)
-        met = (visible.histories.matrix() @ self._items_of).tocsr()
+        self.keep_groups(self.groups(visible.catalogue))
+        met = (visible.histories.matrix() @ self.items_of).tocsr()
         met = met[np.diff(met.indptr) > 0]
         met.data[:] = 1.0
         users = np.asarray(met.sum(axis=0), np.float64).ravel()
@@ -70,26 +63,9 @@ class _Affinity(Source):
             lift, rows, columns = lift[best], rows[best], columns[best]
         return sparse.coo_matrix((lift, (rows, columns)), shape=parts[0].shape)
 
-    def _keep_groups(self, group: NDArray[np.int32]) -> None:
-        self.group = group
-        known = np.flatnonzero(group >= 0)
-        shape = (len(group), int(group.max(initial=0)) + 1)
-        self._items_of = sparse.csr_matrix((np.ones(len(known), np.float32), (known, group[known])), shape=shape)
-
-    def score(self, histories: Histories, items: NDArray[np.integer] | None = None) -> Scores:
-        """Mean lift between the history's groups and the item's, float32 (n_users, n_items)."""
-        group = self.group if items is None else self.group[items]
-        lift = np.asarray(self._mean_lift(histories).toarray(), np.float32)
-        return np.where(group >= 0, lift[:, np.maximum(group, 0)], np.float32(0))
-
-    def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
-        """Scores of given pairs, float32 (n,)."""
-        group = self.group[items]
-        found = pairs_of_sparse(self._mean_lift(histories), indptr, np.maximum(group, 0).astype(np.int32))
-        return np.where(group >= 0, found, np.float32(0))
-
-    def _mean_lift(self, histories: Histories) -> sparse.csr_matrix:
-        met = (histories.matrix() @ self._items_of).tocsr()
+    def of_groups(self, histories: Histories) -> sparse.csr_matrix:
+        """Mean lift between the history's groups and each group."""
+        met = (histories.matrix() @ self.items_of).tocsr()
         total = np.maximum(np.asarray(met.sum(axis=1)).ravel(), 1.0)
         return (sparse.diags((1.0 / total).astype(np.float32)) @ met @ self.lift).tocsr()
 
@@ -105,8 +81,8 @@ class _Affinity(Source):
 
     def restore(self, arrays: Arrays) -> Self:
         """Take `group` and the lift."""
-        self._keep_groups(np.asarray(arrays["group"], np.int32))
-        n = self._items_of.shape[1]
+        self.keep_groups(np.asarray(arrays["group"], np.int32))
+        n = self.items_of.shape[1]
         self.lift = sparse.csr_matrix((arrays["values"], arrays["indices"], arrays["indptr"]), shape=(n, n))
         return self
 
@@ -123,7 +99,3 @@ class LeafAffinity(_Affinity):
 
     name = "leaf_affinity"
     by = "leaf"
-
-
-def _groups(catalogue: Catalogue, by: Literal["leaf", "brand"]) -> NDArray[np.int32]:
-    return catalogue.leaf if by == "leaf" else catalogue.brand

@@ -26,7 +26,7 @@ MAXIMUM_CELLS = 2**20
 
 
 class ContentConfig(BaseModel):
-    """How a history is pooled."""
+    """How the frozen text that evaluations compare with pools a history; the ranker reads texts in ways of its own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -16,7 +16,7 @@ from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
 
 
 class EaseConfig(BaseModel):
-    """EASE over the most frequent items."""
+    """EASE as evaluations compare with it; the ranker reads one of 3,000 items with L2 500, whatever is set here."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -86,6 +86,14 @@ class Ease(Source):
 
         over_users(run, len(histories))
         return scores
+
+    def between(self, history: NDArray[np.integer], items: NDArray[np.integer]) -> Scores:
+        """What each item of a history adds to the score of each item, float32 (len(history), len(items))."""
+        added = np.zeros((len(history), len(items)), np.float32)
+        known, wanted = (np.flatnonzero(self._place[rows] >= 0) for rows in (history, items))
+        weights = self.weights[np.ix_(self._place[history[known]], self._place[items[wanted]])]
+        added[np.ix_(known, wanted)] = weights
+        return added
 
     def _frequent(self, histories: Histories) -> sparse.csr_matrix:
         return histories.matrix()[:, self.rows]

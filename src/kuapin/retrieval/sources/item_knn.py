@@ -87,6 +87,10 @@ class ItemKnn(Source):
         history = histories.matrix()
         return pairs_by_user(lambda user, wanted: _one(history, self.similarity, user)[wanted], indptr, items)
 
+    def between(self, history: NDArray[np.integer], items: NDArray[np.integer]) -> Scores:
+        """What each item of a history adds to the score of each item, float32 (len(history), len(items))."""
+        return np.asarray(self.similarity[history][:, items].toarray(), np.float32)
+
     def arrays(self) -> Arrays:
         """The similarity as CSR: `indptr` int64 (n_items + 1,), `indices` int32 (k,), `values` float32 (k,)."""
         matrix = self.similarity

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kuapin.data.histories import Histories
 from kuapin.retrieval.distinct import distinct_items
+from kuapin.retrieval.mixing import mixed
 from kuapin.retrieval.same_for_all import SameForAll
 from kuapin.retrieval.source import Scores, Visible
 
@@ -89,8 +90,6 @@ def _with_ties_broken(value: NDArray[np.float64], ids: pl.Series, seed: int) -> 
 
 def item_hash(ids: pl.Series, seed: int) -> NDArray[np.float64]:
     """A number in [0, 1) per item id, float64 (n,): the same on every machine, without any order."""
-    mixed = np.fromiter((crc32(str(item).encode(), seed) for item in ids), np.uint64, len(ids))
-    # The finaliser of splitmix64 (Steele, Lea, Flood 2014): crc32 is linear, similar ids would give similar numbers.
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return ((mixed ^ (mixed >> np.uint64(31))) >> np.uint64(11)).astype(np.float64) / 2**53
+    # Mixed, for crc32 is linear: similar ids would give similar numbers.
+    sums = np.fromiter((crc32(str(item).encode(), seed) for item in ids), np.uint64, len(ids))
+    return (mixed(sums) >> np.uint64(11)).astype(np.float64) / 2**53

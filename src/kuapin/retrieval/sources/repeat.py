@@ -40,7 +40,7 @@ class OwnItems(Source):
 
     @abstractmethod
     def matrix(self, histories: Histories) -> sparse.csr_matrix:
-        """The scores > 0 as a user × item float32 CSR matrix with sorted columns."""
+        """The scores > 0 as a new user × item float32 CSR matrix with sorted columns."""
 
     def fit(self, visible: Visible) -> Self:
         """Nothing is learned: whatever counts is in the history at hand."""
@@ -55,7 +55,8 @@ class OwnItems(Source):
         """The user's best items; those never met are left out."""
         matrix = self.matrix(histories)
         if items is not None:
-            matrix = matrix @ sparse.diags_array(np.isin(np.arange(histories.n_items), items).astype(np.float32))
+            matrix.data *= np.isin(np.arange(histories.n_items), items)[matrix.indices]
+            matrix.eliminate_zeros()
 
         def best(user: int) -> Best:
             part = slice(matrix.indptr[user], matrix.indptr[user + 1])
@@ -99,7 +100,12 @@ class Repeat(OwnItems):
 
 
 class _Dated(OwnItems):
-    """Reads ages, counted from the time that the source was fitted for."""
+    """Reads ages, counted back from the present.
+
+    That is the time that the source was fitted for, or the user's own last interaction where that is later: what a user
+    does after the training counts at once, and nobody's present depends on who else is asked. A user who does nothing
+    grows no older until the next training.
+    """
 
     learns = True
 
@@ -117,8 +123,12 @@ class _Dated(OwnItems):
         self.now = int(arrays["now"][0])
         return self
 
-    def _age(self, times: NDArray[np.int64]) -> NDArray[np.float64]:
-        return np.maximum(self.now - times, 0) / DAY
+    def _present(self, histories: Histories) -> NDArray[np.int64]:
+        """Of every user, int64 (n_users,)."""
+        present = np.full(len(histories), self.now, np.int64)
+        met = np.flatnonzero(histories.lengths)
+        present[met] = np.maximum(self.now, histories.times[histories.indptr[met + 1] - 1])
+        return present
 
 
 class FadingRepeat(_Dated):
@@ -131,7 +141,8 @@ class FadingRepeat(_Dated):
 
     def matrix(self, histories: Histories) -> sparse.csr_matrix:
         """Faded counts of every item met; never below the smallest float32, so that nothing met is forgotten."""
-        weight = np.exp2(-self._age(histories.times) / self.config.half_life_days)
+        age = (self._present(histories)[histories.users] - histories.times) / DAY
+        weight = np.exp2(-age / self.config.half_life_days)
         faded = sparse.csr_matrix(
             (np.maximum(weight, 1e-30).astype(np.float32), histories.items.copy(), histories.indptr.copy()),
             shape=(len(histories), histories.n_items),
@@ -172,8 +183,10 @@ class Due(_Dated):
         gaps = np.add.reduceat(later, starts, dtype=np.int64)
         last = times[np.append(starts[1:], len(times)) - 1]
         usual = (last - times[starts]) / DAY / np.maximum(gaps, 1)
-        due = np.clip(self._age(last) / np.maximum(usual, 0.5), 1e-3, self.MOST)
-        users, items = np.divmod(pair[starts][gaps > 0], histories.n_items)
+        users, items = np.divmod(pair[starts], histories.n_items)
+        age = (self._present(histories)[users] - last) / DAY
+        due = np.clip(age / np.maximum(usual, 0.5), 1e-3, self.MOST)
+        users, items = users[gaps > 0], items[gaps > 0]
         values = due[gaps > 0].astype(np.float32)
         return sparse.csr_matrix((values, (users, items)), shape=(len(histories), histories.n_items))
 

@@ -23,7 +23,7 @@ class SegmentsConfig(BaseModel):
     segments: int = Field(64, ge=1, description="Segments at most.")
     users_per_segment: int = Field(
         20,
-        ge=2,
+        ge=10,
         description="Fewer segments are made where they would be smaller; those below half of it are left out.",
     )
     temperature: float = Field(0.1, gt=0, le=10, description="Of a user's membership exp(cosine / temperature).")
@@ -37,7 +37,7 @@ class Segments(Source):
 
     A user's profile is the mean whitened text vector of his history; segments are its k-means clusters. p(item | g) is
     the share of the item among what the users of the segment met, shrunk to the shop's. Only segments of at least half
-    ``users_per_segment`` people are kept, nothing of a single person. It asks who reads alike, not who met the same
+    ``users_per_segment`` people are kept: no centre is a single person's. It asks who reads alike, not who met the same
     items, and so works in a category that has seen a few hundred people. Floor: the score of an item that nobody met.
     """
 

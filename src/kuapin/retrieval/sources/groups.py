@@ -1,0 +1,57 @@
+"""Sources that score the groups of items, brands or leaf categories, and give every item the score of its group."""
+
+from abc import abstractmethod
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from kuapin.data.dataset import Catalogue
+from kuapin.data.histories import Histories
+from kuapin.retrieval.selection import pairs_of_sparse
+from kuapin.retrieval.source import Scores, Source
+
+
+class ByGroup(Source):
+    """Score of a group where the item has one, else 0."""
+
+    cold_items = True
+    personal = True
+    by: ClassVar[Literal["leaf", "brand"]]
+
+    @abstractmethod
+    def of_groups(self, histories: Histories) -> sparse.csr_matrix:
+        """The scores as a user × group float32 CSR matrix."""
+
+    def keep_groups(self, group: NDArray[np.int32]) -> None:
+        """Take the group of every item, int32 (n_items,), -1 where there is none."""
+        self.group = group
+        self.items_of = members(group)
+
+    def groups(self, catalogue: Catalogue) -> NDArray[np.int32]:
+        """The group of every item."""
+        return catalogue.leaf if self.by == "leaf" else catalogue.brand
+
+    def score(self, histories: Histories, items: NDArray[np.integer] | None = None) -> Scores:
+        """Scores of the items' groups, float32 (n_users, n_items)."""
+        group = self.group if items is None else self.group[items]
+        found = np.asarray(self.of_groups(histories).toarray(), np.float32)
+        return np.where(group >= 0, found[:, np.maximum(group, 0)], np.float32(0))
+
+    def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
+        """Scores of given pairs, float32 (n,)."""
+        return pairs_of_groups(self.of_groups(histories), indptr, self.group[items])
+
+
+def members(group: NDArray[np.int32]) -> sparse.csr_matrix:
+    """Item × group float32 CSR matrix: 1 where the item is in the group; a group of -1 is none."""
+    known = np.flatnonzero(group >= 0)
+    shape = (len(group), int(group.max(initial=0)) + 1)
+    return sparse.csr_matrix((np.ones(len(known), np.float32), (known, group[known])), shape=shape)
+
+
+def pairs_of_groups(of_groups: sparse.csr_matrix, indptr: NDArray[np.int64], group: NDArray[np.int32]) -> Scores:
+    """Scores of user–group pairs out of a user × group matrix, 0 where the group is -1: float32 (n,)."""
+    found = pairs_of_sparse(of_groups, indptr, np.maximum(group, 0).astype(np.int32))
+    return np.where(group >= 0, found, np.float32(0))
