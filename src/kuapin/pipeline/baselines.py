@@ -169,8 +169,7 @@ def baselines(config: SourcesConfig, *, timed: bool, template: str | None, seed:
             ItemKnn(knn),
             "item-kNN",
             f"Σ over the history of common users / √((users + {knn.shrinkage:g}) · (users + {knn.shrinkage:g})), "
-            f"binary; {kept}, {knn.max_pairs:,} in all at most. In a launch those users alone are counted who have "
-            "been in the category.",
+            f"binary; {kept}, {knn.max_pairs:,} in all at most.",
         ),
         _made(
             Ease(ease),
