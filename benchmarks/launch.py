@@ -46,7 +46,7 @@ METRIC = "ndcg@10"
 MOST_BYTES = 2_000_000
 SHORTFALL = 0.03
 DRAW_NOISE = 0.2
-"""At 1 % one draw of the first users moves popularity by so much (data/README.md); at a share s by √(0.01 / s) of it."""
+"""At 1 % one draw of the first users moves popularity by so much (data/README.md), at s by √(0.01 / s) times it."""
 
 ARTS, OFFICE = "Arts_Crafts_and_Sewing", "Office_Products"
 REFERENCES: dict[tuple[str, float], dict[str, float]] = {
