@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from kuapin.cli.output import Quiet, ShopFolder, open_shop, progress, remark
-from kuapin.errors import InputError
+from kuapin.cli.output import Quiet, ShopFolder, open_shop, progress, remark, say
+from kuapin.errors import InputError, MissingExtraError
 
 
 class Protocol(StrEnum):
@@ -54,12 +54,13 @@ def evaluate(
     levels = _shot_levels(shots)
     from kuapin.cli.comparisons import say_report
     from kuapin.durable import write_durably
-    from kuapin.evaluation.report import to_json
+    from kuapin.evaluation.report import to_json, write_report
     from kuapin.pipeline.evaluate import evaluate as evaluate_shop
 
     to_stdout = json_file is not None and str(json_file) == "-"
+    shop = open_shop(folder)
     report = evaluate_shop(
-        open_shop(folder),
+        shop,
         protocol=protocol.value,
         category=category,
         shots=levels,
@@ -70,6 +71,10 @@ def evaluate(
         typer.echo(to_json(report))
         return
     say_report(report)
+    try:
+        say(f"Report: {write_report(report, shop.reports, f'evaluate-{protocol}')}")
+    except MissingExtraError as error:
+        remark(f"No page was written. {error}", quiet=quiet)
     if json_file is not None:
         write_durably(json_file, f"{to_json(report)}\n".encode())
         remark(f"Wrote {json_file}", quiet=quiet)

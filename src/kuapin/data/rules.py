@@ -6,6 +6,7 @@ from difflib import get_close_matches
 import polars as pl
 
 from kuapin import columns as c
+from kuapin.data.column_names import likely_column
 from kuapin.data.faults import UNKNOWN_ITEM, Action, Faults
 
 Rule = Callable[[pl.DataFrame, Faults, pl.Series, pl.Series], pl.DataFrame | None]
@@ -144,7 +145,9 @@ def _check_campaigns(frame: pl.DataFrame, faults: Faults, campaigns: pl.Series) 
 def _remark_on_log(kept: pl.DataFrame, faults: Faults, whole: pl.DataFrame) -> None:
     times = whole[c.TIMESTAMP] if c.TIMESTAMP in whole.columns else None
     if times is None or times.null_count() == times.len():
-        advice = "there are no times: the order of the rows stands for time, within one user only."
+        other = likely_column(c.TIMESTAMP, whole.columns) if times is None else None
+        hint = f" If {other} is the time, rename it to timestamp before you import." if other else ""
+        advice = f"there are no times: the order of the rows stands for time, within one user only.{hint}"
         faults.add(Action.WARNING, "no times", advice, column=c.TIMESTAMP)
     else:
         advice = "these rows have no time: the whole log is read as order-free until every row has one."

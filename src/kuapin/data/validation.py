@@ -2,12 +2,12 @@
 
 import datetime as dt
 from collections.abc import Collection, Mapping
-from difflib import get_close_matches
 
 import polars as pl
 
 from kuapin import columns as c
 from kuapin.data import parsing
+from kuapin.data.column_names import likely_column
 from kuapin.data.faults import Action, Fault, Faults, Validation
 from kuapin.data.rules import RULES, without_repeats
 from kuapin.data.schema import EARLIEST, SCHEMAS, Column, Kind, Schema
@@ -92,9 +92,8 @@ def _shaped(frame: pl.DataFrame, schema: Schema, faults: Faults, now: dt.datetim
 
 
 def _missing_column(name: str, came: list[str]) -> str:
-    spelled = {column.lower().replace(" ", "_"): column for column in came}
-    near = get_close_matches(name, spelled, n=1, cutoff=0.5)
-    hint = f"Rename {spelled[near[0]]} to {name}?" if near else f"Add the column {name}."
+    other = likely_column(name, came)
+    hint = f"Rename {other} to {name}?" if other else f"Add the column {name}, or rename the one that holds it."
     return f"this required column is missing; {', '.join(came[:12]) or 'no column'} came. {hint}"
 
 

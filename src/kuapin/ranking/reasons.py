@@ -207,11 +207,15 @@ def _runs(users: NDArray[np.integer]) -> tuple[NDArray[np.intp], NDArray[np.intp
 
 
 def _repeat(case: _Case, rows: NDArray[np.intp]) -> list[str]:
-    counts = pairs_of_sparse(case.histories.matrix(binary=False), case.ranked.found.indptr, case.items)[rows]
-    done = case.done(rows, case.items[rows])
+    done, counts = case.done(rows, case.items[rows]), np.zeros(len(rows), np.int64)
+    verbs = np.array([DONE.get(event, "met") for event in c.EVENTS])[case.histories.events]
+    for verb in set(done):  # bought twice and looked at three times is bought twice
+        matrix = case.histories.keep(verbs == verb).matrix(binary=False)
+        of_verb = pairs_of_sparse(matrix, case.ranked.found.indptr, case.items)[rows]
+        counts[np.array(done) == verb] = of_verb[np.array(done) == verb]
     return [
         f"{verb.capitalize()} {'once' if n == 1 else 'twice' if n == 2 else f'{n:,} times'} before"
-        for verb, n in zip(done, counts.astype(int).tolist(), strict=True)
+        for verb, n in zip(done, counts.tolist(), strict=True)
     ]
 
 
