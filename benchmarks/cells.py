@@ -25,6 +25,7 @@ from kuapin.retrieval.sources.content import Content, ContentConfig
 from kuapin.retrieval.sources.ease import EaseConfig
 from kuapin.retrieval.sources.settings import SourcesConfig
 from kuapin.retrieval.whitening import whiten
+from kuapin.text.template import TextConfig
 
 METRICS = ("ndcg@10", "hit_rate@10")
 TEST_SHARE = 1 / 3
@@ -56,21 +57,21 @@ class Bench:
 
     def _read(self) -> tuple:
         if "read" not in self._kept:
-            vectors = self.dataset.vectors(self.templates[0])
+            vectors = self.dataset.vectors()
             self._kept["read"] = (vectors, whiten(vectors), self.dataset.texts(self.templates[0]))
         return self._kept["read"]
 
     def counting(self, seed: int) -> tuple[Baseline, ...]:
         """The baselines that learn from the log."""
         config = SourcesConfig(ease=EaseConfig(max_items=self.ease_items))
-        made = baselines(config, timed=self.dataset.dataset.histories.timed, template=None, seed=seed)
+        made = baselines(config, timed=self.dataset.dataset.histories.timed, text=None, seed=seed)
         return tuple(one for one in made if one.source.learns)
 
     def constant(self, launch: Launch, seed: int) -> dict[str, Candidates]:
         """Lists of all that learns nothing: frozen text in every way, random text, random; the same at every shot."""
         visible = self.visible(launch)
         whole = ContentConfig(max_history=None)
-        made = baselines(SourcesConfig(content=whole), timed=False, template=self.templates[0], seed=seed)
+        made = baselines(SourcesConfig(content=whole), timed=False, text=TextConfig(), seed=seed)
         wanted = [one for one in made if one.method.name in ("random text", "random")]
         (lists,) = rank_baselines(wanted, visible, [Task(launch.queries, 10, launch.items)])
         for name, source in self._frozen(visible):
@@ -82,7 +83,7 @@ class Bench:
         if "frozen" not in self._kept:
             ways = []
             for template in self.templates:
-                known = visible.vectors if template == self.templates[0] else self.dataset.vectors(template)
+                known = self.dataset.vectors(template)
                 for pooling in POOLINGS:
                     config = ContentConfig(pooling=pooling, max_history=None)
                     source = Content(config).fit(Visible(visible.catalogue, visible.histories, known, visible.now))

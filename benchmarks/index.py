@@ -85,7 +85,7 @@ def set_items(folder: Path) -> pl.DataFrame:
 def encoded(items: pl.DataFrame) -> Vectors:
     """Vectors of the items, from the cache where it has them."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    return item_vectors(items, TextConfig(template=TEMPLATE), EncodingConfig(), CACHE)
+    return item_vectors(items, TextConfig(template=TEMPLATE, title_weight=0), EncodingConfig(), CACHE)
 
 
 def make_task(folder: Path | None, size: int, queries: int) -> Task:

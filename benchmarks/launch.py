@@ -34,6 +34,7 @@ from benchmarks.sets import TEMPLATE, TEMPLATES, DataSet, complete_journey, load
 from kuapin import columns as c
 from kuapin.evaluation.bootstrap import Interval, interval, ratio_interval, ratio_over_launches
 from kuapin.pipeline.report_pool import MODEL, Pool
+from kuapin.text.template import TextConfig
 
 SET = "amazon18_arts_office"
 SEEDS = (0, 1, 2, 3, 4)
@@ -350,7 +351,7 @@ def main() -> None:
             "max_test_users": bench.max_test_users,
             "ease_items": bench.ease_items,
             "templates": list(bench.templates),
-            "ours_reads": TEMPLATE,
+            "ours_reads": f"{TEMPLATE}, and {{title}} again with weight {TextConfig().title_weight:g}",
             "encoder": "MiniLM, mean pooling, 256 tokens, the precision that this processor is best at",
             "second_level": f"seed {seeds[0]}, {SECOND_TEST_USERS} test users, EASE on 2,000 items",
             "baselines": "user statistics are counted for each draw; nothing but vectors is shared between cells",

@@ -53,11 +53,17 @@ class DataSet:
         """The masked text of every item."""
         return render(self.items, TextConfig(template=template))
 
-    def vectors(self, template: str = TEMPLATE, encoding: EncodingConfig | None = None) -> NDArray[np.float32]:
-        """Unit-length vectors of all items, float32 (n_items, d), from the cache where it has them."""
+    def vectors(self, template: str | None = None, encoding: EncodingConfig | None = None) -> NDArray[np.float32]:
+        """Unit-length vectors of all items, float32 (n_items, d), from the cache where it has them.
+
+        Args:
+            template: of the one text that is read; ``None``: as a shop reads its items by default.
+            encoding: how texts become vectors; ``None``: the default.
+        """
+        text = TextConfig() if template is None else TextConfig(template=template, title_weight=0)
         folder = cache_folder() / hashlib.sha256(self.name.encode()).hexdigest()[:12]
         folder.mkdir(parents=True, exist_ok=True)
-        return item_vectors(self.items, TextConfig(template=template), encoding or EncodingConfig(), folder)
+        return item_vectors(self.items, text, encoding or EncodingConfig(), folder)
 
 
 def cache_folder() -> Path:

@@ -8,9 +8,9 @@ import pytest
 
 from kuapin.encoding import items as items_module
 from kuapin.encoding.encoder import Encoder
-from kuapin.encoding.items import cached_vectors, item_vectors
+from kuapin.encoding.items import cached_vectors, encoded, item_vectors
 from kuapin.encoding.settings import Description, EncodingConfig
-from kuapin.text.template import TextConfig
+from kuapin.text.template import TextConfig, render
 
 TEXT = TextConfig(template="{title}")
 
@@ -111,6 +111,36 @@ def test_a_damaged_shard_is_left_out_and_encoded_again(tmp_path, damage):
 
 def test_no_items(tmp_path):
     assert cached_vectors(CountingEncoder(tmp_path), TEXT, [], tmp_path).shape == (0, 4)
+
+
+def test_a_title_is_read_once_more_by_itself(tmp_path):
+    items = pl.DataFrame({"item_id": ["a", "b"], "title": ["Rose soap", None], "brand": ["Ada", "Bo"]})
+    text = TextConfig(template="{title}, {brand}", title_weight=0.5)
+    with pytest.warns(UserWarning, match="1 of 2 have no title"):
+        texts = render(items, text)
+    encoder = CountingEncoder(tmp_path)
+    vectors = encoded(encoder, text, items, texts, tmp_path)
+    assert sorted(encoder.asked) == ["Bo", "Bo", "Rose soap", "Rose soap, Ada"]
+    whole, alone = encoder.encode(["Rose soap, Ada"])[0], encoder.encode(["Rose soap"])[0]
+    expected = whole + 0.5 * alone
+    np.testing.assert_allclose(vectors[0], expected / np.linalg.norm(expected), rtol=1e-6)
+    np.testing.assert_allclose(vectors[1], encoder.encode(["Bo"])[0], rtol=1e-6)  # nothing else speaks for it
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TextConfig(template="{title}, {brand}", title_weight=0),
+        TextConfig(template="{title}"),
+        TextConfig(template="{brand}"),
+    ],
+)
+def test_a_title_that_says_nothing_more_is_not_read_again(text, tmp_path):
+    items = pl.DataFrame({"item_id": ["a"], "title": ["Rose soap"], "brand": ["Ada"]})
+    encoder = CountingEncoder(tmp_path)
+    vectors = encoded(encoder, text, items, render(items, text), tmp_path)
+    assert len(encoder.asked) == 1
+    np.testing.assert_array_equal(vectors, encoder.encode(render(items, text).to_list()))
 
 
 @pytest.mark.model

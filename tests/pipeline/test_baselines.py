@@ -7,6 +7,7 @@ from kuapin.pipeline.baselines import Random, RandomText, Task, baselines, rank_
 from kuapin.retrieval.selection import without_met
 from kuapin.retrieval.source import Candidates, Visible, top_of_dense
 from kuapin.retrieval.sources.settings import SourcesConfig
+from kuapin.text.template import TextConfig
 
 NAMES = {
     "repeat", "popularity", "popularity, 30 days", "item-kNN", "EASE", "implicit ALS", "frozen text",
@@ -25,7 +26,7 @@ def queries(material):
 
 
 def test_every_baseline_of_the_design_ranks(visible, queries):
-    made = baselines(SourcesConfig(), timed=True, template="{title}")
+    made = baselines(SourcesConfig(), timed=True, text=TextConfig(template="{title}"))
     assert {one.method.name for one in made} == NAMES
     assert all(len(one.method.formula) > 20 or one.method.kind == "chance" for one in made)
     (lists,) = rank_baselines(made, visible, [Task(queries, 10)])
@@ -63,12 +64,12 @@ def test_a_bots_history_makes_no_other_list_longer_and_n_new_items_remain_for_al
 
 
 def test_what_a_log_does_not_have_makes_no_baseline():
-    names = {one.method.name for one in baselines(SourcesConfig(), timed=False, template=None)}
+    names = {one.method.name for one in baselines(SourcesConfig(), timed=False, text=None)}
     assert names == {"repeat", "popularity", "item-kNN", "EASE", "implicit ALS", "random"}
 
 
 def test_a_method_with_nothing_to_say_is_left_out(visible, queries):
-    made = baselines(SourcesConfig(), timed=True, template=None)
+    made = baselines(SourcesConfig(), timed=True, text=None)
     untouched = np.setdiff1d(np.arange(120), np.unique(visible.histories.items))
     nothing = visible.histories.keep(visible.histories.items < 40)
     task = Task(queries.keep(queries.items < 40), 5, np.arange(40, 120))

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -41,9 +42,30 @@ def item_vectors(
         InputError: the backbone does not exist or lacks a part.
         MissingExtraError: the encoder has to be compiled, which needs the train extra.
     """
-    texts = render(items, text).to_list()
-    encoder = open_encoder(encoding, folder / "encoders", texts, progress)
-    return cached_vectors(encoder, text, texts, folder, progress)
+    texts = render(items, text)
+    encoder = open_encoder(encoding, folder / "encoders", texts.to_list(), progress)
+    return encoded(encoder, text, items, texts, folder, progress)
+
+
+def encoded(
+    encoder: Encoder, text: TextConfig, items: pl.DataFrame, texts: pl.Series, folder: Path, progress: Progress = SILENT
+) -> NDArray[np.float32]:
+    """As ``item_vectors``, of items whose texts are known, by an open encoder: float32 (n_items, d).
+
+    What a category and a brand say is alike for many items; the title by itself tells them apart. So an item is the
+    sum of both readings, the title's with its weight, at unit length.
+    """
+    vectors = cached_vectors(encoder, text, texts.to_list(), folder, progress)
+    if text.title_alone is None:
+        return vectors
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # missing titles were told of when the texts were rendered
+        titles = render(items, text.title_alone).to_list()
+    vectors = vectors + np.float32(text.title_weight) * cached_vectors(
+        encoder, text.title_alone, titles, folder, progress
+    )
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(norms, 1e-9), np.float32)
 
 
 def cached_vectors(

@@ -23,6 +23,7 @@ from kuapin.retrieval.sources.item_knn import ItemKnn
 from kuapin.retrieval.sources.popularity import Popularity, RecentPopularity
 from kuapin.retrieval.sources.repeat import Repeat
 from kuapin.retrieval.sources.settings import SourcesConfig
+from kuapin.text.template import TextConfig
 
 
 @dataclass(frozen=True)
@@ -137,13 +138,13 @@ class RandomText(Content):
         return super().fit(replace(visible, vectors=drawn[text_of], white=None))
 
 
-def baselines(config: SourcesConfig, *, timed: bool, template: str | None, seed: int = 0) -> tuple[Baseline, ...]:
+def baselines(config: SourcesConfig, *, timed: bool, text: TextConfig | None, seed: int = 0) -> tuple[Baseline, ...]:
     """All baselines that a log allows, in the order of the tables.
 
     Args:
         config: settings of the sources.
         timed: whether the log has times; without, there are no last 30 days.
-        template: that the texts were written with; ``None``: no vectors, so no baselines of texts.
+        text: how the items became texts; ``None``: no vectors, so no baselines of texts.
         seed: of what is random.
     """
     knn, ease, als, window = config.item_knn, config.ease, config.als, RecentPopularity(config.popularity)
@@ -184,20 +185,21 @@ def baselines(config: SourcesConfig, *, timed: bool, template: str | None, seed:
             f"{als.epochs} rounds; the user's factors are solved from the history at hand.",
         ),
     ]
-    if template is not None:
-        made += _texts(config.content, template, seed)
+    if text is not None:
+        made += _texts(config.content, text, seed)
     made.append(_made(Random(seed), "random", f"Uniform draws, seed {seed}.", "chance"))
     return tuple(made)
 
 
-def _texts(config: ContentConfig, template: str, seed: int) -> list[Baseline]:
+def _texts(config: ContentConfig, text: TextConfig, seed: int) -> list[Baseline]:
     """Frozen text with two poolings, and the same on random vectors."""
     read = "all items" if config.max_history is None else f"the {config.max_history} latest distinct items"
     pooled = config.model_copy(update={"pooling": "logsumexp", "whitened": False})
     mean = config.model_copy(update={"pooling": "mean", "whitened": False})
     centred = ", vectors centred on the catalogue's mean" if config.centred else ""
     formula = f"log Σ exp(cosine / {config.temperature:g}) over {read} of the history{centred}"
-    only = f"template “{template}”, the only one whose vectors the shop has"
+    twice = f" and its title again, weight {text.title_weight:g}" if text.title_alone else ""
+    only = f"template “{text.template}”{twice}, the only one whose vectors the shop has"
     return [
         _made(Content(pooled), "frozen text", f"{formula}; the language model as it came; {only}."),
         _made(Content(mean), "frozen text, mean", f"Cosine to the mean vector of {read}{centred}; {only}."),

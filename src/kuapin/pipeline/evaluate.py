@@ -73,7 +73,7 @@ def baselines_of(material: Material) -> tuple[Baseline, ...]:
     return baselines(
         material.config.sources,
         timed=material.dataset.histories.timed,
-        template=material.config.text.template,
+        text=material.config.text,
         seed=material.config.seed,
     )
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kuapin.config import Config
 from kuapin.data.dataset import Dataset
 from kuapin.data.histories import Histories
-from kuapin.encoding.items import cached_vectors
+from kuapin.encoding.items import encoded
 from kuapin.encoding.opening import open_encoder
 from kuapin.evaluation.report import Timing
 from kuapin.progress import SILENT, Progress
@@ -72,7 +72,7 @@ def material_of(shop: Shop, progress: Progress = SILENT) -> Material:
     frame, config = dataset.catalogue.frame, shop.config
     texts = render(frame, config.text)
     encoder = open_encoder(config.encoding, shop.vectors / "encoders", texts.to_list(), progress)
-    vectors = cached_vectors(encoder, config.text, texts.to_list(), shop.vectors, progress)
+    vectors = encoded(encoder, config.text, frame, texts, shop.vectors, progress)
     learning = Learning(config.signals, config.ranking, ReplayConfig(seed=config.seed), config.live)
     return Material(dataset, texts, vectors, whiten(vectors), config, learning)
 

@@ -6,7 +6,7 @@ import polars as pl
 
 from kuapin.config import Config
 from kuapin.data.dataset import Catalogue, Dataset
-from kuapin.encoding.items import cached_vectors
+from kuapin.encoding.items import encoded
 from kuapin.encoding.opening import open_encoder
 from kuapin.manifest import Route, Routing
 from kuapin.model import CATALOGUE, KEPT, Model
@@ -47,7 +47,7 @@ def train(shop: Shop, *, quick: bool = False, progress: Progress = SILENT) -> Mo
         snapshot, dataset = _dataset(shop)
         texts = render(dataset.catalogue.frame, config.text)
         encoder = open_encoder(config.encoding, shop.vectors / "encoders", texts.to_list(), progress)
-        vectors = cached_vectors(encoder, config.text, texts.to_list(), shop.vectors, progress)
+        vectors = encoded(encoder, config.text, dataset.catalogue.frame, texts, shop.vectors, progress)
         histories = dataset.histories
         now = int(histories.times.max(initial=0))
         visible = Visible(dataset.catalogue, histories, vectors, now, texts, whiten(vectors))

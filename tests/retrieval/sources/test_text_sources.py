@@ -128,6 +128,20 @@ def test_segments_tell_tastes_apart():
     assert not any(len(array) == len(dataset.users) for array in source.arrays().values())  # nothing a user
 
 
+def test_adapted_counts_rare_items_of_a_history_more():
+    """a was met by four users and b by one: weights 5^-1 and 2^-1, to mean 1 over the history (4 / 7 and 10 / 7)."""
+    vectors = np.eye(6, 8, dtype=np.float32)
+    log = [("u", "a"), ("u", "b"), ("v", "a"), ("w", "a"), ("x", "a")]
+    visible, dataset = visible_of(log, vectors)
+    source = Adapted(AdaptedConfig(rarity=1.0, power=0.0, temperature=1.0)).fit(visible)
+    np.testing.assert_allclose(source._counts(dataset.histories)[:2], [4 / 7, 10 / 7], rtol=1e-6)
+    u = dataset.histories.select(np.array([0]))
+    by_hand = np.log(np.array([4 / 7, 10 / 7]) @ np.exp(source.vectors[source.text_of[:2]] @ source.vectors.T))
+    np.testing.assert_allclose(source.score(u)[0], by_hand[source.text_of], rtol=1e-5)
+    again = Adapted(AdaptedConfig(rarity=1.0, power=0.0, temperature=1.0)).restore(source.arrays())
+    np.testing.assert_array_equal(again.score(u), source.score(u))
+
+
 def test_adapted_brings_together_what_is_met_together():
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(6, 6)).astype(np.float32)

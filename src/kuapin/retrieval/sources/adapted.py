@@ -6,8 +6,9 @@ import numpy as np
 from pydantic import Field
 from scipy import sparse
 
+from kuapin.data.histories import Histories
 from kuapin.errors import InputError
-from kuapin.retrieval.source import Scores, Visible
+from kuapin.retrieval.source import Arrays, Scores, Visible
 from kuapin.retrieval.sources.content import Content, ContentConfig, distinct_rows
 
 
@@ -16,6 +17,9 @@ class AdaptedConfig(ContentConfig):
 
     temperature: float = Field(0.07, ge=0.025, le=10, description="Of the log-sum-exp over the history.")
     power: float = Field(0.25, ge=0, le=1, description="Exponent of the metric: 0 leaves the whitened vectors.")
+    rarity: float = Field(
+        0.25, ge=0, le=2, description="An item of the history counts as (users who met it + 1) to the minus this power."
+    )
     floor_share: float = Field(1e-3, gt=0, le=1, description="Directions are kept at least at this share of the first.")
 
 
@@ -26,6 +30,8 @@ class Adapted(Content):
     text space in which people stay among their own are stretched, those in which they wander are shrunk. A closed form
     (no training run), of some hundred thousand interactions and 384² numbers; it is the within-class covariance
     normalisation of Hatch et al. (2006) read from the other side. What it learnt in some categories holds in a new one.
+
+    What everybody meets tells less of a person: the items of a history count as (users + 1)^-rarity, 1 on average.
     """
 
     name = "adapted"
@@ -45,10 +51,28 @@ class Adapted(Content):
         if white is None:
             raise InputError("The source 'adapted' needs text vectors, and none came. Encode the items.")
         texts, self.text_of = distinct_rows(white)
-        bent = texts @ self._rotation(visible.histories.matrix(), texts)
+        matrix = visible.histories.matrix()
+        met = np.bincount(matrix.indices, minlength=matrix.shape[1])
+        self.rare = np.asarray((met + 1.0) ** -self.settings.rarity, np.float32)
+        bent = texts @ self._rotation(matrix, texts)
         norms = np.linalg.norm(bent, axis=1, keepdims=True)
         self.vectors = np.asarray(bent / np.maximum(norms, 1e-9), np.float32)
         return self
+
+    def _counts(self, recent: Histories) -> Scores:
+        rare = self.rare[recent.items]
+        total = np.bincount(recent.users, weights=rare, minlength=len(recent))
+        mean = total / np.maximum(recent.lengths, 1)
+        return np.asarray(rare / mean[recent.users], np.float32)
+
+    def arrays(self) -> Arrays:
+        """Those of content, and `rare`: float32 (n_items,), how much an item of a history counts."""
+        return super().arrays() | {"rare": self.rare}
+
+    def restore(self, arrays: Arrays) -> Self:
+        """Take `vectors`, `text_of` and `rare`."""
+        self.rare = np.asarray(arrays["rare"], np.float32)
+        return super().restore(arrays)
 
     def _rotation(self, matrix: sparse.csr_matrix, texts: Scores) -> Scores:
         matrix = matrix[np.diff(matrix.indptr) > 1]

@@ -133,14 +133,17 @@ class Content(Source):
         return pairs_by_user(score, indptr, items)
 
     def _history(self, histories: Histories) -> sparse.csr_matrix:
-        """Users × distinct texts, float32 CSR: how many of the recent distinct items have the text."""
+        """Users × distinct texts, float32 CSR: how much the recent distinct items that have the text count."""
         recent = recent_items(histories, self.config.max_history)
         texts = sparse.csr_matrix(
-            (np.ones(len(recent.items), np.float32), self.text_of[recent.items], recent.indptr),
-            shape=(len(recent), len(self.vectors)),
+            (self._counts(recent), self.text_of[recent.items], recent.indptr), shape=(len(recent), len(self.vectors))
         )
         texts.sum_duplicates()
         return texts
+
+    def _counts(self, recent: Histories) -> Scores:
+        """How much every item of the histories counts, float32 (n,); 1 on average over a history."""
+        return np.ones(len(recent.items), np.float32)
 
     def _pooled(self, history: sparse.csr_matrix, wanted: NDArray[np.integer]) -> Scores:
         """Users × wanted texts, float32: the pooled cosines, for log-sum-exp Σ exp(cos / τ)."""
