@@ -171,6 +171,7 @@ def test_import_as_json_is_json_alone(kuapin, tmp_path, tables):
     text = kuapin("validate", shop)
     assert text.code == 0
     assert "left out: interactions.csv row 6: item_id is 'nothing'" in text.out
+    assert text.out.endswith("1 fault, 0 of them to be mended before use; 1 row left out.\n")
     checked = json.loads(kuapin("validate", shop, "--json").out)
     assert (checked["valid"], checked["left_out"], checked["rows"]) == (True, 1, {"items": 4, "interactions": 5})
 

@@ -96,7 +96,7 @@ def test_a_rejected_table_is_not_kept_and_all_faults_are_told():
         ("price", 2, (1, 2)),
         ("available", 2, (1, 2)),
     ]
-    with pytest.raises(InputError, match=r"\(and 1 more reasons to reject"):
+    with pytest.raises(InputError, match=r"\(and 1 more reason to reject these files\)"):
         validation.require()
 
 

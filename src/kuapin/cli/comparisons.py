@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from kuapin.cli.output import say, say_table
+from kuapin.counts import counted
 
 if TYPE_CHECKING:
     from kuapin.evaluation.report import Comparison, Report
@@ -30,7 +31,8 @@ def _say_comparison(comparison: "Comparison") -> None:
 
     shot = "" if comparison.shot is None else f", shot level {wording.percent(comparison.shot)}"
     say("")
-    say(f"{comparison.title}{shot}: {comparison.users:,} users, {comparison.candidates:,} items ranked")
+    users, items = counted(comparison.users, "user"), counted(comparison.candidates, "item")
+    say(f"{comparison.title}{shot}: {users}, {items} ranked")
     measured = [m for m in comparison.results[comparison.model] if m.partition("@")[0] in _ALSO]
     metrics = [comparison.metric, *(m for m in measured if m != comparison.metric)]
     names = sorted(comparison.results, key=lambda name: -comparison.results[name][comparison.metric].value)
@@ -41,5 +43,7 @@ def _say_comparison(comparison: "Comparison") -> None:
         if metric == comparison.metric:
             columns["95 % interval"] = [wording.ends(metric, c) if c else "" for c in cells.values()]
     say_table(columns, right=tuple(name for name in columns if name != "method"))
+    if not comparison.judged:
+        return
     ratio = f"{wording.times(comparison.ratio.value)} ({wording.factor_ends(comparison.ratio)})"
     say(f"{comparison.model} to the best baseline, {comparison.baseline}: {ratio}")

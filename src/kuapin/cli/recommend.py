@@ -7,6 +7,7 @@ import typer
 
 from kuapin import columns as c
 from kuapin.cli.output import AsJson, Quiet, ShopFolder, open_shop, remark, say_json, say_table
+from kuapin.counts import counted
 from kuapin.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def recommend(
     )
     if output is not None:
         write_table(table, output)
-        remark(f"Wrote {table.height:,} rows for {len(wanted):,} users to {output}", quiet=quiet)
+        remark(f"Wrote {counted(table.height, 'row')} for {counted(len(wanted), 'user')} to {output}", quiet=quiet)
     if as_json:
         say_json({"output": str(output), "rows": table.height, "users": len(wanted)} if output else table.to_dicts())
     elif output is None:
