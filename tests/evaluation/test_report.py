@@ -252,3 +252,10 @@ def test_parts_of_the_main_question_are_one_table(report, page):
     assert "By item and by history" in page.text
     assert "Items: cold" in page.text
     assert "By item and by history" not in Page(render(dataclasses.replace(report, slices=()))).text
+
+
+def test_a_comparison_that_is_not_judged_is_a_table_alone(comparison):
+    one = comparison("Next", "temporal", 0.1, {"item-kNN": 0.09})
+    page = Page(render(Report("A shop", "today", comparisons=(dataclasses.replace(one, judged=False),))))
+    assert [section["aria-labelledby"] for section in page.of("section")] == ["quality", "variety", "method"]
+    assert "Kuapin to item-kNN" not in page.text

@@ -36,6 +36,7 @@ def test_temporal_asks_for_all_for_repeats_and_for_what_is_new(temporal, materia
     by_title = {c.title: c for c in temporal.comparisons}
     assert set(by_title) == {DISCOVERY, ALL, REPEATS, NEW}
     assert by_title[ALL].users == 120  # two seeds of 60
+    assert [title for title, c in by_title.items() if not c.judged] == [NEW]
     assert all(c.candidates == 120 and c.protocol == "temporal" for c in temporal.comparisons)
     names = {b.method.name for b in baselines_of(material)}
     assert set(by_title[ALL].results) == {MODEL, *names}
@@ -115,7 +116,7 @@ def test_the_report_names_what_was_measured(temporal, launch, material):
     assert [t.step for t in report.timings] == ["a", "b"]
     assert report.methods[0].kind == "model"
     assert {m.name for m in report.methods} == {name for c in report.comparisons for name in c.results}
-    assert len(findings(report)) == 5
+    assert [finding.title for finding in findings(report)] == [DISCOVERY, ALL, REPEATS, "Opening Home"]
     assert headline(report)
     assert any("70 %" in note or "share is asked" in note for note in report.notes)
 

@@ -49,6 +49,7 @@ class Comparison:
         baseline: the name of the best baseline by ``metric``.
         ratio: ours to the best baseline's: ratio of the means, paired.
         shot: level in a launch: the share of training users whose interactions in the category are seen; else ``None``.
+        judged: whether a verdict follows; without, the figures are there to be read and nothing else.
     """
 
     title: str
@@ -62,6 +63,7 @@ class Comparison:
     baseline: str
     ratio: Interval
     shot: float | None = None
+    judged: bool = True
 
 
 @dataclass(frozen=True)
