@@ -259,3 +259,10 @@ def test_a_comparison_that_is_not_judged_is_a_table_alone(comparison):
     page = Page(render(Report("A shop", "today", comparisons=(dataclasses.replace(one, judged=False),))))
     assert [section["aria-labelledby"] for section in page.of("section")] == ["quality", "variety", "method"]
     assert "Kuapin to item-kNN" not in page.text
+
+
+def test_the_launch_figure_shows_the_control_and_no_two_series_look_alike(html):
+    drawing = next(d for d in re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL) if "shots-" in d)
+    legend = re.findall(r">(Kuapin|popularity|item-kNN|frozen text|random text|random)<", drawing)
+    assert sorted(legend) == ["Kuapin", "frozen text", "item-kNN", "popularity", "random text"]
+    assert {f"--s{look}" for look in range(5)} == set(re.findall(r"--s\d", drawing))

@@ -186,7 +186,7 @@ def _shot_curve(report: Report) -> Figure | None:
     launches = [shots for shots in _launches(report) if len(shots) > 1]
     if not launches:
         return None
-    names = _series(report, [comparison for shots in launches for comparison in shots])
+    names = _launch_series(report, [comparison for shots in launches for comparison in shots])
     levels = sorted({c.shot or 0.0 for shots in launches for c in shots})
     metric = launches[0][0].metric
     panels = {}
@@ -301,13 +301,21 @@ def _series(report: Report, comparisons: Sequence[Comparison]) -> list[str]:
     return [model, *ranked[: MOST_SERIES - 1]]
 
 
+def _launch_series(report: Report, launches: Sequence[Comparison]) -> list[str]:
+    """The same for launches, and one control: what it finds, nobody had to understand."""
+    names = _series(report, launches)
+    measured = {name for comparison in launches for name in comparison.results} - set(names)
+    return names + [m.name for m in report.methods if m.kind == "control" and m.name in measured][:1]
+
+
 def _slots(report: Report) -> dict[str, int]:
     """The look of each method in the figures: ours the first, what users did the last, the same in all figures.
 
     There are fewer looks than methods, so two methods may share one, but never in the same figure.
     """
     launches = [c for c in report.comparisons if c.protocol == "launch"]
-    figures = [_series(report, group) for group in (launches, report.categories) if group]
+    figures = [_launch_series(report, launches)] if launches else []
+    figures += [_series(report, report.categories)] if report.categories else []
     figures.append([mix.name for mix in report.mixes if not mix.is_truth])
     slots = {mix.name: plots.SERIES - 1 for mix in report.mixes if mix.is_truth}
     models = {c.model for c in (*report.comparisons, *report.categories)} | {figures[-1][0] if figures[-1] else ""}

@@ -205,6 +205,7 @@ def _texts(config: ContentConfig, template: str, seed: int) -> list[Baseline]:
             RandomText(pooled, seed),
             "random text",
             f"{formula}; a random vector for each distinct text, seed {seed}.",
+            "control",
         ),
     ]
 
