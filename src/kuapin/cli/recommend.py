@@ -36,7 +36,11 @@ def recommend(
     surface: Annotated[str, typer.Option("--surface", help="What is asked for.")] = "products",
     category: Annotated[
         list[str] | None,
-        typer.Option("--category", help="Only this top-level category; repeat for several.", show_default=False),
+        typer.Option(
+            "--category",
+            help="Only this top-level category, not a path below one; repeat for several.",
+            show_default=False,
+        ),
     ] = None,
     per_category: Annotated[
         int | None,
