@@ -1,9 +1,15 @@
 """A made-up shop with tastes, repeats and a trend, small enough to train on in a second."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 
 from kuapin.data.dataset import Dataset, build_dataset
+from kuapin.model import Model
+from kuapin.ranking.live import LiveConfig, fit_live
+from kuapin.ranking.ranker import RankingConfig
+from kuapin.ranking.signals import SignalsConfig
 from kuapin.retrieval.source import Visible
 
 THEMES = ("rose", "oak", "sea", "mint", "snow", "sun")
@@ -55,3 +61,17 @@ def visible(data: Dataset) -> Visible:
     vectors = words + noise
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     return Visible(data.catalogue, data.histories, vectors, int(data.histories.times.max(initial=0)), texts=titles)
+
+
+def model() -> Model:
+    """Trained on all of it; the first six items, of Beauty, are not available."""
+    data = dataset()
+    fitted = fit_live(
+        visible(data),
+        signals=SignalsConfig(candidates=20),
+        ranking=RankingConfig(trees={"rounds": 10}),
+        live=LiveConfig(pruned=False),
+    )
+    available = np.ones(96, np.bool_)
+    available[:6] = False
+    return Model("r1", fitted.recommender, replace(data.catalogue, available=available), data.users, data.histories)

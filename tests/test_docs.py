@@ -10,6 +10,8 @@ from kuapin.cli.app import VERBS
 from kuapin.config import settings
 from kuapin.data.importers import FORMATS
 from kuapin.data.schema import SCHEMAS
+from kuapin.ranking.reasons import CODES as PRODUCTS
+from kuapin.surfaces.similar import CODES as SIMILAR
 
 ROOT = Path(__file__).parent.parent
 _spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
@@ -73,6 +75,11 @@ def test_the_tree_in_the_readme_has_every_package():
     assert [path.name for path in packages if not re.search(rf"^ +{path.name}/ ", tree, re.M)] == []
     for name in re.findall(r"^ +(\w+)/ ", tree, re.M):
         assert any(path.name == name for path in packages), f"{name}/ is in the README only"
+
+
+def test_the_page_of_recommendations_has_every_reason():
+    codes = re.findall(r"^\| (\w+) \|", read("docs/recommend.md").split("## Why is this shown?")[1], re.M)
+    assert [code for code in codes if code != "reason_code"] == [*PRODUCTS, *SIMILAR]
 
 
 def test_the_import_page_has_every_column_rule_and_format():

@@ -114,6 +114,26 @@ class Model:
         )
         return answer.table(ids, self.catalogue.items.ids, surface=surface, release=self.release)
 
+    def strangers(self, users: str | Sequence[str] | pl.Series) -> pl.Series:
+        """Those of the ids about whom there is nothing to go by: unknown, or without a history in these items."""
+        ids = _ids(users)
+        return ids.filter(queries_of(self.histories, self.users.rows(ids)).lengths == 0)
+
+    def describe(self, items: Sequence[str] | pl.Series) -> pl.DataFrame:
+        """What people know items of this release by: item_id, title, brand and top-level category, null where unknown.
+
+        Raises:
+            UnknownIdError: the release has no such item.
+        """
+        catalogue = self.catalogue
+        rows = [catalogue.items.row(item) for item in items]
+        frame = catalogue.frame[rows]
+        top = pl.Series(c.CATEGORY, [catalogue.categories[code] for code in catalogue.category[rows]], dtype=pl.String)
+        said = (
+            frame[name] if name in frame.columns else pl.lit(None, pl.String).alias(name) for name in (c.TITLE, c.BRAND)
+        )
+        return frame.select(c.ITEM_ID, *said, top)
+
     def recommend_visitor(
         self,
         history: Sequence[str],

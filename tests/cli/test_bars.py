@@ -19,9 +19,12 @@ def test_off_a_terminal_a_finished_step_is_one_line_with_amount_time_and_rate():
         step.advance(2000)
     with progress.step("Indexing"):
         pass
-    encoding, indexing = out.getvalue().splitlines()
+    with progress.step("Judging", unit="lists") as step:
+        step.advance()
+    encoding, indexing, judging = out.getvalue().splitlines()
     assert re.fullmatch(r"Encoding \[b\]: 3,000 texts in 0\.\d s \([\d,]+/s\)", encoding)
     assert re.fullmatch(r"Indexing in 0\.\d s", indexing)
+    assert judging.startswith("Judging: 1 in ")
 
 
 def test_a_step_that_fails_leaves_no_line():

@@ -41,3 +41,27 @@ def test_a_report_is_tables_findings_and_a_headline(capsys):
     assert lines[6] == "Kuapin to the best baseline, popularity: 1.50 × (1.30 – 1.70)"
     assert lines[8].startswith("Opening Office: Helps.")
     assert lines[9] == "Kuapin ranks better than the best simple method in the test."
+
+
+def test_categories_and_parts_are_one_line_each(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+
+    def part(title, best):
+        results = {name: {"ndcg@10": Interval(v, 0.0, 1.0)} for name, v in {"Kuapin": 0.2, best: 0.1}.items()}
+        ratio = Interval(2.0, 1.5, 2.5)
+        return Comparison(title, "?", "temporal", "ndcg@10", 77, 9, results, "Kuapin", best, ratio)
+
+    categories = (part("Drug store, health and personal care", "popularity, 30 days"), part("Deli", "item-kNN"))
+    say_report(Report("t", "2026", categories=categories, slices=(part("Items: cold", "frozen text"),)))
+    lines = capsys.readouterr().out.replace("\N{NO-BREAK SPACE}", " ").splitlines()
+    assert max(map(len, lines)) <= 80
+    told = [" ".join(line.split()) for line in lines if line.strip()]
+    assert told[0] == "NDCG@10 by category, answers new to the user"
+    assert told[1] == "category users Kuapin best baseline its value ratio"
+    assert told[2].startswith("Drug store")
+    assert "…" in told[2]
+    assert told[3] == "Deli 77 0.2000 item-kNN 0.1000 2.00 × (1.50 – 2.50)"
+    assert told[4] == "NDCG@10 by part, answers new to the user"
+    assert told[6] == "Items: cold 77 0.2000 frozen text 0.1000 2.00 × (1.50 – 2.50)"

@@ -55,7 +55,7 @@ def release(shop: Path, ndcg: float) -> str:
     with releases.begin() as draft:
         (draft.path / "statistics.json").write_text("{}")
         manifest = releases.publish(
-            draft, routing=Routing(), snapshot="s", fingerprint="f", config={}, metrics={"ndcg": ndcg, "none": None}
+            draft, routing=Routing(), snapshot="s", fingerprint="f", config={}, metrics={"ndcg@10": ndcg, "none": None}
         )
     return manifest.version
 
@@ -171,6 +171,7 @@ def test_import_as_json_is_json_alone(kuapin, tmp_path, tables):
     text = kuapin("validate", shop)
     assert text.code == 0
     assert "left out: interactions.csv row 6: item_id is 'nothing'" in text.out
+    assert text.out.endswith("1 fault, 0 of them to be mended before use; 1 row left out.\n")
     checked = json.loads(kuapin("validate", shop, "--json").out)
     assert (checked["valid"], checked["left_out"], checked["rows"]) == (True, 1, {"items": 4, "interactions": 5})
 
@@ -218,17 +219,17 @@ def test_models_publish_and_rollback(kuapin, shop):
 
     a, b = release(shop, 0.25), release(shop, 0.5)
     lines = kuapin("models", shop).out.splitlines()
-    assert lines[0].split() == ["version", "created", "size", "measures"]
+    assert lines[0].split() == ["version", "size", "NDCG@10", "best", "simple"]
     assert a in lines[1]
     assert "live" not in lines[1]
     assert lines[2].split()[:2] == [b, "live"]
-    assert lines[2].rstrip().endswith("ndcg 0.5")
+    assert lines[2].split()[-2:] == ["0.5000", "–"]
 
     assert kuapin("rollback", shop).out == f"{a} is live.\n"
     listed = json.loads(kuapin("models", shop, "--json").out)
     assert listed["live"] == a
     assert [entry["version"] for entry in listed["releases"]] == [a, b]
-    assert listed["releases"][1]["metrics"] == {"ndcg": 0.5, "none": None}
+    assert listed["releases"][1]["metrics"] == {"ndcg@10": 0.5, "none": None}
     assert kuapin("publish", shop).out == f"{b} is live.\n"
     assert kuapin("publish", shop, a).out == f"{a} is live.\n"
     assert kuapin("publish", shop, "nope").code == 2

@@ -57,13 +57,17 @@ def test_parse(values, kind, expected, bad):
         "2026-01-01T13:00:00+01:00",
         "2026-01-01T06:30:00-0530",
         "2026-01-01T14:00+02",
+        "2026-01-01 12:00:00 UTC",
+        "2026-01-01 12:00UTC",
     ],
 )
 def test_iso_8601(text):
     assert parse(pl.Series([text]), Kind.TIME)[0].to_list() == [NOON]
 
 
-@pytest.mark.parametrize("text", ["2026-13-01", "2026-02-30", "01/02/2026", "2026-01-01T25:00", "20260101T12", "1e400"])
+@pytest.mark.parametrize(
+    "text", ["2026-13-01", "2026-02-30", "01/02/2026", "2026-01-01T25:00", "20260101T12", "1e400", "2026-01-01 CET"]
+)
 def test_what_is_no_time_is_marked(text):
     read, bad = parse(pl.Series(["2026-01-01", text]), Kind.TIME)
     assert read.to_list() == [NOON - 43_200, None]

@@ -51,15 +51,22 @@ def test_good_tables_have_no_fault_and_declared_dtypes():
         ({"items": {"available": ["yes", "perhaps"]}}, r"row 2: available is 'perhaps'; true or false"),
         (
             {"log": {"timestamp": [T, 12]}},
-            r"interactions\.csv row 2: timestamp is 12; times lie between 1990-01-01 and",
+            r"interactions\.csv row 2: timestamp is 12; read as unix seconds, this is 1970-01-01; times lie between",
         ),
-        ({"log": {"timestamp": [T, T + 10**8]}}, r"row 2: timestamp is \d+; times lie between"),
+        (
+            {"log": {"timestamp": ["20260901", "20260902"]}},
+            r"timestamp is '20260901'; read as unix seconds, this is 1970-08-23 \(a date is written 2026-09-01\); "
+            r"times lie between 1990-01-01 and 2026-11-24\. Times are unix seconds, or ISO 8601: 2026-11-23, ",
+        ),
+        ({"log": {"timestamp": [T, 20260901120000]}}, r"beyond the calendar \(a date is written 2026-09-01\); times"),
+        ({"log": {"timestamp": ["1970-08-23", "2026-01-01"]}}, r"timestamp is '1970-08-23'; times lie between"),
+        ({"log": {"timestamp": [T, T + 10**8]}}, r"this is 2029-11-\d\d; times lie between"),
         ({"log": {"timestamp": [T * 1000, T * 1000]}}, r"row 1: timestamp is \d+; this is unix time in milliseconds"),
         ({"log": {"timestamp": [T * 10**6, T * 10**6]}}, "unix time in microseconds"),
         ({"log": {"timestamp": [str(T), "2026-01-01"]}}, "some rows hold unix seconds and some ISO 8601"),
         (
             {"log": {"timestamp": ["yesterday", "2026-01-01"]}},
-            "timestamp is 'yesterday'; a time is unix seconds or ISO",
+            "timestamp is 'yesterday'; this is no time. Times are unix seconds, or ISO 8601: 2026-11-23, ",
         ),
         (
             {"log": {"event": ["view", "Buy"]}},
@@ -96,7 +103,7 @@ def test_a_rejected_table_is_not_kept_and_all_faults_are_told():
         ("price", 2, (1, 2)),
         ("available", 2, (1, 2)),
     ]
-    with pytest.raises(InputError, match=r"\(and 1 more reasons to reject"):
+    with pytest.raises(InputError, match=r"\(and 1 more reason to reject these files\)"):
         validation.require()
 
 

@@ -21,6 +21,7 @@ METHODS = (
     Method("popularity, 30 days", "popularity", "The same over the last 30 days."),
     Method("item-kNN", "baseline", "Cosine with shrinkage 5 over binary user × item matrices."),
     Method("frozen text", "baseline", "log Σ exp(cosine / 0.05) over the history; MiniLM, mean pooling, 64 tokens."),
+    Method("random text", "control", "The same on random vectors."),
     Method("random", "chance", "Uniform draws."),
 )
 
@@ -58,7 +59,7 @@ def launch(title, rows):
             title,
             "launch",
             ours,
-            {"popularity": pop, "item-kNN": knn, "frozen text": text, "random": 0.0007},
+            {"popularity": pop, "item-kNN": knn, "frozen text": text, "random text": 0.0008, "random": 0.0007},
             shot=shot,
             question=f"{title} opens: which of its items will users choose who have met none of them?",
         )

@@ -252,3 +252,17 @@ def test_parts_of_the_main_question_are_one_table(report, page):
     assert "By item and by history" in page.text
     assert "Items: cold" in page.text
     assert "By item and by history" not in Page(render(dataclasses.replace(report, slices=()))).text
+
+
+def test_a_comparison_that_is_not_judged_is_a_table_alone(comparison):
+    one = comparison("Next", "temporal", 0.1, {"item-kNN": 0.09})
+    page = Page(render(Report("A shop", "today", comparisons=(dataclasses.replace(one, judged=False),))))
+    assert [section["aria-labelledby"] for section in page.of("section")] == ["quality", "variety", "method"]
+    assert "Kuapin to item-kNN" not in page.text
+
+
+def test_the_launch_figure_shows_the_control_and_no_two_series_look_alike(html):
+    drawing = next(d for d in re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL) if "shots-" in d)
+    legend = re.findall(r">(Kuapin|popularity|item-kNN|frozen text|random text|random)<", drawing)
+    assert sorted(legend) == ["Kuapin", "frozen text", "item-kNN", "popularity", "random text"]
+    assert {f"--s{look}" for look in range(5)} == set(re.findall(r"--s\d", drawing))

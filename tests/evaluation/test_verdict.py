@@ -1,5 +1,7 @@
 """The page says what the figures say: one case for every kind of answer."""
 
+from dataclasses import replace
+
 import pytest
 
 from kuapin.evaluation.report import Method, Report
@@ -46,7 +48,10 @@ def test_popularity_is_all_that_works(comparison):
     assert finding.outcome == "worse"
     assert plain(finding.text).startswith("popularity ranks better: Kuapin reaches 0.83 times its quality")
     assert finding.text.endswith("Popularity is all that works here.")
-    assert headline(report(one)).endswith("in none of 1 tests: in 1 it ranks worse. Popularity is all that works here.")
+    assert headline(report(one)) == (
+        "Kuapin does not rank better than the best simple method in the test: it ranks worse. "
+        "Popularity is all that works here."
+    )
 
 
 def test_popularity_is_not_named_where_another_baseline_is_best(comparison):
@@ -111,3 +116,11 @@ def test_a_launch_says_at_which_level_popularity_is_all(comparison):
 def test_without_comparisons_there_is_no_verdict():
     assert headline(report()) == ""
     assert findings(report()) == []
+
+
+def test_what_is_not_judged_is_in_no_verdict(comparison):
+    better = comparison("Next", "temporal", 0.12, {"item-kNN": 0.10}, low=1.1, high=1.3)
+    worse = replace(comparison("Mixed", "temporal", 0.1, {"popularity": 0.2}, high=0.9), judged=False)
+    assert [finding.title for finding in findings(report(better, worse))] == ["Next"]
+    assert headline(report(better, worse)) == headline(report(better))
+    assert headline(report(worse)) == ""

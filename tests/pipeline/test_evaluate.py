@@ -36,6 +36,7 @@ def test_temporal_asks_for_all_for_repeats_and_for_what_is_new(temporal, materia
     by_title = {c.title: c for c in temporal.comparisons}
     assert set(by_title) == {DISCOVERY, ALL, REPEATS, NEW}
     assert by_title[ALL].users == 120  # two seeds of 60
+    assert [title for title, c in by_title.items() if not c.judged] == [NEW]
     assert all(c.candidates == 120 and c.protocol == "temporal" for c in temporal.comparisons)
     names = {b.method.name for b in baselines_of(material)}
     assert set(by_title[ALL].results) == {MODEL, *names}
@@ -115,7 +116,7 @@ def test_the_report_names_what_was_measured(temporal, launch, material):
     assert [t.step for t in report.timings] == ["a", "b"]
     assert report.methods[0].kind == "model"
     assert {m.name for m in report.methods} == {name for c in report.comparisons for name in c.results}
-    assert len(findings(report)) == 5
+    assert [finding.title for finding in findings(report)] == [DISCOVERY, ALL, REPEATS, "Opening Home"]
     assert headline(report)
     assert any("70 %" in note or "share is asked" in note for note in report.notes)
 
@@ -173,8 +174,13 @@ def test_categories_of_any_level(material):
     catalogue = material.dataset.catalogue
     assert items_of(catalogue, "Home").sum() == 40
     assert items_of(catalogue, "Home>Shelf 2").sum() == 10
-    with pytest.raises(UnknownIdError, match=r"no category 'Hom' in this shop\. The top level has Beauty, Home, Toys"):
+    with pytest.raises(
+        UnknownIdError,
+        match=r"no category 'Hom' in this shop\. Did you mean Home\? The top-level categories are Beauty",
+    ):
         items_of(catalogue, "Hom")
+    with pytest.raises(UnknownIdError, match=r"Did you mean Toys > Shelf 3\?"):
+        items_of(catalogue, "Toys>shelf3")
 
 
 def test_the_largest_categories_are_those_with_most_to_ask(untimed, monkeypatch):
@@ -183,6 +189,19 @@ def test_the_largest_categories_are_those_with_most_to_ask(untimed, monkeypatch)
     monkeypatch.setattr(report_launch, "LEAST_TEST_USERS", 20)
     monkeypatch.setattr(report_launch, "MOST_CATEGORIES", 2)
     assert len(largest_categories(untimed.dataset)) == 2
+
+
+def test_the_largest_categories_are_those_of_the_seed(untimed, monkeypatch):
+    seeds = []
+
+    def split(dataset, mask, shots, seed, **_):
+        seeds.append(seed)
+        raise InputError("nobody")
+
+    monkeypatch.setattr(report_launch, "launch_split", split)
+    with pytest.raises(InputError, match="No category has 100 users"):
+        largest_categories(untimed.dataset, 5)
+    assert seeds == [5, 5, 5]
 
 
 def test_a_pool_ranks_by_the_mean_over_all_seeds_and_counts_a_user_once():

@@ -29,6 +29,7 @@ def lists_of(sizes, relevant) -> Lists:
         answers,
         np.ones(len(sizes)),
         np.full(len(sizes), -1),
+        np.arange(len(sizes), dtype=np.int32),
     )
 
 

@@ -16,6 +16,7 @@ def by_hand() -> Asked:
         np.array([2, 1]),
         np.ones(2),
         np.full(2, -1, np.int32),
+        np.arange(2, dtype=np.int32),
     )
     return Asked(lists, np.array([False, True, True, True, False, True]), np.array([1, 0]))
 
@@ -38,6 +39,7 @@ def test_each_kind_is_judged_on_its_own(by_hand):
 def test_the_two_lists_of_a_user_are_learnt_from_together(by_hand):
     lists = by_hand.to_learn_from()
     assert lists.launch.tolist() == [0, 1, 0, 1]
+    assert lists.whose.tolist() == [0, 1, 0, 1]
     assert len(lists.items) == 6 + 4
 
 
@@ -54,6 +56,7 @@ def test_of_reads_what_is_new_from_the_histories(visible):
         np.ones(8, np.int64),
         np.ones(8),
         np.full(8, -1, np.int32),
+        np.arange(8, dtype=np.int32),
     )
     asked = Asked.of(lists, queries, answers)
     for user in range(8):

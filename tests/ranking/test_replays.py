@@ -106,3 +106,15 @@ def test_own_users_weigh_by_their_number(shop, pets):
     own = lists.weight[others:].sum() / lists.weight[:others].sum()
     useful = len(lists.select(np.arange(others, len(lists))).useful())
     assert own == pytest.approx(useful / REPLAYS.trust, rel=1e-6)
+
+
+def test_lists_know_their_users(shop, pets):
+    replays = [*other_openings(shop, pets, 1.0, REPLAYS), *own_folds(shop, pets, REPLAYS)]
+    for replay in replays:
+        inside = np.isin(shop.histories.items, replay.items)
+        of_group = shop.histories.keep(inside).select(replay.users)
+        assert np.array_equal(replay.answers.items, of_group.items)
+        assert np.array_equal(replay.answers.indptr, of_group.indptr)
+    lists = launch_lists(shop, pets, 1.0, SIGNALS, REPLAYS, Signals.fit(shop, SIGNALS))
+    assert np.array_equal(lists.whose, np.concatenate([replay.users for replay in replays]))
+    assert len(np.unique(lists.whose)) < len(lists)

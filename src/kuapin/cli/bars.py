@@ -71,7 +71,7 @@ class _Step:
 
 
 def _summary(title: str, done: int, unit: str, seconds: float) -> str:
-    amount = f": {done:,} {unit}".rstrip() if done else ""
+    amount = f": {done:,} {'' if done == 1 else unit}".rstrip() if done else ""  # the unit is a plural
     rate = f" ({_rate(done / seconds)})" if done and seconds > 0 else ""
     return f"{title}{amount} in {seconds:.1f} s{rate}"
 

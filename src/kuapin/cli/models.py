@@ -2,24 +2,25 @@
 
 from typing import TYPE_CHECKING
 
+from kuapin.cli.measures import QUALITY, best_simple
 from kuapin.cli.output import AsJson, ShopFolder, releases_of, remark, say_json, say_table
 
 if TYPE_CHECKING:
     from kuapin.model_folder import Release
 
-BY_CATEGORY = "ece."
-"""Measures that a release has many of."""
-
 
 def models(folder: ShopFolder, *, as_json: AsJson = False) -> None:
-    """List the releases, oldest first, with their measures; the live one is marked."""
+    """List the releases, oldest first, with NDCG@10 as measured in training; the live one is marked.
+
+    Beside it stands the best of the simple methods measured there. --json has all measures.
+    """
     releases = releases_of(folder).versions()
     if as_json:
         say_json(
             {"live": next((r.version for r in releases if r.live), None), "releases": [_plain(r) for r in releases]}
         )
     elif releases:
-        say_table(_columns(releases), right=("size",))
+        say_table(_columns(releases), right=("size", "NDCG@10"))
         for release in releases:
             if release.fault:
                 remark(release.fault, quiet=False)
@@ -42,16 +43,15 @@ def _columns(releases: list["Release"]) -> dict[str, list[str]]:
     return {
         "version": [release.version for release in releases],
         "": ["live" if release.live else "damaged" if release.fault else "" for release in releases],
-        "created": [release.created_at[:19].replace("T", " ") for release in releases],
         "size": [f"{release.bytes / 1e6:,.1f} MB" for release in releases],
-        "measures": [_measures(release) for release in releases],
+        "NDCG@10": [_figure(release.metrics.get(QUALITY)) for release in releases],
+        "best simple": ["–" if one is None else f"{one[0]} {one[1]:.4f}" for one in map(_best_simple, releases)],
     }
 
 
-def _measures(release: "Release") -> str:
-    """The measures of the whole shop; those of single categories are in ``--json``."""
-    return "  ".join(
-        f"{name} {value:.4g}"
-        for name, value in release.metrics.items()
-        if value is not None and not name.startswith(BY_CATEGORY)
-    )
+def _best_simple(release: "Release") -> tuple[str, float] | None:
+    return best_simple(release.metrics)
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"

@@ -19,6 +19,10 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result onl
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 
 _WIDE = 200
+"""Columns of a table that no terminal shows."""
+_NARROW = 8
+"""A column is not made narrower than this."""
+_GAP = 2
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -68,18 +72,54 @@ def say_json(value: object) -> None:
     typer.echo(json.dumps(value, indent=1, ensure_ascii=False, default=str))
 
 
-def say_table(columns: Mapping[str, Sequence[str]], *, right: Sequence[str] = ()) -> None:
-    """The result as a table; columns named in ``right`` are numbers."""
+def say_table(
+    columns: Mapping[str, Sequence[str]],
+    *,
+    right: Sequence[str] = (),
+    cut: Sequence[str] = (),
+    wrap: Sequence[str] = (),
+) -> None:
+    """The result as a table.
+
+    Args:
+        columns: head → cells.
+        right: columns of numbers.
+        cut: columns whose cells are shortened where the table is wider than the terminal.
+        wrap: columns that take several lines there; without ``cut`` and ``wrap`` all do.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name in columns:
-        table.add_column(name, justify="right" if name in right else "left")
-    for row in zip(*columns.values(), strict=True):
-        table.add_row(*(Text(one_line(cell)) for cell in row))
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_WIDE)
+    cells = {name: [one_line(cell) for cell in column] for name, column in columns.items()}
+    widths = _fitted(cells, (*cut, *wrap), console.width)
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+    for name in columns:
+        table.add_column(
+            name,
+            justify="right" if name in right else "left",
+            width=widths.get(name),
+            no_wrap=bool(widths) and name not in wrap,
+        )
+    for row in zip(*cells.values(), strict=True):
+        table.add_row(*map(Text, row))
     console.print(table)
+
+
+def _fitted(columns: Mapping[str, Sequence[str]], flexible: Sequence[str], room: int) -> dict[str, int]:
+    """How wide the flexible columns may be; the widest gives way first, down to ``_NARROW``."""
+    from rich.cells import cell_len
+
+    widths = {name: max(map(cell_len, (name, *cells))) for name, cells in columns.items()}
+    excess = sum(widths.values()) + _GAP * (len(widths) - 1) - room
+    fitted = {name: widths[name] for name in flexible}
+    while excess > 0 and fitted:
+        widest = max(fitted, key=lambda name: fitted[name])
+        if fitted[widest] <= _NARROW:
+            break
+        fitted[widest] -= 1
+        excess -= 1
+    return fitted

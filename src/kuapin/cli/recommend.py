@@ -7,10 +7,13 @@ import typer
 
 from kuapin import columns as c
 from kuapin.cli.output import AsJson, Quiet, ShopFolder, open_shop, remark, say_json, say_table
+from kuapin.counts import counted
 from kuapin.errors import InputError
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from kuapin.model import Model
 
 
 def recommend(
@@ -33,7 +36,11 @@ def recommend(
     surface: Annotated[str, typer.Option("--surface", help="What is asked for.")] = "products",
     category: Annotated[
         list[str] | None,
-        typer.Option("--category", help="Only this top-level category; repeat for several.", show_default=False),
+        typer.Option(
+            "--category",
+            help="Only this top-level category, not a path below one; repeat for several.",
+            show_default=False,
+        ),
     ] = None,
     per_category: Annotated[
         int | None,
@@ -57,22 +64,39 @@ def recommend(
     shop = open_shop(folder)
     from kuapin.model import Model
 
-    table = Model.load(shop).recommend(
+    model = Model.load(shop)
+    table = model.recommend(
         wanted, n=n, categories=category or None, surface=surface, explain=explain, per_category=per_category
     )
+    strangers = model.strangers(wanted).len()
+    if strangers:
+        remark(_of_strangers(strangers, wanted), quiet=quiet)
     if output is not None:
         write_table(table, output)
-        remark(f"Wrote {table.height:,} rows for {len(wanted):,} users to {output}", quiet=quiet)
+        remark(f"Wrote {counted(table.height, 'row')} for {counted(len(wanted), 'user')} to {output}", quiet=quiet)
     if as_json:
-        say_json({"output": str(output), "rows": table.height, "users": len(wanted)} if output else table.to_dicts())
+        batch = {"output": str(output), "rows": table.height, "users": len(wanted), "unknown_users": strangers}
+        say_json(batch if output else table.to_dicts())
     elif output is None:
-        _show(table, explain=explain)
+        _show(table, model, explain=explain)
 
 
-def _show(table: "pl.DataFrame", *, explain: bool) -> None:
-    shown = [c.RANK, c.KIND, c.TARGET_ID, c.SCORE, *([c.REASON] if explain else [])]
-    cells = {name: ["" if cell is None else _cell(cell) for cell in table[name]] for name in shown}
-    say_table(cells, right=(c.RANK, c.SCORE))
+def _of_strangers(strangers: int, wanted: list[str]) -> str:
+    why = "unknown, with no history in this shop"
+    if len(wanted) == 1:
+        return f"User {wanted[0]!r} is {why}: the list is what is popular."
+    are, they = ("is", "that one gets") if strangers == 1 else ("are", "they get")
+    return f"{strangers:,} of {len(wanted):,} users {are} {why}: {they} what is popular."
+
+
+def _show(table: "pl.DataFrame", model: "Model", *, explain: bool) -> None:
+    """For people: what they know an item by beside its id, as far as the shop says it."""
+    known = model.describe(table[c.TARGET_ID])
+    named = [name for name in (c.TITLE, c.BRAND, c.CATEGORY) if known[name].null_count() < known.height]
+    columns = [table[c.RANK], *(known[name] for name in (c.ITEM_ID, *named)), table[c.SCORE]]
+    columns += [table[c.REASON]] if explain else []
+    cells = {column.name: ["" if cell is None else _cell(cell) for cell in column] for column in columns}
+    say_table(cells, right=(c.RANK, c.SCORE), cut=named, wrap=(c.REASON,) if explain else ())
 
 
 def _cell(value: object) -> str:

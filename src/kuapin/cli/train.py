@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from kuapin.cli.measures import told
 from kuapin.cli.output import AsJson, Quiet, ShopFolder, open_shop, progress, remark, say, say_json
 
 
@@ -24,5 +25,6 @@ def train(
     if as_json:
         say_json({"version": live.version, "bytes": live.bytes, "metrics": dict(live.metrics)})
         return
-    say(f"{live.version} is live.")
-    remark(f"Next: kuapin recommend {folder} --user USER_ID", quiet=quiet)
+    say(f"{live.version} is live. {told(live.metrics) or 'The log was too short to measure anything in training.'}")
+    remark(f"Next: kuapin evaluate {folder}  # does it help? against every simple method, with intervals", quiet=quiet)
+    remark(f"      kuapin recommend {folder} --user USER_ID --explain  # look at a list", quiet=quiet)

@@ -5,6 +5,7 @@ import typer
 from kuapin.cli.failures import WRONG_USAGE
 from kuapin.cli.faults import plain_fault, say_faults
 from kuapin.cli.output import AsJson, ShopFolder, open_shop, say, say_json
+from kuapin.counts import counted
 
 
 def validate(folder: ShopFolder, *, as_json: AsJson = False) -> None:
@@ -29,7 +30,7 @@ def validate(folder: ShopFolder, *, as_json: AsJson = False) -> None:
         )
     else:
         for table, frame in found.tables.items():
-            say(f"{table}: {frame.height:,} rows")
+            say(f"{table}: {counted(frame.height, 'row')}")
         say_faults(found.faults)
         say(_verdict(len(rejected), len(found.faults), found.left_out))
     if rejected:
@@ -39,4 +40,5 @@ def validate(folder: ShopFolder, *, as_json: AsJson = False) -> None:
 def _verdict(rejected: int, faults: int, left_out: int) -> str:
     if not faults:
         return "No fault found."
-    return f"{faults:,} faults, {rejected:,} of them to be mended before use; {left_out:,} rows left out."
+    found, outside = counted(faults, "fault"), counted(left_out, "row")
+    return f"{found}, {rejected:,} of them to be mended before use; {outside} left out."

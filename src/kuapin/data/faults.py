@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import polars as pl
 
+from kuapin.counts import counted
 from kuapin.errors import InputError
 
 EXAMPLES = 5
@@ -92,7 +93,11 @@ class Validation:
         """
         rejected = self.of(Action.REJECTED)
         if rejected:
-            more = f" (and {len(rejected) - 1} more reasons to reject these files)" if len(rejected) > 1 else ""
+            more = (
+                f" (and {counted(len(rejected) - 1, 'more reason', 'more reasons')} to reject these files)"
+                if len(rejected) > 1
+                else ""
+            )
             raise InputError(f"{rejected[0]}{more}")
 
 

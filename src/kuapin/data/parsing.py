@@ -1,6 +1,7 @@
 """Cells of any format to the dtype that the schema declares; a cell that cannot be read is marked, never guessed."""
 
 import json
+import re
 
 import polars as pl
 
@@ -8,7 +9,7 @@ from kuapin import columns as c
 from kuapin.data.schema import DTYPES, Kind
 from kuapin.data.stacking import as_text
 
-_ISO_8601 = r"^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(?::(\d{2})(?:[.,]\d+)?)?)? ?(Z|z|[+-]\d{2}(?::?\d{2})?)?$"
+_ISO_8601 = r"^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(?::(\d{2})(?:[.,]\d+)?)?)? ?(Z|z|UTC|[+-]\d{2}(?::?\d{2})?)?$"
 _NUMBER = r"^[+-]?\d+(\.\d*)?([eE][+-]?\d+)?$"
 _TRUE = ("true", "t", "yes", "y", "1", "1.0")
 _FALSE = ("false", "f", "no", "n", "0", "0.0")
@@ -63,6 +64,11 @@ def is_mixed_time(values: pl.Series) -> bool:
         return False
     known = values.drop_nulls()
     return bool(known.str.contains(_NUMBER).any() and known.str.contains(_ISO_8601).any())
+
+
+def is_number(value: object) -> bool:
+    """Whether a cell of a column of times is read as unix seconds."""
+    return isinstance(value, int | float) or (isinstance(value, str) and bool(re.match(_NUMBER, value.strip())))
 
 
 def _nowhere(values: pl.Series) -> pl.Series:
@@ -162,7 +168,7 @@ def _iso_seconds(texts: pl.Series) -> pl.Series:
         .select(parts=pl.col("text").str.extract_groups(_ISO_8601))
         .select(
             moment.str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False).dt.epoch("s")
-            - pl.when(zone.is_null() | zone.is_in(["Z", "z"])).then(0).otherwise(east * 60)
+            - pl.when(zone.is_null() | zone.is_in(["Z", "z", "UTC"])).then(0).otherwise(east * 60)
         )
         .to_series()
         .alias(name)

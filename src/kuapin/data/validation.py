@@ -14,6 +14,11 @@ from kuapin.data.schema import EARLIEST, SCHEMAS, Column, Kind, Schema
 
 FUTURE_DAYS = 1
 
+TAKEN = (
+    "Times are unix seconds, or ISO 8601: 2026-11-23, 2026-11-23 15:04:05; with Z, UTC or +01:00 at the end or none."
+)
+"""The forms of a time that are read."""
+
 _UNITS = ((1e3, "milliseconds"), (1e6, "microseconds"), (1e9, "nanoseconds"))
 _ORDER = (c.ITEMS, c.USERS, c.CAMPAIGNS, c.INTERACTIONS, c.RELATIONS, c.LABELS)
 _RANK = {Action.REJECTED: 0, Action.LEFT_OUT: 1, Action.WARNING: 2}
@@ -119,7 +124,7 @@ def _parsed(values: pl.Series, column: Column, faults: Faults, now: dt.datetime)
 
 def _readable(kind: Kind) -> str:
     expected = {
-        Kind.TIME: "a time is unix seconds or ISO 8601 (2026-11-23T15:04:05Z). Correct the row or drop the column.",
+        Kind.TIME: f"this is no time. {TAKEN} Correct the row or drop the column.",
         Kind.FLAG: "true or false was expected. Correct the row or drop the column.",
         Kind.WHOLE: "a whole number was expected. Correct the row or drop the column.",
         Kind.NUMBER: "a finite number was expected, without currency or unit. Correct the row or drop the column.",
@@ -148,18 +153,44 @@ def _check_times(values: pl.Series, read: pl.Series, column: Column, faults: Fau
     late = (read > int(latest.timestamp())).fill_null(value=False)
     if column.future:
         late &= read > int(dt.datetime(2200, 1, 1, tzinfo=dt.UTC).timestamp())
+    read_as = _as_read(read.filter(early | late), values.filter(early | late))
+    taken = f"{TAKEN} " if read_as else ""
     unit = _unit(read.filter(late), latest.timestamp())
     if unit:
         rule, advice = "times in another unit", f"this is unix time in {unit}; seconds are expected. Divide it."
     elif column.future:
-        rule, advice = "time out of range", "times lie between 1990 and 2200. Correct the row or drop the column."
+        rule, advice = (
+            "time out of range",
+            f"{read_as}times lie between 1990 and 2200. {taken}Correct the row or drop the column.",
+        )
     else:
         rule, advice = (
             "time out of range",
-            f"times lie between 1990-01-01 and {latest:%Y-%m-%d}. Correct the row, or drop the column: "
+            f"{read_as}times lie between 1990-01-01 and {latest:%Y-%m-%d}. {taken}Correct the row, or drop the column: "
             "the order of the rows then stands for time.",
         )
     faults.add(Action.REJECTED, rule, advice, column=column.name, mask=early | late, values=values)
+
+
+def _as_read(read: pl.Series, values: pl.Series) -> str:
+    """How the first of some cells was read, where that is not what stands there; else nothing."""
+    if read.len() == 0 or not parsing.is_number(values[0]):
+        return ""
+    seconds = int(read[0])
+    try:
+        day = f"{dt.datetime.fromtimestamp(seconds, dt.UTC):%Y-%m-%d}"
+    except (ValueError, OverflowError, OSError):
+        day = "beyond the calendar"
+    return f"read as unix seconds, this is {day}{_if_a_date(str(seconds))}; "
+
+
+def _if_a_date(digits: str) -> str:
+    """A remark where a number looks like a date, 20260901, or one with a time behind it."""
+    try:
+        day = dt.datetime.strptime(digits[:8], "%Y%m%d").replace(tzinfo=dt.UTC)
+    except ValueError:
+        return ""
+    return f" (a date is written {day:%Y-%m-%d})" if day >= EARLIEST and len(digits) in (8, 12, 14) else ""
 
 
 def _unit(late: pl.Series, latest: float) -> str | None:

@@ -7,6 +7,7 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 
+from kuapin.counts import counted
 from kuapin.evaluation import plots, wording
 from kuapin.evaluation.bootstrap import RESAMPLES, Interval
 from kuapin.evaluation.report import Comparison, Report
@@ -94,7 +95,7 @@ def _question(report: Report, comparison: Comparison) -> tuple[Table, Table | No
         f"{comparison.model} to {comparison.baseline}: {wording.times(ratio.value)} in "
         f"{wording.label(comparison.metric)} (95{wording.NBSP}% interval {wording.factor_ends(ratio)})."
     )
-    known = "" if math.isnan(ratio.value) else note
+    known = note if comparison.judged and not math.isnan(ratio.value) else ""
     table = Table(_caption(comparison), _heads(chosen), _method_rows(comparison, chosen), known)
     if len(chosen) == len(measured):
         return table, None
@@ -144,7 +145,8 @@ def _per_category(report: Report) -> Figure | None:
         "Further right is better."
     )
     if left_out:
-        caption += f" The {len(chosen)} categories with the most users; {left_out} smaller ones are in the JSON file."
+        caption += f" The {len(chosen)} categories with the most users; "
+        caption += f"{counted(left_out, 'smaller one is', 'smaller ones are')} in the JSON file."
     rows = tuple(Row(c.title, (Cell(f"{c.users:,}"), *(_cell(c, name, metric) for name in names))) for c in chosen)
     svg = plots.dots(
         [c.title for c in chosen],
@@ -184,7 +186,7 @@ def _shot_curve(report: Report) -> Figure | None:
     launches = [shots for shots in _launches(report) if len(shots) > 1]
     if not launches:
         return None
-    names = _series(report, [comparison for shots in launches for comparison in shots])
+    names = _launch_series(report, [comparison for shots in launches for comparison in shots])
     levels = sorted({c.shot or 0.0 for shots in launches for c in shots})
     metric = launches[0][0].metric
     panels = {}
@@ -223,7 +225,7 @@ def _coverage(report: Report) -> Figure | None:
         labels = [wording.value(metric, v) for v in known.values()]
         caption = (
             f"{wording.label(metric)}: share of the {comparison.candidates:,} candidates that at least one of the "
-            f"{comparison.users:,} users is shown ({comparison.title})."
+            f"{counted(comparison.users, 'user')} is shown ({comparison.title})."
         )
         shares = {name: 100 * v for name, v in known.items()}
         told = ", ".join(f"{name} {text}" for name, text in zip(known, labels, strict=True))
@@ -299,13 +301,21 @@ def _series(report: Report, comparisons: Sequence[Comparison]) -> list[str]:
     return [model, *ranked[: MOST_SERIES - 1]]
 
 
+def _launch_series(report: Report, launches: Sequence[Comparison]) -> list[str]:
+    """The same for launches, and one control: what it finds, nobody had to understand."""
+    names = _series(report, launches)
+    measured = {name for comparison in launches for name in comparison.results} - set(names)
+    return names + [m.name for m in report.methods if m.kind == "control" and m.name in measured][:1]
+
+
 def _slots(report: Report) -> dict[str, int]:
     """The look of each method in the figures: ours the first, what users did the last, the same in all figures.
 
     There are fewer looks than methods, so two methods may share one, but never in the same figure.
     """
     launches = [c for c in report.comparisons if c.protocol == "launch"]
-    figures = [_series(report, group) for group in (launches, report.categories) if group]
+    figures = [_launch_series(report, launches)] if launches else []
+    figures += [_series(report, report.categories)] if report.categories else []
     figures.append([mix.name for mix in report.mixes if not mix.is_truth])
     slots = {mix.name: plots.SERIES - 1 for mix in report.mixes if mix.is_truth}
     models = {c.model for c in (*report.comparisons, *report.categories)} | {figures[-1][0] if figures[-1] else ""}
@@ -351,8 +361,12 @@ def _metrics(report: Report) -> list[str]:
     return list(dict.fromkeys((*deciding, *others)))
 
 
+def _size(comparison: Comparison) -> str:
+    return f"{counted(comparison.users, 'user')}, {counted(comparison.candidates, 'item')} ranked"
+
+
 def _caption(comparison: Comparison) -> str:
-    return f"{comparison.question} {comparison.users:,} users, {comparison.candidates:,} items ranked."
+    return f"{comparison.question} {_size(comparison)}."
 
 
 def _shot(comparison: Comparison) -> str:

@@ -14,7 +14,7 @@ from typing import Literal
 from kuapin.errors import StoreError
 from kuapin.evaluation.bootstrap import Interval
 
-MethodKind = Literal["model", "popularity", "baseline", "chance"]
+MethodKind = Literal["model", "popularity", "baseline", "control", "chance"]
 Protocol = Literal["temporal", "launch", "leave-one-out"]
 
 
@@ -24,7 +24,8 @@ class Method:
 
     Attributes:
         name: as in every table.
-        kind: ``model`` is ours, ``popularity`` gives everyone the same best sellers, ``chance`` is the floor.
+        kind: ``model`` is ours, ``popularity`` gives everyone the same best sellers, ``chance`` is the floor,
+            ``control`` is a method robbed of what is to be shown (texts that nobody understands).
         formula: what it computes, with its settings.
     """
 
@@ -49,6 +50,7 @@ class Comparison:
         baseline: the name of the best baseline by ``metric``.
         ratio: ours to the best baseline's: ratio of the means, paired.
         shot: level in a launch: the share of training users whose interactions in the category are seen; else ``None``.
+        judged: whether a verdict follows; without, the figures are there to be read and nothing else.
     """
 
     title: str
@@ -62,6 +64,7 @@ class Comparison:
     baseline: str
     ratio: Interval
     shot: float | None = None
+    judged: bool = True
 
 
 @dataclass(frozen=True)

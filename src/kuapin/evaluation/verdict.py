@@ -47,12 +47,13 @@ def outcome(comparison: Comparison) -> Outcome:
 
 
 def headline(report: Report) -> str:
-    """The answer to "does it help?" in one or two sentences; empty without comparisons."""
-    if not report.comparisons:
+    """The answer to "does it help?" in one or two sentences; empty where no comparison is judged."""
+    judged = [comparison for comparison in report.comparisons if comparison.judged]
+    if not judged:
         return ""
-    outcomes = [outcome(comparison) for comparison in report.comparisons]
+    outcomes = [outcome(comparison) for comparison in judged]
     total, better, worse = len(outcomes), outcomes.count("better"), outcomes.count("worse")
-    model, unclear = report.comparisons[0].model, total - better - worse
+    model, unclear = judged[0].model, total - better - worse
     tests = "the test" if total == 1 else f"all {total} tests"
     if better == total:
         return f"{model} ranks better than the best simple method in {tests}."
@@ -63,14 +64,18 @@ def headline(report: Report) -> str:
     told = listed(part for part in rest if part)
     if better:
         return f"{model} ranks better than the best simple method in {better} of {total} tests; {told}."
-    remark = _remark(report.comparisons, report.methods) or "A simple method serves as well."
+    remark = _remark(judged, report.methods) or "A simple method serves as well."
+    if total == 1:
+        told = "it ranks worse" if worse else "there is no clear difference"
+        return f"{model} does not rank better than the best simple method in the test: {told}. {remark}"
     return f"{model} ranks better than the best simple method in none of {total} tests: {told}. {remark}"
 
 
 def findings(report: Report) -> list[Finding]:
-    """One finding a question, in the report's order; the shot levels of a launch are one finding."""
+    """One finding a question that is judged, in the report's order; the shot levels of a launch are one finding."""
     found = []
-    for (protocol, title), group in groupby(report.comparisons, key=lambda c: (c.protocol, c.title)):
+    judged = (comparison for comparison in report.comparisons if comparison.judged)
+    for (protocol, title), group in groupby(judged, key=lambda c: (c.protocol, c.title)):
         same = list(group)
         if protocol == "launch":
             found.append(_launch(title, same, report.methods))

@@ -207,6 +207,7 @@ def _texts(config: ContentConfig, text: TextConfig, seed: int) -> list[Baseline]
             RandomText(pooled, seed),
             "random text",
             f"{formula}; a random vector for each distinct text, seed {seed}.",
+            "control",
         ),
     ]
 

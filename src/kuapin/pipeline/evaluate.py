@@ -57,7 +57,7 @@ def evaluate(
     made = baselines_of(material)
     how = {"seeds": seeds, "max_test_users": max_test_users}
     if protocol == "launch":
-        opened = (category,) if category is not None else largest_categories(material.dataset)
+        opened = (category,) if category is not None else largest_categories(material.dataset, material.config.seed)
         measured = measure_launches(material, made, opened, shots, **how, watch=watch, progress=progress)
     elif protocol == "leave-one-out":
         measured = measure_leave_one_out(material, made, **how, watch=watch, progress=progress)

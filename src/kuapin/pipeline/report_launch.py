@@ -12,6 +12,7 @@ from kuapin.evaluation.launch import Launch, launch_split
 from kuapin.evaluation.metrics.registry import DEFAULT
 from kuapin.evaluation.metrics.registry import evaluate as judge_lists
 from kuapin.evaluation.ranked import Answers, ItemFacts
+from kuapin.names import offered
 from kuapin.pipeline.baselines import Baseline, Task, rank_baselines, rank_task
 from kuapin.pipeline.report_lists import LISTED, cut
 from kuapin.pipeline.report_material import Material, Stopwatch
@@ -45,23 +46,28 @@ def items_of(catalogue: Catalogue, category: str) -> NDArray[np.bool_]:
     Raises:
         UnknownIdError: there is no such category.
     """
-    wanted = [step.strip() for step in category.split(c.CATEGORY_SEPARATOR.strip())]
-    inside = np.array(
-        [
-            [s.strip() for s in leaf.split(c.CATEGORY_SEPARATOR.strip())][: len(wanted)] == wanted
-            for leaf in catalogue.leaves
-        ]
-    )
+    wanted, paths = _steps(category), [_steps(leaf) for leaf in catalogue.leaves]
+    inside = np.array([path[: len(wanted)] == wanted for path in paths])
     if not inside.any():
-        shown = ", ".join(catalogue.categories[:12]) + (", …" if len(catalogue.categories) > 12 else "")
-        raise UnknownIdError(f"There is no category {category!r} in this shop. The top level has {shown}.")
+        level = len(wanted)
+        same_level = dict.fromkeys(c.CATEGORY_SEPARATOR.join(path[:level]) for path in paths)
+        raise UnknownIdError(
+            f"There is no category {category!r} in this shop. "
+            + offered(
+                c.CATEGORY_SEPARATOR.join(wanted), catalogue.categories, "top-level categories", also=[*same_level]
+            )
+        )
     return np.asarray(inside[catalogue.leaf], np.bool_)
 
 
-def largest_categories(dataset: Dataset, *, test_share: float = TEST_SHARE) -> tuple[str, ...]:
+def _steps(path: str) -> list[str]:
+    return [step.strip() for step in path.split(c.CATEGORY_SEPARATOR.strip())]
+
+
+def largest_categories(dataset: Dataset, seed: int = 0, *, test_share: float = TEST_SHARE) -> tuple[str, ...]:
     """The top-level categories that can be measured, the one with the most test users first.
 
-    Those in which at least ``LEAST_TEST_USERS`` would be asked, at most ``MOST_CATEGORIES``.
+    Those in which at least ``LEAST_TEST_USERS`` would be asked under this seed, at most ``MOST_CATEGORIES``.
 
     Raises:
         InputError: there is none.
@@ -70,7 +76,7 @@ def largest_categories(dataset: Dataset, *, test_share: float = TEST_SHARE) -> t
     asked = {}
     for code, name in enumerate(catalogue.categories):
         try:
-            (launch,) = launch_split(dataset, catalogue.category == code, [0.0], test_share=test_share)
+            (launch,) = launch_split(dataset, catalogue.category == code, [0.0], seed, test_share=test_share)
         except InputError:
             continue
         asked[name] = len(launch.test_users)

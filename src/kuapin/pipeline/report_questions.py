@@ -1,7 +1,7 @@
 """What was asked about the live shop, and where the answers lie: pools of outcomes by question and by part."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,12 +48,16 @@ class Outcomes:
         catalogue: all items are ranked.
         protocol: for the report.
         wording: title of a question → the question in a sentence.
+        unjudged: titles of questions from which no verdict follows.
     """
 
-    def __init__(self, catalogue: Catalogue, protocol: Protocol, wording: Mapping[str, str]) -> None:
+    def __init__(
+        self, catalogue: Catalogue, protocol: Protocol, wording: Mapping[str, str], unjudged: Collection[str] = ()
+    ) -> None:
         self.catalogue = catalogue
         self.protocol = protocol
         self.wording = wording
+        self.unjudged = unjudged
         self.questions: dict[str, Pool] = {}
         self.parts: dict[tuple[str, str], Pool] = {}
 
@@ -78,7 +82,10 @@ class Outcomes:
     def compared(self) -> tuple[Comparison, ...]:
         """One comparison a question."""
         return tuple(
-            pool.comparison(title, self.wording[title], self.protocol, len(self.catalogue))
+            replace(
+                pool.comparison(title, self.wording[title], self.protocol, len(self.catalogue)),
+                judged=title not in self.unjudged,
+            )
             for title, pool in self.questions.items()
         )
 

@@ -23,7 +23,7 @@ _WORDING = {
     DISCOVERY: "What will they choose that they had never chosen? Every method leaves known items out of its lists.",
     ALL: "What will they choose after the cut, things chosen before included?",
     REPEATS: "The same lists, judged by what they choose again.",
-    NEW: "The same lists, judged by what they choose for the first time: known items take places too.",
+    NEW: "The same lists, by what they choose for the first time. No verdict: known items take places by design.",
 }
 
 
@@ -49,7 +49,7 @@ def measure_temporal(
     visible, queries = material.visible(first.visible, first.cut), first.visible.select(users)
     ranked = rank_live(material, made, visible, users, queries, [split.new for split in splits], watch, progress)
     facts = ranked.facts
-    asked = Outcomes(catalogue, "temporal", _WORDING)
+    asked = Outcomes(catalogue, "temporal", _WORDING, unjudged=[NEW])
     mixes: tuple[Mix, ...] = ()
     with progress.step("Judging the lists"), watch.time("Judge the lists"):
         for split in splits:

@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from kuapin.config import Config
+from kuapin.counts import counted
 from kuapin.data.dataset import Catalogue, Dataset
 from kuapin.encoding.items import encoded
 from kuapin.encoding.opening import open_encoder
@@ -95,12 +96,15 @@ def write_catalogue(catalogue: Catalogue, folder: Path) -> None:
 
 def _note(dataset: Dataset, fitted: Fitted, *, quick: bool) -> str:
     """In words what stands behind the release."""
-    size = (
-        f"{len(dataset.catalogue):,} items, {len(dataset.users):,} users, {len(dataset.histories.items):,} interactions"
+    sizes = (
+        (len(dataset.catalogue), "item"),
+        (len(dataset.users), "user"),
+        (len(dataset.histories.items), "interaction"),
     )
+    size = ", ".join(counted(*one) for one in sizes)
     if len(dataset.histories.items) == 0:
         return f"{size}: without interactions the texts alone speak, and nothing was measured."
     if not fitted.metrics:
         return f"{size}: too few users came back in the hidden part of the log, so that nothing was measured."
-    measured = f"measured on {fitted.metrics['held_out_users']:,.0f} held-out users"
+    measured = f"measured on {counted(round(fitted.metrics['held_out_users']), 'held-out user')}"
     return f"{size}; {measured}{'; quick: a first look' if quick else ''}."

@@ -26,6 +26,7 @@ class Lists:
         weight: float64 (n_users,), how much a user counts in training.
         launch: int32 (n_users,), number of the replayed launch that a list is from; -1: of the very thing to be ranked.
             Lists of one number are never parted in cross-validation.
+        whose: int32 (n_users,), number of the person whose list it is: several lists of one person say what one does.
     """
 
     indptr: NDArray[np.int64]
@@ -35,6 +36,7 @@ class Lists:
     answers: NDArray[np.int64]
     weight: NDArray[np.float64]
     launch: NDArray[np.int32]
+    whose: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -61,6 +63,7 @@ class Lists:
             answers=self.answers[users],
             weight=self.weight[users],
             launch=self.launch[users],
+            whose=self.whose[users],
         )
 
     def keep(self, mask: NDArray[np.bool_]) -> Self:
@@ -95,6 +98,7 @@ def make_lists(
     answers: Histories | None = None,
     launch: int = -1,
     proposed: Proposals | None = None,
+    whose: NDArray[np.int32] | None = None,
 ) -> Lists:
     """Propose candidates for histories and read their features.
 
@@ -105,18 +109,20 @@ def make_lists(
         answers: what was hidden, of the same users; ``None`` when recommending.
         launch: number of the replayed launch.
         proposed: what the sources propose, where that is known already.
+        whose: as in ``Lists``; ``None``: every history is another person's.
     """
+    people = np.arange(len(queries), dtype=np.int32) if whose is None else whose
     indptr, rows = union(proposed or signals.proposals(queries, items), len(queries), queries.n_items)
     features = signals.features(queries, indptr, rows)
     ones, launches = np.ones(len(queries)), np.full(len(queries), launch, np.int32)
     if answers is None:
         nothing = np.zeros(len(queries), np.int64)
-        return Lists(indptr, rows, features, np.zeros(len(rows), np.bool_), nothing, ones, launches)
+        return Lists(indptr, rows, features, np.zeros(len(rows), np.bool_), nothing, ones, launches, people)
     wanted = answers.matrix()
     keys = np.repeat(np.arange(len(answers), dtype=np.int64), np.diff(wanted.indptr)) * answers.n_items + wanted.indices
     asked = np.repeat(np.arange(len(queries), dtype=np.int64), np.diff(indptr)) * answers.n_items + rows
     relevant = np.isin(asked, keys)
-    return Lists(indptr, rows, features, relevant, np.diff(wanted.indptr).astype(np.int64), ones, launches)
+    return Lists(indptr, rows, features, relevant, np.diff(wanted.indptr).astype(np.int64), ones, launches, people)
 
 
 def join(parts: Sequence[Lists]) -> Lists:
@@ -132,6 +138,7 @@ def join(parts: Sequence[Lists]) -> Lists:
         np.concatenate([part.answers for part in parts]),
         np.concatenate([part.weight for part in parts]),
         np.concatenate([part.launch for part in parts]),
+        np.concatenate([part.whose for part in parts]),
     )
 
 

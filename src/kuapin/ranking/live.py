@@ -139,7 +139,8 @@ def temporal_replay(visible: Visible, config: LiveConfig) -> Replay:
         seen = replace(visible, histories=histories.keep(~mask[histories.users]))
     asked = np.sort(asked)
     answers = histories.keep(after).select(asked)
-    return Replay(seen, before.select(asked), answers, np.arange(histories.n_items, dtype=np.int32))
+    items = np.arange(histories.n_items, dtype=np.int32)
+    return Replay(seen, before.select(asked), answers, items, asked.astype(np.int32))
 
 
 def _drawn(users: NDArray[np.integer], n: int, rng: np.random.Generator) -> NDArray[np.integer]:

@@ -117,7 +117,7 @@ def fit_ranker(lists: Lists, names: tuple[str, ...], n_signals: int, config: Ran
         forest = part.trees.score(asked.features, linear)
         for share in SHARES:
             held_out[share][test] = ndcg_at_10(asked, _mixed(linear, forest, share, part.spread))
-    share = _choose(held_out, useful.weight, config.caution) if enough else 0.0
+    share = choose_share(held_out, useful.weight, useful.whose, config.caution) if enough else 0.0
     chosen = {s: float(np.average(v, weights=useful.weight)) for s, v in held_out.items()} if enough else {}
     if share == 0.0:
         linear_only = fit_linear(useful, prior)
@@ -153,13 +153,25 @@ def _mixed(
     return (1 - share) * linear / spread[0] + share * forest / spread[1]
 
 
-def _choose(held_out: dict[float, NDArray[np.float64]], weight: NDArray[np.float64], caution: float) -> float:
+def choose_share(
+    held_out: dict[float, NDArray[np.float64]],
+    weight: NDArray[np.float64],
+    whose: NDArray[np.int32],
+    caution: float,
+) -> float:
+    """The share that gains most over the sum, of those that gain by more than chance; all arrays (n_lists,).
+
+    The lists of one person are averaged first: they are one observation, however many there are.
+    """
+    _, person = np.unique(whose, return_inverse=True)
+    mass = np.bincount(person, weights=weight)
     best, best_gain = 0.0, 0.0
     for share in SHARES[1:]:
-        difference = held_out[share] - held_out[0.0]
-        gain = float(np.average(difference, weights=weight))
-        variance = float(np.average((difference - gain) ** 2, weights=weight))
-        users = float(weight.sum() ** 2 / (weight**2).sum())
+        of_lists = weight * (held_out[share] - held_out[0.0])
+        difference = np.bincount(person, weights=of_lists) / np.maximum(mass, 1e-12)
+        gain = float(np.average(difference, weights=mass))
+        variance = float(np.average((difference - gain) ** 2, weights=mass))
+        users = float(mass.sum() ** 2 / (mass**2).sum())
         if gain - caution * np.sqrt(variance / users) > 0 and gain > best_gain:
             best, best_gain = share, gain
     return best

@@ -15,7 +15,8 @@ from kuapin.data.histories import Histories, empty_histories, slices_of
 from kuapin.errors import ModelFolderError
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.calibration import Calibration
-from kuapin.ranking.diversity import occurrence, room, within_cap
+from kuapin.ranking.diversity import within_cap
+from kuapin.ranking.filling import LAST, Filling, Proposed
 from kuapin.ranking.ranker import LEAST_LISTS, Ranker, RankingConfig, fit_ranker, fixed_ranker
 from kuapin.ranking.replays import ReplayConfig, launch_lists, opened
 from kuapin.ranking.signals import Signals, SignalsConfig, restore_signals
@@ -32,10 +33,6 @@ TEXTS = "adapted"
 RANKER = "ranker"
 SOURCES = "sources"
 DESCRIPTION = "recommender.json"
-LAST = 2
-"""Number of the part of a list that is in the order of the fallback."""
-Proposed = tuple[NDArray[np.int64], NDArray[np.int32]]
-"""Candidates of some users: indptr (n_users + 1,) and item rows."""
 
 
 @dataclass(frozen=True)
@@ -158,14 +155,14 @@ class Recommender:
         items: NDArray[np.integer] | None,
         per_category: int | None,
     ) -> Ranked:
-        whose, part, indptr, rows = self._parts(histories, proposed, n, items, per_category)
-        features = self.signals.features(histories.select(whose), indptr, rows)
+        parts = self._filling(n, items, per_category).parts(histories, proposed)
+        rows = parts.items
+        features = self.signals.features(histories.select(parts.users), parts.indptr, rows)
         scores = self.ranker.score(features)
         category = self.signals.facts.category[rows]
         if self.calibration is not None:
             scores = self.calibration.logit(scores, category)
-        of_part = np.repeat(np.arange(len(whose)), np.diff(indptr))
-        users, part = whose[of_part], part[of_part]
+        users, part = (np.repeat(of_part, np.diff(parts.indptr)) for of_part in (parts.users, parts.number))
         within = np.where(part == LAST, np.arange(len(rows)), -scores)
         order = np.lexsort((rows, within, part, users))
         kept = within_cap(order, users, category, n, per_category)
@@ -175,64 +172,10 @@ class Recommender:
         shown = falling if self.calibration is None else self.calibration.shown(falling)
         return Ranked(Candidates(ends, rows[kept], shown.astype(np.float32)), features[kept])
 
-    def _parts(
-        self,
-        histories: Histories,
-        proposed: Proposed,
-        n: int,
-        items: NDArray[np.integer] | None,
-        per_category: int | None,
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.int64], NDArray[np.int32]]:
-        """Candidates in parts, each with features of its own: what is proposed, and for users who are short of it more.
-
-        Short is who could not be shown ``n`` under the cap. Behind everything proposed come what reads like the history
-        and the first of the fallback, as many of each as a source proposes, in the ranker's order; then (``LAST``) the
-        fallback in its own. So a category from which nothing is proposed is served, and no list depends on how much
-        longer it might have been.
-
-        Returns:
-            User and number of every part, indptr (n_parts + 1,), and item rows.
-        """
-        indptr, rows = proposed
-        category = self.signals.facts.category
-        short = np.flatnonzero(room(indptr, category[rows], per_category) < n)
-        if len(short) == 0:
-            return np.arange(len(histories)), np.zeros(len(histories), np.intp), indptr, rows
-        more = self._more(
-            histories.select(short), [rows[slice(*indptr[u : u + 2])] for u in short], n, items, per_category
-        )
-        lists = [rows, *more[0], *more[1]]
-        whose = np.concatenate((np.arange(len(histories)), short, short))
-        part = np.repeat([0, 1, LAST], (len(histories), len(short), len(short)))
-        lengths = np.concatenate((np.diff(indptr), [len(one) for one in lists[1:]]))
-        return whose, part, np.concatenate(([0], np.cumsum(lengths))).astype(np.int64), np.concatenate(lists)
-
-    def _more(
-        self,
-        histories: Histories,
-        proposed: list[NDArray[np.int32]],
-        n: int,
-        items: NDArray[np.integer] | None,
-        per_category: int | None,
-    ) -> tuple[list[NDArray[np.int32]], list[NDArray[np.int32]]]:
-        """The second and the last part of every user; see ``_parts``."""
-        category, each = self.signals.facts.category, self.signals.config.candidates
-        order = self._first_choice(items)
-        # By themselves these fill a list under the cap, if any items do; with other candidates beside them, too.
-        capped = np.zeros(len(order), np.bool_)
-        if per_category is not None:
-            capped[np.flatnonzero(occurrence(category[order]) < per_category)[:n]] = True
-        near = (np.arange(len(order)) < 2 * n) | capped
-        last, capped = order[near], capped[near]
-        texts = self.signals.signals.get(TEXTS)
-        alike = texts.source.top(histories, each, items) if texts else None
-        second, third = [], []
-        for user, found in enumerate(proposed):
-            read = order[:0] if alike is None else alike.items[alike.indptr[user] : alike.indptr[user + 1]]
-            second.append(np.setdiff1d(np.concatenate((read, order[:each])), found).astype(np.int32))
-            new = ~np.isin(last, np.concatenate((found, second[-1])))
-            third.append(last[new & (capped | (np.cumsum(new) <= n - len(found) - len(second[-1])))])
-        return second, third
+    def _filling(self, n: int, items: NDArray[np.integer] | None, per_category: int | None) -> Filling:
+        each, texts = self.signals.config.candidates, self.signals.signals.get(TEXTS)
+        alike = (lambda histories: texts.source.top(histories, each, items)) if texts else None
+        return Filling(n, self._first_choice(items), self.signals.facts.category, per_category, each, alike)
 
     def _first_choice(self, items: NDArray[np.integer] | None) -> NDArray[np.int32]:
         """The fallback's order of the items that may be shown."""

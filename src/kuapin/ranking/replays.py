@@ -47,12 +47,14 @@ class Replay:
         queries: what the asked users did elsewhere.
         answers: what they did in the group.
         items: int32, ascending rows of the group.
+        users: int32, rows of the asked users in the log.
     """
 
     visible: Visible
     queries: Histories
     answers: Histories
     items: NDArray[np.int32]
+    users: NDArray[np.int32]
 
 
 def launch_lists(
@@ -87,7 +89,9 @@ def launch_lists(
             for number, replay_ in enumerate(replays):
                 fit = Signals.fit(replay_.visible, signals, like=fitted)
                 launch = number if kind == 0 else -1
-                parts[kind].append(make_lists(fit, replay_.queries, replay_.items, replay_.answers, launch))
+                parts[kind].append(
+                    make_lists(fit, replay_.queries, replay_.items, replay_.answers, launch, whose=replay_.users)
+                )
                 step.advance()
     joined = [_without_dead(join(part), fitted, visible, items, config) for part in parts if part]
     if not joined:
@@ -223,6 +227,7 @@ def _ask(
         everything.keep(~inside).select(asked),
         everything.keep(inside).select(asked),
         items,
+        asked.astype(np.int32),
     )
 
 

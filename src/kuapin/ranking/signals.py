@@ -1,39 +1,19 @@
 """What the ranker reads of a user and an item: every source's score, on scales that carry over between categories."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import cache
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from kuapin import columns as c
-from kuapin.data.dataset import Catalogue, build_catalogue
-from kuapin.data.histories import Histories, empty_histories
+from kuapin.data.dataset import Catalogue
+from kuapin.data.histories import Histories
 from kuapin.ranking.proposals import proposals, union
-from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
-from kuapin.retrieval.sources.adapted import Adapted
-from kuapin.retrieval.sources.affinity import BrandAffinity, LeafAffinity
-from kuapin.retrieval.sources.als import Als
-from kuapin.retrieval.sources.brand import Brand, Leaf
-from kuapin.retrieval.sources.content import Content, ContentConfig
-from kuapin.retrieval.sources.ease import Ease, EaseConfig
-from kuapin.retrieval.sources.item_knn import ItemKnn
-from kuapin.retrieval.sources.lexical import Lexical
-from kuapin.retrieval.sources.popularity import DecayedPopularity, Popularity, RecentPopularity
-from kuapin.retrieval.sources.repeat import Due, FadingRepeat, LatestRepeat, Repeat
-from kuapin.retrieval.sources.ridge import Ridge
-from kuapin.retrieval.sources.segments import Segments
+from kuapin.ranking.signal_table import Facts, Signal, every_signal, everything_of, possible_signals, signal_names
+from kuapin.retrieval.source import Arrays, Candidates, Scores, Visible
 from kuapin.retrieval.sources.settings import SourcesConfig
-from kuapin.retrieval.sources.text_popularity import TextPopularity
-
-EASE = EaseConfig(max_items=3_000, l2=500.0)
-"""The ranker's own, whatever ``[sources.ease]`` says: larger ones take time on every list, and rank hardly better
-(``docs/experiments.md``)."""
-PROFILE = ContentConfig(pooling="mean", whitened=True)
 
 
 class SignalsConfig(BaseModel):
@@ -59,7 +39,7 @@ class SignalsConfig(BaseModel):
 
     @model_validator(mode="after")
     def _able(self) -> Self:
-        able = [name for name, signal in _every_signal().items() if signal.proposes]
+        able = [name for name, signal in every_signal().items() if signal.proposes]
         for name in self.proposers or ():
             if name not in able:
                 raise ValueError(f"{name!r} cannot be one of the proposers; {', '.join(able)} can.")
@@ -68,55 +48,6 @@ class SignalsConfig(BaseModel):
                     f"{name!r} is one of the proposers and none of the sources. Name it in both or neither."
                 )
         return self
-
-
-@dataclass(frozen=True)
-class Signal:
-    """A source as the ranker sees it.
-
-    Attributes:
-        source: scores items for histories.
-        proposes: whether its best items become candidates.
-        scale: brings its raw scores (n,) of the items (n,) to a scale that does not depend on the size of the category.
-    """
-
-    source: Source
-    proposes: bool
-    scale: Callable[[Scores, NDArray[np.int32], "Facts"], Scores]
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Counts over what is visible; arrays have shape (n_items,).
-
-    Attributes:
-        users: float32, distinct users of the item.
-        category_mean: float32, mean of ``users`` over the item's category.
-        category: int32 code of the top-level category.
-        price: float32, NaN where unknown.
-    """
-
-    users: Scores
-    category_mean: Scores
-    category: NDArray[np.int32]
-    price: Scores
-
-
-def _plain(scores: Scores, items: NDArray[np.int32], facts: Facts) -> Scores:
-    return scores
-
-
-def _lift(scores: Scores, items: NDArray[np.int32], facts: Facts) -> Scores:
-    """Popularity against the category's mean item, in logarithms; half a user is added to both."""
-    return np.log((scores + 0.5) / (facts.category_mean[items] + 0.5)).astype(np.float32)
-
-
-def _log(scores: Scores, items: NDArray[np.int32], facts: Facts) -> Scores:
-    return np.log1p(np.maximum(scores, 0.0) * 20.0).astype(np.float32)
-
-
-def _log1p(scores: Scores, items: NDArray[np.int32], facts: Facts) -> Scores:
-    return np.log1p(np.maximum(scores, 0.0)).astype(np.float32)
 
 
 SIDE = ("history", "users", "category_users", "category_share", "price", "price_gap")
@@ -161,7 +92,7 @@ class Signals:
         if like is None:
             signals = _signals(visible, config, settings)
         else:
-            same = _chosen(_table(visible, settings), config)
+            same = _chosen(possible_signals(visible, settings), config)
             signals = {name: same[name] if old.source.learns else old for name, old in like.signals.items()}
         for signal in signals.values():
             if like is None or signal.source.learns:
@@ -223,7 +154,7 @@ OPENING_ONLY = {"ridge": 1, "als": 1_000}
 
 def _signals(visible: Visible, config: SignalsConfig, settings: SourcesConfig) -> dict[str, Signal]:
     """The signals that a configuration names, or else those that have something to say here; not fitted."""
-    table = _table(visible, settings)
+    table = possible_signals(visible, settings)
     if config.sources is None:
         been = 0
         if visible.opening is not None:
@@ -232,46 +163,6 @@ def _signals(visible: Visible, config: SignalsConfig, settings: SourcesConfig) -
         idle |= {name for name, least in OPENING_ONLY.items() if been < least}
         table = {name: signal for name, signal in table.items() if name not in idle}
     return _chosen(table, config)
-
-
-def _table(visible: Visible, settings: SourcesConfig) -> dict[str, Signal]:
-    """Every signal for which there is something to learn from; not fitted."""
-    signals = {
-        "repeat": Signal(Repeat(settings.repeat), proposes=True, scale=_log),
-        "popularity": Signal(Popularity(settings.popularity), proposes=True, scale=_lift),
-        "item_knn": Signal(ItemKnn(settings.item_knn), proposes=True, scale=_log),
-        "brand": Signal(Brand(), proposes=False, scale=_plain),
-        "leaf": Signal(Leaf(), proposes=False, scale=_plain),
-        "brand_affinity": Signal(BrandAffinity(), proposes=False, scale=_plain),
-        "leaf_affinity": Signal(LeafAffinity(), proposes=False, scale=_plain),
-        "ease": Signal(Ease(EASE), proposes=True, scale=_log),
-        "ridge": Signal(Ridge(settings.ridge), proposes=True, scale=_log1p),
-        "als": Signal(Als(settings.als), proposes=True, scale=_plain),
-    }
-    if visible.histories.timed:
-        signals["popularity_30d"] = Signal(RecentPopularity(settings.popularity), proposes=True, scale=_lift)
-        signals["popularity_decayed"] = Signal(DecayedPopularity(settings.popularity), proposes=False, scale=_lift)
-        for source in (FadingRepeat(), LatestRepeat(), Due()):
-            signals[source.name] = Signal(source, proposes=False, scale=_log)
-    if visible.vectors is not None:
-        signals["profile"] = Signal(Content(PROFILE), proposes=False, scale=_plain)
-        signals["adapted"] = Signal(Adapted(), proposes=True, scale=_plain)
-        signals["text_popularity"] = Signal(TextPopularity(), proposes=True, scale=_plain)
-        signals["segments"] = Signal(Segments(settings.segments), proposes=True, scale=_plain)
-    if visible.texts is not None:
-        signals["lexical"] = Signal(Lexical(), proposes=True, scale=_plain)
-    return signals
-
-
-@cache
-def _every_signal() -> Mapping[str, Signal]:
-    catalogue = build_catalogue(pl.DataFrame(schema={c.ITEM_ID: pl.String}))
-    return _table(_everything_of(catalogue), SourcesConfig())
-
-
-def signal_names() -> tuple[str, ...]:
-    """The names of all signals."""
-    return tuple(_every_signal())
 
 
 def _chosen(signals: Mapping[str, Signal], config: SignalsConfig) -> dict[str, Signal]:
@@ -327,16 +218,10 @@ def restore_signals(
         config: the one that they were fitted with.
         settings: likewise.
     """
-    every = _chosen(_table(_everything_of(catalogue), settings), config)
+    every = _chosen(possible_signals(everything_of(catalogue), settings), config)
     signals = {}
     for name, arrays in saved.items():
         every[name].source.restore(arrays)
         signals[name] = every[name]
     users, mean = np.asarray(facts["users"], np.float32), np.asarray(facts["category_mean"], np.float32)
     return Signals(signals, config, Facts(users, mean, catalogue.category, catalogue.price), settings)
-
-
-def _everything_of(catalogue: Catalogue) -> Visible:
-    """Nothing to learn from, but of every kind that a source may ask for."""
-    nobody = empty_histories(0, len(catalogue), timed=True)
-    return Visible(catalogue, nobody, np.empty((0, 1), np.float32), 0, pl.Series(dtype=pl.String))

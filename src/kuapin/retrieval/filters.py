@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from kuapin.columns import CATEGORY_SEPARATOR
 from kuapin.data.dataset import Catalogue
 from kuapin.errors import UnknownIdError
+from kuapin.names import offered
+
+_TOP = "top-level categories"
 
 
 class Filter(BaseModel):
@@ -44,11 +47,11 @@ class Filter(BaseModel):
         """
         mask = np.ones(len(catalogue), np.bool_)
         if self.categories is not None:
-            mask &= np.isin(catalogue.category, _codes(self.categories, catalogue.categories, "category"))
+            mask &= np.isin(catalogue.category, _top(self.categories, catalogue.categories))
         if self.leaves is not None:
             mask &= np.isin(catalogue.leaf, _below(self.leaves, catalogue.leaves))
         if self.brands is not None:
-            mask &= np.isin(catalogue.brand, _codes(self.brands, catalogue.brands, "brand"))
+            mask &= np.isin(catalogue.brand, _codes(self.brands, catalogue.brands, "brand", "brands"))
         if self.price_min is not None:
             mask &= catalogue.price >= np.float32(self.price_min)  # NaN, an unknown price, is never in range
         if self.price_max is not None:
@@ -61,11 +64,22 @@ class Filter(BaseModel):
         return mask
 
 
-def _codes(wanted: tuple[str, ...], names: tuple[str, ...], kind: str) -> list[int]:
+def _top(wanted: tuple[str, ...], names: tuple[str, ...]) -> list[int]:
+    mark = CATEGORY_SEPARATOR.strip()
+    path = next((name for name in wanted if name not in names and mark in name), None)
+    if path is not None:
+        raise UnknownIdError(
+            f"{path!r} is a path, and top-level categories alone are taken here. "
+            + offered(path.split(mark)[0].strip(), names, _TOP)
+        )
+    return _codes(wanted, names, "top-level category", _TOP)
+
+
+def _codes(wanted: tuple[str, ...], names: tuple[str, ...], one: str, many: str) -> list[int]:
     place = {name: code for code, name in enumerate(names)}
     for name in wanted:
         if name not in place:
-            raise UnknownIdError(f"No item of this shop has the {kind} {name!r}. Correct the name or import its items.")
+            raise UnknownIdError(f"No item of this shop has the {one} {name!r}. {offered(name, names, many)}")
     return [place[name] for name in wanted]
 
 

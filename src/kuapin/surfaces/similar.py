@@ -15,6 +15,14 @@ from kuapin.retrieval.sources.lexical import words
 from kuapin.surfaces.answer import Answer, Reasons
 
 NAME = "similar"
+BRAND_AND_CATEGORY, SAME_CATEGORY, SAME_BRAND, SAME_WORDS, ALIKE = CODES = (
+    "same_brand_and_category",
+    "same_category",
+    "same_brand",
+    "same_words",
+    "similar",
+)
+"""Reason codes, the first that holds: what the two items share; their texts are near in any case."""
 
 
 @dataclass(frozen=True)
@@ -84,14 +92,14 @@ class SimilarItems:
         same_leaf = self.catalogue.leaf[row] == self.catalogue.leaf[item]
         leaf = self.catalogue.leaves[self.catalogue.leaf[row]]
         if same_brand and same_leaf:
-            return "same_brand_and_category", f"Also by {self.catalogue.brands[brand]}, also in {leaf}"
+            return BRAND_AND_CATEGORY, f"Also by {self.catalogue.brands[brand]}, also in {leaf}"
         if same_leaf:
-            return "same_category", f"Also in {leaf}"
+            return SAME_CATEGORY, f"Also in {leaf}"
         if same_brand:
-            return "same_brand", f"Also by {self.catalogue.brands[brand]}"
+            return SAME_BRAND, f"Also by {self.catalogue.brands[brand]}"
         if shared_words(self.titles[item], self.titles[row]):
-            return "same_words", f"Both say {', '.join(shared_words(self.titles[item], self.titles[row]))}"
-        return "similar", "Reads alike"
+            return SAME_WORDS, f"Both say {', '.join(shared_words(self.titles[item], self.titles[row]))}"
+        return ALIKE, "Reads alike"
 
 
 def shared_words(one: str, other: str) -> list[str]:

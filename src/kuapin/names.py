@@ -1,0 +1,25 @@
+"""What to say to someone who gave a name that does not exist: the nearest one, and which there are."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+MOST = 12
+"""Names that are listed at most."""
+
+
+def offered(wanted: str, names: Sequence[str], what: str, *, also: Sequence[str] = ()) -> str:
+    """The nearest name and those that exist: ``Did you mean Home? The categories are Beauty, Home, Toys.``.
+
+    Args:
+        wanted: what was given.
+        names: those that are listed, the first ``MOST`` of them.
+        what: they are, in the plural.
+        also: further names that may have been meant.
+    """
+    meant = {name.casefold(): name for name in (*also, *names)}
+    near = get_close_matches(wanted.casefold(), list(meant), n=1)
+    hint = f"Did you mean {meant[near[0]]}? " if near else ""
+    if not names:
+        return f"{hint}There are no {what}."
+    more = f" and {len(names) - MOST:,} more" if len(names) > MOST else ""
+    return f"{hint}The {what} are {', '.join(names[:MOST])}{more}."

@@ -1,0 +1,84 @@
+"""What training measured, as ``kuapin train`` and ``kuapin models`` tell it."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from kuapin.cli.app import app
+from kuapin.cli.failures import run
+from kuapin.cli.measures import best_simple, told
+from kuapin.model_folder import Releases
+from kuapin.workspace import Shop
+
+METRICS = {
+    "ndcg@10": 0.4753,
+    "ndcg@10.new": 0.0912,
+    "ndcg@10.popularity": 0.2061,
+    "ndcg@10.new.popularity": 0.5,
+    "ndcg@10.repeat": 0.432,
+    "held_out_users": 300.0,
+    "ece": 0.01,
+    "ece.Beauty": 0.02,
+}
+
+
+@pytest.fixture
+def releases(monkeypatch):
+    made = [
+        SimpleNamespace(
+            version=f"20260901-10111{number}-123",
+            live=number == 1,
+            fault="it is torn" if number == 0 else None,
+            created_at="2026-09-01T10:11:12+00:00",
+            bytes=1_234_567_890,
+            metrics=METRICS,
+        )
+        for number in range(2)
+    ]
+    monkeypatch.setattr(Releases, "versions", lambda _: made)
+    return made
+
+
+@pytest.fixture
+def shop(tmp_path):
+    return Shop.init(tmp_path / "shop").path
+
+
+def test_the_best_simple_method_is_that_of_the_same_question():
+    assert best_simple(METRICS) == ("repeat", 0.432)
+    assert best_simple({"ndcg@10.popularity": 0.2, "ndcg@10.repeat": None}) == ("popularity", 0.2)
+    assert best_simple({}) is None
+
+
+def test_what_was_measured_is_a_sentence():
+    assert told(METRICS) == (
+        "On 300 held-out users NDCG@10 is 0.4753; repeating what the user had before, the best of the simple methods "
+        "measured in training, has 0.4320."
+    )
+    assert told({}) is None
+
+
+@pytest.mark.usefixtures("releases")
+def test_the_table_of_releases_fits_80_columns(shop, monkeypatch, capfd):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    assert run(app, ["models", str(shop)]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert max(map(len, lines)) <= 80
+    assert lines[2].split()[-3:] == ["0.4753", "repeat", "0.4320"]
+    assert "damaged" in lines[1]
+
+
+def test_training_ends_with_what_it_measured_and_what_to_do_next(shop, releases, monkeypatch, capfd):
+    monkeypatch.setattr("kuapin.pipeline.train.train", lambda *_, **__: None)
+    assert run(app, ["train", str(shop)]) == 0
+    out, err = capfd.readouterr()
+    assert out == f"{releases[1].version} is live. {told(METRICS)}\n"
+    assert [line.split("kuapin ")[1].split()[0] for line in err.splitlines()] == ["evaluate", "recommend"]
+    releases[1].metrics = {}
+    run(app, ["train", str(shop), "--quiet"])
+    out, err = capfd.readouterr()
+    assert out.endswith(" is live. The log was too short to measure anything in training.\n")
+    assert err == ""

@@ -1,0 +1,87 @@
+"""What ``kuapin recommend`` says to people and to programs, with a model made up in memory."""
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import polars as pl
+import pytest
+
+from kuapin import columns as c
+from kuapin.cli.app import app
+from kuapin.cli.failures import run
+from kuapin.model import Model
+from kuapin.workspace import Shop
+from tests import market
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return market.model()
+
+
+@pytest.fixture
+def recommend(tmp_path, model, monkeypatch, capfd):
+    Shop.init(tmp_path / "shop")
+
+    def call(*arguments: str, of: Model = model) -> SimpleNamespace:
+        monkeypatch.setattr(Model, "load", lambda _: of)
+        capfd.readouterr()
+        code = run(app, ["recommend", str(tmp_path / "shop"), *arguments])
+        out, err = capfd.readouterr()
+        return SimpleNamespace(code=code, out=out, err=err, lines=[line.split() for line in out.splitlines()])
+
+    return call
+
+
+def test_people_see_title_brand_and_category_beside_the_id(recommend, model):
+    result = recommend("--user", "user 003", "-n", "2")
+    head, first, _ = result.lines
+    assert head == ["rank", "item_id", "title", "brand", "category", "score"]
+    item = model.recommend("user 003", n=1)["target_id"][0]
+    (described,) = model.describe([item]).rows()
+    assert first[:-1] == ["1", *" ".join(described).split()]
+    assert result.err == ""
+
+
+def test_columns_that_the_shop_does_not_know_are_not_shown(recommend, model):
+    bare = replace(model.catalogue, frame=model.catalogue.frame.drop("title", "brand"))
+    of = Model("r1", model.recommender, bare, model.users, model.histories)
+    assert recommend("--user", "user 003", of=of).lines[0] == ["rank", "item_id", "category", "score"]
+
+
+def test_a_long_title_is_cut_to_fit_and_a_reason_is_whole(recommend, model):
+    long = model.catalogue.frame.with_columns(title=pl.lit("An endless title, " * 60))
+    of = Model("r1", model.recommender, replace(model.catalogue, frame=long), model.users, model.histories)
+    result = recommend("--user", "user 003", "-n", "3", "--explain", of=of)
+    assert max(map(len, result.out.splitlines())) <= 200
+    assert len(result.out.splitlines()) == 4
+    assert all("…" in line for line in result.out.splitlines()[1:])
+    for item, reason in model.recommend("user 003", n=3, explain=True).select("target_id", "reason").rows():
+        assert any(item in line and reason in line for line in result.out.splitlines())
+
+
+def test_programs_get_the_contract(recommend):
+    rows = json.loads(recommend("--user", "user 003", "--json").out)
+    assert list(rows[0]) == list(c.RECOMMENDATION)
+
+
+def test_a_stranger_is_told_from_a_user(recommend):
+    result = recommend("--user", "nobody", "--json")
+    assert result.err == "User 'nobody' is unknown, with no history in this shop: the list is what is popular.\n"
+    assert len(json.loads(result.out)) == 10
+    assert recommend("--user", "nobody", "--quiet").err == ""
+
+
+def test_a_batch_counts_its_strangers(recommend, tmp_path):
+    (tmp_path / "users.txt").write_text("user 001\nnobody\nuser 002\n")
+    batch = ("--users", str(tmp_path / "users.txt"), "--output", str(tmp_path / "out.parquet"), "-n", "2")
+    one = recommend(*batch)
+    assert one.err.splitlines() == [
+        "1 of 3 users is unknown, with no history in this shop: that one gets what is popular.",
+        f"Wrote 6 rows for 3 users to {tmp_path / 'out.parquet'}",
+    ]
+    assert tuple(pl.read_parquet(tmp_path / "out.parquet").columns) == c.RECOMMENDATION
+    (tmp_path / "users.txt").write_text("nobody\nsomebody\nuser 002\n")
+    assert recommend(*batch).err.startswith("2 of 3 users are unknown, with no history in this shop: they get what is")
+    assert json.loads(recommend(*batch, "--json").out)["unknown_users"] == 2
