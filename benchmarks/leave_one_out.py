@@ -1,0 +1,214 @@
+"""The tables of the papers: each user's last item, found among all, by the user model and by what it must beat.
+
+Default: Beauty and Sports of amazon14_beauty_sports, five interactions a user and item at least, the last item test,
+the one before it validation, the full catalogue ranked without what was met, at most 50 items read. Three seeds of the
+user model and of our own SASRec with sampled softmax (ids alone), then under the first seed and on the first set what
+the own vectors are worth. ``--set FOLDER`` takes the domains of that folder.
+
+Published: SASRec with sampled softmax, 256 negatives, recall@10 / NDCG@10 .0921 / .0531 on Beauty, .0569 / .0314 on
+Sports.
+An interrupted run of a clean commit goes on: finished parts lie under ``$KUAPIN_CACHE``.
+"""
+
+import hashlib
+import json
+import re
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.harness import Figure, commit, data_set, parse_arguments, write_result
+from benchmarks.sets import DOMAIN, DataSet, cache_folder, set_items, set_log
+from kuapin import columns as c
+from kuapin.data.dataset import build_dataset
+from kuapin.data.histories import Histories
+from kuapin.evaluation.bootstrap import interval, ratio_interval
+from kuapin.evaluation.metrics.registry import evaluate
+from kuapin.evaluation.ranked import Answers, ItemFacts, Ranked
+from kuapin.evaluation.splits import LeaveOneOut, leave_one_out
+from kuapin.retrieval.best import best_columns
+from kuapin.retrieval.source import Scores, Visible
+from kuapin.retrieval.sources.ease import Ease
+from kuapin.retrieval.sources.item_knn import ItemKnn
+from kuapin.retrieval.sources.popularity import Popularity
+from kuapin.retrieval.whitening import whiten
+from kuapin.sequence.compiled import UserModel, save
+from kuapin.sequence.settings import SequenceConfig
+from kuapin.sequence.training import Validation, train
+
+SET = "amazon14_beauty_sports"
+SEEDS = (0, 1, 2)
+METRICS = ("ndcg@10", "recall@10")
+OURS, SASREC = "user model", "SASRec, sampled softmax"
+CONFIGS: Mapping[str, dict[str, object]] = {
+    OURS: {},
+    SASREC: {"text": False, "id_dropout": 0.0},
+    "user model without own vectors": {"ids": False},
+}
+VALIDATION_USERS = 4_000
+USERS_AT_ONCE = 512
+LEAST_USERS = 1_000
+
+
+@dataclass(frozen=True)
+class Part:
+    """One domain, one method, one seed: values of every test user, and how long training took."""
+
+    values: Mapping[str, NDArray[np.float64]]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One domain as a shop of its own, split."""
+
+    name: str
+    data: DataSet
+    split: LeaveOneOut
+    white: Scores
+
+
+def domains(folder: Path) -> list[Domain]:
+    """The domains of a set with enough users; those of the default set in the order of the papers."""
+    items = set_items(pl.read_parquet(folder / "items.parquet"))
+    log = set_log(pl.read_parquet(folder / "interactions.parquet"))
+    whole = DataSet(folder.resolve().name, items, build_dataset(items, log))
+    vectors = whole.vectors()
+    found = []
+    for name in sorted(items[DOMAIN].unique().to_list() if DOMAIN in items.columns else [None]):
+        mine = pl.Series([True] * items.height) if name is None else items[DOMAIN] == name
+        part = items.filter(mine)
+        dataset = build_dataset(part, log.filter(pl.col(c.ITEM_ID).is_in(part[c.ITEM_ID].implode())))
+        if int((dataset.histories.lengths >= 3).sum()) >= LEAST_USERS:
+            data = DataSet(f"{whole.name}/{name}", part, dataset)
+            found.append(Domain(str(name), data, leave_one_out(dataset), whiten(vectors[mine.to_numpy()])))
+    return found
+
+
+def measured(
+    domain: Domain, scores_of: Callable[[Histories], Scores], users: NDArray[np.int64]
+) -> Mapping[str, NDArray[np.float64]]:
+    """NDCG@10 and recall@10 of every test user; ``scores_of(histories)`` gives float32 (n_users, n_items)."""
+    test = domain.split.test
+    met, lists = test.queries.matrix(), []
+    for block in np.split(users, range(USERS_AT_ONCE, len(users), USERS_AT_ONCE)):
+        scores = np.array(scores_of(test.queries.select(block)))
+        known = met[block]
+        scores[np.repeat(np.arange(len(block)), np.diff(known.indptr)), known.indices] = -np.inf
+        lists += [best_columns(row, 10) for row in scores]
+    ranked = Ranked(np.array(lists, np.int32))
+    facts = ItemFacts.from_visible(domain.split.visible, domain.data.dataset.catalogue.category, domain.split.items)
+    return evaluate(ranked, Answers.from_histories(test.answers.select(users)), facts, METRICS).users
+
+
+def trained(
+    domain: Domain, settings: dict[str, object], seed: int, users: NDArray[np.int64], kept: Path | None
+) -> Part:
+    """Train a user model, compile it and let the compiled one rank."""
+    config = SequenceConfig.model_validate({"seed": seed} | settings)
+    asked = domain.split.validation
+    some = np.sort(np.random.default_rng(seed).permutation(len(asked.users))[:VALIDATION_USERS])
+    validation = Validation(asked.queries.select(some), asked.answers.select(some).items)
+    category = domain.data.dataset.catalogue.category
+    done = train(domain.split.visible, domain.white, category, config, validation=validation, folder=kept)
+    with tempfile.TemporaryDirectory() as scratch:
+        text = domain.white if config.text else None
+        save(done, text, done.interactions, category, Path(scratch))
+        model = UserModel.load(Path(scratch))
+        values = measured(domain, lambda histories: model.users(histories) @ model.items.T, users)
+    best = int(np.argmax(done.ndcg))
+    told = f"validation {done.ndcg[best]:.4f} after {best + 1} of {len(done.ndcg)} passes, {done.seconds:.0f} s"
+    print(f"{domain.name}, {settings or OURS}, seed {seed}: NDCG@10 {values['ndcg@10'].mean():.4f}, {told}", flush=True)
+    return Part(values, done.seconds)
+
+
+def counted(domain: Domain, users: NDArray[np.int64]) -> dict[str, Part]:
+    """The simple means."""
+    visible = Visible(domain.data.dataset.catalogue, domain.split.visible, None, 0)
+    sources = {"popularity": Popularity(), "item-kNN": ItemKnn(), "EASE": Ease()}
+    parts = {}
+    for name, source in sources.items():
+        started = time.perf_counter()
+        fitted = source.fit(visible)
+        parts[name] = Part(measured(domain, fitted.score, users), time.perf_counter() - started)
+    return parts
+
+
+def kept_part(folder: Path, make: Callable[[Path | None], Part]) -> Part:
+    """A finished part of this commit, or else a new one."""
+    path = folder / "part.parquet"
+    lasting = re.fullmatch("[0-9a-f]+", commit()) is not None
+    if lasting and path.exists():
+        frame = pl.read_parquet(path)
+        return Part({name: frame[name].to_numpy() for name in METRICS}, float(frame["seconds"][0]))
+    part = make(folder if lasting else None)
+    if lasting:
+        folder.mkdir(parents=True, exist_ok=True)
+        pl.DataFrame(dict(part.values) | {"seconds": [part.seconds] * len(part.values[METRICS[0]])}).write_parquet(path)
+    return part
+
+
+def figures_of(name: str, parts: Mapping[str, Sequence[Part]]) -> dict[str, Figure]:
+    """The names that others rely on, and every method's NDCG@10 and recall@10, pooled over seeds."""
+    figures = {}
+    for method, of_method in parts.items():
+        prefix = {OURS: name, SASREC: f"{name}.sasrec_ss"}.get(method, f"{name}.{method}")
+        for metric in METRICS:
+            pooled = np.concatenate([part.values[metric] for part in of_method])
+            clusters = np.tile(np.arange(len(of_method[0].values[metric])), len(of_method))
+            found = interval(pooled, clusters=clusters)
+            figures[f"{prefix}.{metric.split('@')[0]}"] = Figure(found.value, found.low, found.high)
+        seconds = [part.seconds for part in of_method]
+        figures[f"{prefix}.seconds"] = Figure(float(np.mean(seconds)), min(seconds), max(seconds), "s")
+    ours, theirs = (np.mean([part.values["ndcg@10"] for part in parts[method]], axis=0) for method in (OURS, SASREC))
+    ratio = ratio_interval(ours, theirs)
+    return figures | {f"{name}.ratio": Figure(ratio.value, ratio.low, ratio.high)}
+
+
+def main() -> None:
+    """Train, measure, print, write ``leave_one_out.json``."""
+    arguments = parse_arguments(__doc__)
+    seeds = arguments.seeds or (SEEDS[:1] if arguments.quick else SEEDS)
+    figures: dict[str, Figure] = {}
+    table = Table(title="Leave-one-out, full catalogue")
+    for head in ("set", "method", "recall@10", "NDCG@10", "by seed", "s of training"):
+        table.add_column(head)
+    for number, domain in enumerate(domains(arguments.folder or data_set(SET))):
+        n = len(domain.split.test.users)
+        users = np.sort(np.random.default_rng(0).permutation(n)[: 2_000 if arguments.quick else n])
+        parts: dict[str, list[Part]] = {}
+        for method, settings in CONFIGS.items():
+            extra = {"epochs": 1} if arguments.quick else {}
+            whole = method in (OURS, SASREC)
+            for seed in seeds if whole else seeds[:1] if number == 0 and not arguments.quick else ():
+                known = json.dumps(
+                    [commit(), domain.data.fingerprint, settings | extra, seed, len(users)], sort_keys=True
+                )
+                folder = cache_folder() / "leave_one_out" / hashlib.sha256(known.encode()).hexdigest()[:16]
+                part = kept_part(folder, partial(trained, domain, settings | extra, seed, users))
+                parts.setdefault(method, []).append(part)
+        parts |= {method: [part] for method, part in counted(domain, users).items()}
+        for method, of_method in parts.items():
+            means = {metric: [part.values[metric].mean() for part in of_method] for metric in METRICS}
+            table.add_row(
+                domain.name, method, f"{np.mean(means['recall@10']):.4f}", f"{np.mean(means['ndcg@10']):.4f}",
+                " ".join(f"{value:.4f}" for value in means["ndcg@10"]),
+                f"{np.mean([part.seconds for part in of_method]):.0f}",
+            )  # fmt: skip
+        figures |= figures_of(domain.name, parts)
+    Console().print(table)
+    settings = SequenceConfig().model_dump(mode="json")
+    write_result("leave_one_out", figures, seeds=seeds, quick=arguments.quick, extra={"settings": settings})
+
+
+if __name__ == "__main__":
+    main()
