@@ -170,7 +170,8 @@ def baselines(config: SourcesConfig, *, timed: bool, text: TextConfig | None, se
             ItemKnn(knn),
             "item-kNN",
             f"Σ over the history of common users / √((users + {knn.shrinkage:g}) · (users + {knn.shrinkage:g})), "
-            f"binary; {kept}, {knn.max_pairs:,} in all at most.",
+            f"binary; {kept}, {knn.max_pairs:,} in all at most. In a launch those users alone are counted who have "
+            "been in the category.",
         ),
         _made(
             Ease(ease),

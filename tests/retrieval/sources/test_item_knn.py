@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,13 @@ def test_similarity_by_hand(visible, of):
         [[0, ab, ac, 0, 0], [ab + ac, 0, 0, 0, 0], [0, 0, 0, 0, 0]],
         rtol=1e-6,
     )
+
+
+def test_of_an_opening_those_alone_count_who_have_been_there(visible, of):
+    # c opens. Of its users a has 2 (not 3), c 2, together 2; who never came to c says nothing about it.
+    shop = replace(visible("ac", "ac", "ab", n_items=3), opening=np.array([2], np.int32))
+    scores = ItemKnn(ItemKnnConfig(shrinkage=5)).fit(shop).score(of("a", "b", n_items=3))
+    np.testing.assert_allclose(scores, [[0, 0, 2 / np.sqrt(7 * 7)], [0, 0, 0]], rtol=1e-6)
 
 
 def test_only_the_nearest_neighbours_stay(visible, of):
