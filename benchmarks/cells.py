@@ -39,7 +39,7 @@ class Bench:
 
     Attributes:
         dataset: the set.
-        templates: that frozen text is tried with; the first is the one our method reads.
+        templates: that frozen text is tried with, each alone; ours reads items as a shop does by default.
         max_test_users: per cell.
         ease_items: EASE's cap.
     """

@@ -334,7 +334,7 @@ def main() -> None:
     second: dict[str, list[Row]] = {}
     if only != "domains" and (not openings or (arguments.folder is None and not quick)):
         for other in (data, complete_journey()) if arguments.folder is None else (data,):
-            small = Bench(other, TEMPLATES[:1], SECOND_TEST_USERS, 2_000)
+            small = Bench(other, max_test_users=SECOND_TEST_USERS, ease_items=2_000)
             targets = second_levels(other)[: 2 if quick else None]
             found = replay(small, targets, SECOND_SHOTS, seeds[:1])
             if found:

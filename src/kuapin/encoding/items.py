@@ -3,13 +3,13 @@
 import hashlib
 import json
 import time
-import warnings
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from kuapin import columns as c
 from kuapin.encoding.cache import VectorCache, text_key
 from kuapin.encoding.encoder import Encoder
 from kuapin.encoding.opening import open_encoder
@@ -53,17 +53,15 @@ def encoded(
     """As ``item_vectors``, of items whose texts are known, by an open encoder: float32 (n_items, d).
 
     What a category and a brand say is alike for many items; the title by itself tells them apart. So an item is the
-    sum of both readings, the title's with its weight, at unit length.
+    sum of both readings, the title's with its weight, at unit length; one without a title is its text.
     """
     vectors = cached_vectors(encoder, text, texts.to_list(), folder, progress)
-    if text.title_alone is None:
+    if text.title_alone is None or c.TITLE not in items.columns:
         return vectors
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # missing titles were told of when the texts were rendered
-        titles = render(items, text.title_alone).to_list()
-    vectors = vectors + np.float32(text.title_weight) * cached_vectors(
-        encoder, text.title_alone, titles, folder, progress
-    )
+    titled = items[c.TITLE].cast(pl.String).fill_null("").str.contains(r"\S").to_numpy()
+    titles = render(items.filter(titled), text.title_alone).to_list()
+    alone = cached_vectors(encoder, text.title_alone, titles, folder, progress)
+    vectors[titled] += np.float32(text.title_weight) * alone
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(norms, 1e-9), np.float32)
 

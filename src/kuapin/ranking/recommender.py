@@ -239,9 +239,9 @@ class Recommender:
                 Calibration.from_json(description[name]) if description[name] else None
                 for name in ("calibration", "strangers")
             ]
+            signals = restore_signals(saved, facts, catalogue, config, settings)
         except (OSError, ValueError, KeyError) as error:
             raise ModelFolderError(f"Model folder {folder} cannot be read ({error}). Train again.") from error
-        signals = restore_signals(saved, facts, catalogue, config, settings)
         if ranker.signals != signals.names or len(signals.facts.users) != len(catalogue):
             raise ModelFolderError(f"Model folder {folder}: its parts do not fit together. Train again.")
         return cls(signals, ranker, *scales)
