@@ -37,7 +37,8 @@ from kuapin.evaluation.ranked import Answers, ItemFacts, Ranked
 from kuapin.evaluation.splits import LeaveOneOut, leave_one_out
 from kuapin.retrieval.best import best_columns
 from kuapin.retrieval.source import Scores, Visible
-from kuapin.retrieval.sources.ease import Ease
+from kuapin.retrieval.sources.content import Content, ContentConfig
+from kuapin.retrieval.sources.ease import Ease, EaseConfig
 from kuapin.retrieval.sources.item_knn import ItemKnn
 from kuapin.retrieval.sources.popularity import Popularity
 from kuapin.retrieval.whitening import whiten
@@ -51,7 +52,7 @@ METRICS = ("ndcg@10", "recall@10")
 OURS, SASREC = "user model", "SASRec, sampled softmax"
 CONFIGS: Mapping[str, dict[str, object]] = {
     OURS: {},
-    SASREC: {"text": False, "id_dropout": 0.0},
+    SASREC: {"text": False, "id_dropout": 0.0, "masked_share": 0.0},
     "user model without own vectors": {"ids": False},
 }
 VALIDATION_USERS = 4_000
@@ -74,6 +75,7 @@ class Domain:
     name: str
     data: DataSet
     split: LeaveOneOut
+    vectors: Scores
     white: Scores
 
 
@@ -84,13 +86,14 @@ def domains(folder: Path) -> list[Domain]:
     whole = DataSet(folder.resolve().name, items, build_dataset(items, log))
     vectors = whole.vectors()
     found = []
-    for name in sorted(items[DOMAIN].unique().to_list() if DOMAIN in items.columns else [None]):
+    for name in sorted(items[DOMAIN].drop_nulls().unique().to_list() if DOMAIN in items.columns else [None]):
         mine = pl.Series([True] * items.height) if name is None else items[DOMAIN] == name
         part = items.filter(mine)
         dataset = build_dataset(part, log.filter(pl.col(c.ITEM_ID).is_in(part[c.ITEM_ID].implode())))
         if int((dataset.histories.lengths >= 3).sum()) >= LEAST_USERS:
             data = DataSet(f"{whole.name}/{name}", part, dataset)
-            found.append(Domain(str(name), data, leave_one_out(dataset), whiten(vectors[mine.to_numpy()])))
+            own = vectors[mine.to_numpy()]
+            found.append(Domain(str(name), data, leave_one_out(dataset), own, whiten(own)))
     return found
 
 
@@ -133,8 +136,14 @@ def trained(
 
 def counted(domain: Domain, users: NDArray[np.int64]) -> dict[str, Part]:
     """The simple means."""
-    visible = Visible(domain.data.dataset.catalogue, domain.split.visible, None, 0)
-    sources = {"popularity": Popularity(), "item-kNN": ItemKnn(), "EASE": Ease()}
+    visible = Visible(domain.data.dataset.catalogue, domain.split.visible, domain.vectors, 0)
+    ease = EaseConfig()
+    sources = {
+        "popularity": Popularity(),
+        "item-kNN": ItemKnn(),
+        f"EASE, {ease.max_items:,} items": Ease(ease),
+        "frozen text": Content(ContentConfig(max_history=None)),
+    }
     parts = {}
     for name, source in sources.items():
         started = time.perf_counter()
@@ -153,7 +162,10 @@ def kept_part(folder: Path, make: Callable[[Path | None], Part]) -> Part:
     part = make(folder if lasting else None)
     if lasting:
         folder.mkdir(parents=True, exist_ok=True)
-        pl.DataFrame(dict(part.values) | {"seconds": [part.seconds] * len(part.values[METRICS[0]])}).write_parquet(path)
+        draft = path.with_suffix(".part")
+        values = dict(part.values) | {"seconds": [part.seconds] * len(part.values[METRICS[0]])}
+        pl.DataFrame(values).write_parquet(draft)
+        draft.replace(path)
     return part
 
 

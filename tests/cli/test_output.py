@@ -37,3 +37,20 @@ def test_what_wraps_is_whole(capsys):
 def test_off_a_terminal_there_is_more_room(capsys):
     say_table(COLUMNS, cut=("title", "brand"))
     assert "x" * 90 in capsys.readouterr().out
+
+
+def test_an_id_is_never_cut(capsys, monkeypatch):
+    """Two long ids that begin alike are whole on a narrow terminal, on several lines, and numbers are on one."""
+    monkeypatch.setattr("kuapin.cli.output._WIDE", 46)
+    ids = ["3f2b8c1e-aaaa-bbbb-cccc-123456789012", "3f2b8c1e-aaaa-bbbb-cccc-123456789099"]
+    cells = {
+        "rank": ["1", "2"],
+        "item_id": ids,
+        "title": ["A long title of an item"] * 2,
+        "score": ["0.1234", "0.0123"],
+    }
+    say_table(cells, right=("rank", "score"), cut=("title",))
+    shown = capsys.readouterr().out
+    assert "0.1234" in shown
+    assert "0.0123" in shown
+    assert "".join(line[6:].split("  ")[0].strip() for line in shown.splitlines()[1:]) == "".join(ids)

@@ -68,7 +68,7 @@ def test_programs_get_the_contract(recommend):
 
 def test_a_stranger_is_told_from_a_user(recommend):
     result = recommend("--user", "nobody", "--json")
-    assert result.err == "User 'nobody' is unknown, with no history in this shop: the list is what is popular.\n"
+    assert result.err == "User 'nobody' has no history in the items of this release: the list is what is popular.\n"
     assert len(json.loads(result.out)) == 10
     assert recommend("--user", "nobody", "--quiet").err == ""
 
@@ -78,10 +78,12 @@ def test_a_batch_counts_its_strangers(recommend, tmp_path):
     batch = ("--users", str(tmp_path / "users.txt"), "--output", str(tmp_path / "out.parquet"), "-n", "2")
     one = recommend(*batch)
     assert one.err.splitlines() == [
-        "1 of 3 users is unknown, with no history in this shop: that one gets what is popular.",
+        "1 of 3 users has no history in the items of this release: that one gets what is popular.",
         f"Wrote 6 rows for 3 users to {tmp_path / 'out.parquet'}",
     ]
     assert tuple(pl.read_parquet(tmp_path / "out.parquet").columns) == c.RECOMMENDATION
     (tmp_path / "users.txt").write_text("nobody\nsomebody\nuser 002\n")
-    assert recommend(*batch).err.startswith("2 of 3 users are unknown, with no history in this shop: they get what is")
-    assert json.loads(recommend(*batch, "--json").out)["unknown_users"] == 2
+    assert recommend(*batch).err.startswith(
+        "2 of 3 users have no history in the items of this release: they get what is"
+    )
+    assert json.loads(recommend(*batch, "--json").out)["users_without_history"] == 2

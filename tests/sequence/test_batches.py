@@ -63,6 +63,28 @@ def test_an_opening_is_found_from_the_other_categories():
     assert seen == {((0, 1), (3, 4)), ((3, 4), (0, 1)), ((2,), (5,)), ((5, 5), (2,))}
 
 
+def test_the_gaps_of_an_opening_are_those_of_what_is_left():
+    """0 and 1 lie ten minutes apart, with two hidden items between them; what is first has no gap."""
+    log = histories_of([3, 4, 0, 5, 6, 1], times=[0, 60, 3600, 3700, 3800, 4200])
+    seen = set()
+    for seed in range(20):
+        (batch,) = Batches(log, CATEGORIES, 2, 8, masked_share=1.0).epoch(np.random.default_rng(seed))
+        seen.add((tuple(batch.items[0].tolist()), tuple(batch.gaps[0].tolist())))
+    assert seen == {((0, 1), (0, 4)), ((5, 6), (6, 1))}  # at most the two latest are read
+
+
+def test_no_more_than_ten_are_asked_for():
+    categories = np.repeat([0, 1], [1, 20]).astype(np.int32)
+    users, items = np.zeros(21, int), np.arange(21)
+    log = from_interactions(users, items, items, items.astype(np.uint8) * 0, n_users=1, n_items=21, timed=False)
+    sizes = {
+        len(batch.answers)
+        for seed in range(30)
+        for batch in Batches(log, categories, 50, 8, masked_share=1.0).epoch(np.random.default_rng(seed))
+    }
+    assert sizes == {1, 10}
+
+
 @pytest.mark.parametrize(("share", "expected"), [(0.0, 0), (0.5, 8), (1.0, 8)])
 def test_the_share_of_openings(share, expected):
     log = histories_of(*([[0, 3]] * 8))

@@ -3,11 +3,12 @@ import pytest
 import torch
 
 from kuapin.data.histories import empty_histories
-from kuapin.errors import ModelFolderError
+from kuapin.errors import InputError, ModelFolderError
 from kuapin.sequence.batches import gap_kinds, latest, padded
 from kuapin.sequence.compiled import UserModel, save
 from kuapin.sequence.model import hidden
 from kuapin.sequence.training import train
+from tests.sequence.test_batches import histories_of
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,35 @@ def test_an_item_that_came_since_is_its_text(trained, shop, tmp_path):
     read = text[0] @ trained.weights["text"]
     np.testing.assert_allclose(model.items[-1], read / np.linalg.norm(read), atol=1e-6)
     assert model.categories[-1] == 2  # none of those of training
+
+
+def test_an_item_that_nobody_met_in_training_stays_its_text_when_it_sells(shop, config, tmp_path):
+    histories, text, categories = shop
+    cold = int(histories.items[0])
+    done = train(histories.keep(histories.items != cold), text, categories, config.model_copy(update={"epochs": 1}))
+    sold = done.interactions.copy()
+    sold[cold] = 5
+    save(done, text, sold, categories, tmp_path)
+    read = text[cold] @ done.weights["text"]
+    np.testing.assert_allclose(UserModel.load(tmp_path).items[cold], read / np.linalg.norm(read), atol=1e-6)
+
+
+def test_what_does_not_fit_is_refused(trained, folder, shop, tmp_path):
+    _, text, categories = shop
+    with pytest.raises(InputError, match="no text vectors came"):
+        save(trained, None, trained.interactions, categories, tmp_path)
+    with pytest.raises(InputError, match="79 categories"):
+        save(trained, text, trained.interactions, categories[:79], tmp_path)
+    newer = histories_of([0, 80])
+    with pytest.raises(InputError, match="item row 80; this user model knows 80 items"):
+        UserModel.load(folder).users(newer)
+
+
+def test_a_description_that_is_none_is_refused(trained, shop, tmp_path):
+    save(trained, shop[1], trained.interactions, shop[2], tmp_path)
+    (tmp_path / "sequence.json").write_text("[]")
+    with pytest.raises(ModelFolderError, match="cannot be read"):
+        UserModel.load(tmp_path)
 
 
 @pytest.mark.parametrize("part", ["sequence.json", "items.safetensors", "graph.bin"])

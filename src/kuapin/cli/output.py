@@ -87,6 +87,7 @@ def say_table(
         cut: columns whose cells are shortened where the table is wider than the terminal.
         wrap: columns that take several lines there; without ``cut`` and ``wrap`` all do.
     """
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -102,7 +103,10 @@ def say_table(
             name,
             justify="right" if name in right else "left",
             width=widths.get(name),
-            no_wrap=bool(widths) and name not in wrap,
+            # A title may be cut, an id never: where nothing else gives way it takes several lines
+            no_wrap=name in cut,
+            overflow="ellipsis" if name in cut else "fold",
+            min_width=max(map(cell_len, (name, *cells[name]))) if name in right else None,
         )
     for row in zip(*cells.values(), strict=True):
         table.add_row(*map(Text, row))

@@ -75,18 +75,18 @@ def recommend(
         write_table(table, output)
         remark(f"Wrote {counted(table.height, 'row')} for {counted(len(wanted), 'user')} to {output}", quiet=quiet)
     if as_json:
-        batch = {"output": str(output), "rows": table.height, "users": len(wanted), "unknown_users": strangers}
+        batch = {"output": str(output), "rows": table.height, "users": len(wanted), "users_without_history": strangers}
         say_json(batch if output else table.to_dicts())
     elif output is None:
         _show(table, model, explain=explain)
 
 
 def _of_strangers(strangers: int, wanted: list[str]) -> str:
-    why = "unknown, with no history in this shop"
+    why = "no history in the items of this release"
     if len(wanted) == 1:
-        return f"User {wanted[0]!r} is {why}: the list is what is popular."
-    are, they = ("is", "that one gets") if strangers == 1 else ("are", "they get")
-    return f"{strangers:,} of {len(wanted):,} users {are} {why}: {they} what is popular."
+        return f"User {wanted[0]!r} has {why}: the list is what is popular."
+    have, they = ("has", "that one gets") if strangers == 1 else ("have", "they get")
+    return f"{strangers:,} of {len(wanted):,} users {have} {why}: {they} what is popular."
 
 
 def _show(table: "pl.DataFrame", model: "Model", *, explain: bool) -> None:

@@ -1,7 +1,8 @@
 """Why a product is shown: the kind of evidence that speaks most for it, and the very item, brand or count behind it.
 
 How much a signal speaks is what it adds to the ranker's sum (``Linear.contributions``). Evidence out of the history is
-found by what its deletion would take away: the history item with the greatest share in the signal.
+found by what its deletion would take away: the history item with the greatest share in the signal; of texts, the one
+that reads most alike.
 """
 
 from collections.abc import Callable

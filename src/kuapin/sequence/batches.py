@@ -41,12 +41,12 @@ class Batch:
 
 def gap_kinds(histories: Histories) -> NDArray[np.int64]:
     """Kind of the time since the same user's interaction before, int64 (n,): ⌊log2(minutes)⌋ + 1, 0 below a minute."""
-    gaps = np.zeros(len(histories.items), np.int64)
-    if histories.timed and len(gaps):
-        minutes = np.diff(histories.times, prepend=histories.times[0]) / 60.0
-        minutes[histories.indptr[:-1][histories.lengths > 0]] = 0.0
-        gaps = np.floor(np.log2(np.maximum(minutes, 0.5))).astype(np.int64) + 1
-    return np.minimum(gaps, GAPS - 1)
+    if not histories.timed or len(histories.items) == 0:
+        return np.zeros(len(histories.items), np.int64)
+    minutes = np.diff(histories.times, prepend=histories.times[0]) / 60.0
+    minutes[histories.indptr[:-1][histories.lengths > 0]] = 0.0
+    kinds = np.floor(np.log2(np.maximum(minutes, 0.5))).astype(np.int64) + 1
+    return np.minimum(kinds, GAPS - 1)
 
 
 def padded(histories: Histories, gaps: NDArray[np.int64], spans: NDArray[np.int64]) -> Batch:
@@ -135,27 +135,19 @@ class Batches:
         return Batch(read.items, read.events, read.gaps, rows, places, answers)
 
     def _opening(self, users: NDArray[np.int64], rng: np.random.Generator) -> Batch:
-        kept, rows, answers, lengths = [], [], [], []
+        left, answers = [], []
         for user in users:
             places = np.arange(self.histories.indptr[user], self.histories.indptr[user + 1])
             category = self.categories[self.histories.items[places]]
             inside = category == category[rng.integers(len(places))]
-            wanted = np.unique(self.histories.items[places[inside]])
-            wanted = rng.permutation(wanted)[:MOST_ANSWERS]
-            left = places[~inside][-self.max_history :]
-            if len(left):
-                kept.append(left)
-                lengths.append(len(left))
-                answers.append(wanted)
-                rows.append(np.full(len(wanted), len(kept) - 1))
-        width = max(lengths, default=1)
-        inside_of = np.arange(width) < np.array(lengths)[:, None]
-        place = np.zeros((len(kept), width), np.int64)
-        place[inside_of] = np.concatenate(kept)
-        flat = np.concatenate(rows).astype(np.int64)
-        items, events, gaps = (
-            np.where(inside_of, values[place], 0).astype(np.int64)
-            for values in (self.histories.items, self.histories.events, self.gaps)
-        )
-        wanted_items = np.concatenate(answers).astype(np.int64)
-        return Batch(items, events, gaps, flat, np.array(lengths)[flat] - 1, wanted_items, opening=True)
+            answers.append(rng.permutation(np.unique(self.histories.items[places[inside]]))[:MOST_ANSWERS])
+            left.append(places[~inside])
+        kept = np.zeros(len(self.histories.items), np.bool_)
+        kept[np.concatenate(left)] = True
+        others = self.histories.keep(kept).select(users)
+        # The gaps are those of what is left: a trace of what is hidden would not be there in a real opening.
+        read = padded(others, gap_kinds(others), latest(others, self.max_history))
+        lengths = np.minimum(others.lengths, self.max_history)
+        rows = np.repeat(np.arange(len(users), dtype=np.int64), [len(one) for one in answers])
+        wanted = np.concatenate(answers).astype(np.int64)
+        return Batch(read.items, read.events, read.gaps, rows, lengths[rows] - 1, wanted, opening=True)

@@ -13,7 +13,7 @@ from kuapin.data.histories import Histories
 from kuapin.durable import write_durably
 from kuapin.engines.engine import Inputs
 from kuapin.engines.openvino import GRAPH, OpenVINOEngine, openvino_without_telemetry
-from kuapin.errors import ModelFolderError
+from kuapin.errors import InputError, ModelFolderError
 from kuapin.extras import require
 from kuapin.sequence.batches import LENGTH_STEP, gap_kinds, latest, padded
 from kuapin.sequence.item_representation import Vectors, item_vectors
@@ -43,7 +43,17 @@ class UserModel:
         self.config, self.items, self.categories, self.graph = config, items, categories, graph
 
     def users(self, histories: Histories) -> Vectors:
-        """Vectors of users, float32 (n_users, d), as long as the model is sure; 0 for those without a history."""
+        """Vectors of users, float32 (n_users, d), all of one length; 0 for those without a history.
+
+        Raises:
+            InputError: a history holds an item that came after ``save``.
+        """
+        newest = int(histories.items.max(initial=-1))
+        if newest >= len(self.items):
+            raise InputError(
+                f"A history holds the item row {newest}; this user model knows {len(self.items)} items. Save it again "
+                "with the items of today."
+            )
         found = np.zeros((len(histories), self.items.shape[1]), np.float32)
         spans, gaps = latest(histories, self.config.max_history), gap_kinds(histories)
         lengths = np.diff(spans)[:, 0]
@@ -71,8 +81,10 @@ class UserModel:
             description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
             config = SequenceConfig.model_validate(description["config"])
             items, categories = np.asarray(arrays["vectors"], np.float32), np.asarray(arrays["categories"], np.int64)
-        except (OSError, KeyError, ValueError, ValidationError) as error:
+        except (OSError, KeyError, TypeError, ValueError, ValidationError) as error:
             raise ModelFolderError(f"{folder}: the user model cannot be read ({error}). Train again.") from error
+        if items.shape != (len(categories), config.embedding_size):
+            raise ModelFolderError(f"{folder}: the parts of the user model do not fit together. Train again.")
         return cls(config, items, categories, OpenVINOEngine(folder / GRAPH, "f32"))
 
 
@@ -105,15 +117,31 @@ def save(
         interactions: (n_items,), how many every item has had by now.
         categories: int32 (n_items,), codes as in training; new ones are read as none.
         folder: receives the files.
+
+    Raises:
+        InputError: the arrays are of different catalogues, or the model reads texts and there are none.
     """
+    n = len(interactions)
+    if trained.config.text and text is None:
+        raise InputError("This user model reads texts, and no text vectors came. Encode the items.")
+    if not len(trained.interactions) <= n == len(categories) == (n if text is None else len(text)):
+        raise InputError(
+            f"A user model is saved with one catalogue: {n} counts of interactions, {len(categories)} categories and "
+            f"{n if text is None else len(text)} text vectors came, for {len(trained.interactions)} items of training."
+        )
     folder.mkdir(parents=True, exist_ok=True)
-    own = np.where(np.arange(len(interactions)) < len(trained.interactions), np.arange(len(interactions)), -1)
+    own = np.full(n, -1)  # of an item that nobody met in training nothing of its own was learnt
+    met = np.flatnonzero(trained.interactions)
+    own[met] = met
     vectors = item_vectors(trained.weights, trained.config, text, own, interactions)
     none = len(trained.weights["category"]) - 1
     known = np.minimum(categories.astype(np.int64), none)
     save_arrays(folder / ITEMS, {"vectors": vectors, "categories": known})
     _compile(trained, folder)
-    description = {"config": trained.config.model_dump(mode="json"), "ndcg": list(trained.ndcg)}
+    description = {
+        "config": trained.config.model_dump(mode="json"),
+        "ndcg": [None if np.isnan(one) else one for one in trained.ndcg],
+    }
     write_durably(folder / DESCRIPTION, json.dumps(description, indent=1).encode())
 
 

@@ -1,7 +1,7 @@
 """Training of the user model: batches, loss, early stopping, and where it goes on after an interruption."""
 
+import hashlib
 import time
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuapin.data.histories import Histories
-from kuapin.errors import InputError
+from kuapin.errors import InputError, KuapinError
 from kuapin.extras import require
 from kuapin.progress import SILENT, Progress
 from kuapin.sequence.batches import Batch, Batches, gap_kinds, latest, padded
@@ -47,7 +47,7 @@ class Trained:
         config: how.
         weights: see ``model.initial_weights``; those of the best pass.
         interactions: int64 (n_items,), of every item in training; row of the item = row of its own vector.
-        ndcg: NDCG@10 on the validation after every pass.
+        ndcg: NDCG@10 on the validation after every pass; NaN where nobody could be asked.
         seconds: of training.
     """
 
@@ -100,7 +100,16 @@ def train(
         raise InputError("The user model reads texts, and no text vectors came. Encode the items or set text = false.")
     if validation is None:
         histories, validation = hold_out(histories, config.validation_users, config.seed)
-    run = _Run(histories, text, categories, config)
+    if text is not None and not np.isfinite(text).all():
+        row = int(np.flatnonzero(~np.isfinite(text).all(axis=1))[0])
+        raise InputError(f"Text vectors are finite numbers; that of item row {row} is not. Encode the items again.")
+    torch = require("torch", "train")
+    with torch.random.fork_rng(devices=[]):  # the caller's own draws go on as if nothing had been trained
+        return _trained(_Run(histories, text, categories, config, validation), validation, folder, progress)
+
+
+def _trained(run: "_Run", validation: Validation, folder: Path | None, progress: Progress) -> Trained:
+    config = run.config
     if len(run.batches.long_enough) == 0:
         raise InputError(
             "The user model learns from users with two interactions or more; there is none. Import more log."
@@ -123,8 +132,14 @@ class _Run:
     """The state of a training."""
 
     def __init__(
-        self, histories: Histories, text: Vectors | None, categories: NDArray[np.int32], config: SequenceConfig
+        self,
+        histories: Histories,
+        text: Vectors | None,
+        categories: NDArray[np.int32],
+        config: SequenceConfig,
+        validation: Validation,
     ) -> None:
+        self.of = _fingerprint(histories, text if config.text else None, categories, config, validation)
         torch = self.torch = require("torch", "train")
         self.config, self.categories = config, torch.from_numpy(categories.astype(np.int64))
         self.interactions = np.bincount(histories.items, minlength=histories.n_items).astype(np.int64)
@@ -142,8 +157,6 @@ class _Run:
         self.log_expected = torch.from_numpy(np.log(config.negatives * drawn / drawn.sum()).astype(np.float32))
         self.cumulative = torch.from_numpy(np.cumsum(drawn / drawn.sum()))
         self.whole = histories.n_items <= config.full_softmax
-        log = zlib.crc32(histories.items.tobytes(), zlib.crc32(histories.indptr.tobytes()))
-        self.of = f"{log:08x} {config.model_dump_json()}"
         self.ndcg: list[float] = []
         self.best: dict[str, Any] = {}
         self.seconds = 0.0
@@ -151,10 +164,14 @@ class _Run:
     def finished(self) -> bool:
         """Whether the passes, the time or the patience are used up."""
         done, limit = len(self.ndcg), self.config.minutes
+        if done == 0:
+            return False
         late = limit is not None and self.seconds > 60 * limit
-        return done > 0 and (
-            done >= self.config.epochs or late or done - 1 - int(np.argmax(self.ndcg)) >= self.config.patience
-        )
+        return late or done >= self.config.epochs or done - 1 - self._best() >= self.config.patience
+
+    def _best(self) -> int:
+        """Number of the best pass; the last where nobody could be asked."""
+        return len(self.ndcg) - 1 if np.isnan(self.ndcg).all() else int(np.nanargmax(self.ndcg))
 
     def learn(self) -> None:
         """One pass over the log. What is drawn depends on the seed and the number of the pass alone."""
@@ -163,6 +180,11 @@ class _Run:
         self.torch.manual_seed(self.config.seed * 100_003 + done)
         for batch in self.batches.epoch(rng):
             loss = self._loss(batch)
+            if not self.torch.isfinite(loss):
+                raise KuapinError(
+                    f"Training the user model failed: the loss of pass {done + 1} is {loss.item()}. "
+                    "Lower the learning rate."
+                )
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()
             self.torch.nn.utils.clip_grad_norm_(self.weights.values(), GRADIENT_NORM)
@@ -212,12 +234,9 @@ class _Run:
 
     def judge(self, validation: Validation) -> None:
         """Measure NDCG@10 and keep the weights where it is the best so far."""
-        if len(validation.answers) == 0:
-            self.ndcg.append(float(len(self.ndcg) + 1))  # nothing to stop by: the last pass is the best
-        else:
-            with self.torch.no_grad():
-                self.ndcg.append(self._ndcg(validation))
-        if int(np.argmax(self.ndcg)) == len(self.ndcg) - 1:
+        with self.torch.no_grad():
+            self.ndcg.append(self._ndcg(validation) if len(validation.answers) else float("nan"))
+        if self._best() == len(self.ndcg) - 1:
             self.best = {name: value.detach().clone() for name, value in self.weights.items()}
 
     def _ndcg(self, validation: Validation) -> float:
@@ -237,7 +256,7 @@ class _Run:
             scores[np.repeat(np.arange(len(users)), np.diff(known.indptr)), known.indices] = -np.inf
             if validation.items is not None:
                 scores = scores[:, validation.items]
-            rank = (scores > right[:, None]).sum(axis=1)
+            rank = (scores >= right[:, None]).sum(axis=1) - 1  # ties count against the answer, itself aside
             gain += float(np.where(rank < 10, 1 / np.log2(rank + 2.0), 0.0).sum())
         return gain / len(validation.answers)
 
@@ -266,3 +285,27 @@ class _Run:
             self.optimiser.load_state_dict(state["optimiser"])
             self.best, self.ndcg, self.seconds = state["best"], list(state["ndcg"]), float(state["seconds"])
         return self
+
+
+def _fingerprint(
+    histories: Histories,
+    text: Vectors | None,
+    categories: NDArray[np.int32],
+    config: SequenceConfig,
+    validation: Validation,
+) -> str:
+    """Hash of all that the result depends on."""
+    queries = validation.queries
+    arrays: list[NDArray[np.generic] | None] = [
+        histories.indptr,
+        histories.items,
+        histories.times,
+        histories.events,
+        categories,
+        text,
+    ]
+    arrays += [queries.indptr, queries.items, queries.times, validation.answers, validation.items]
+    digest = hashlib.sha256(config.model_dump_json().encode())
+    for array in arrays:
+        digest.update(b"none" if array is None else f"{array.dtype}{array.shape}".encode() + array.tobytes())
+    return digest.hexdigest()
