@@ -28,7 +28,7 @@ def sentence_module(folder: Path, pooling: Pooling, dense: Sequence[Path]) -> An
     model = transformers.AutoModel.from_pretrained(
         folder, attn_implementation="sdpa", dtype=torch.float32, use_safetensors=True, local_files_only=True
     )
-    projections = torch.nn.ModuleList([_dense(part) for part in dense])
+    projections = torch.nn.ModuleList([dense_layer(part) for part in dense])
 
     class SentenceModule(torch.nn.Module):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
@@ -37,7 +37,7 @@ def sentence_module(folder: Path, pooling: Pooling, dense: Sequence[Path]) -> An
 
         def forward(self, input_ids: Any, attention_mask: Any) -> Any:
             hidden = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state  # (B, T, h)
-            pooled = _pool(torch, hidden, attention_mask, pooling)  # (B, h)
+            pooled = pool(torch, hidden, attention_mask, pooling)  # (B, h)
             for projection in self.projections:
                 pooled = projection(pooled)
             return torch.nn.functional.normalize(pooled, dim=-1)  # (B, d)
@@ -45,7 +45,7 @@ def sentence_module(folder: Path, pooling: Pooling, dense: Sequence[Path]) -> An
     return SentenceModule().eval()
 
 
-def _pool(torch: Any, hidden: Any, mask: Any, pooling: Pooling) -> Any:
+def pool(torch: Any, hidden: Any, mask: Any, pooling: Pooling) -> Any:
     """Token vectors (B, T, h) to one vector (B, h); padding is on the right."""
     if pooling == "cls":
         return hidden[:, 0]
@@ -58,7 +58,7 @@ def _pool(torch: Any, hidden: Any, mask: Any, pooling: Pooling) -> Any:
     return (hidden * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1e-9)
 
 
-def _dense(folder: Path) -> Any:
+def dense_layer(folder: Path) -> Any:
     """One projection of a sentence-transformers folder: linear, then its activation."""
     torch = require("torch", "train")
     load_file = require("safetensors.torch", "train").load_file

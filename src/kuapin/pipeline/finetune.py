@@ -1,0 +1,121 @@
+"""``finetune``: the language model learns the shop, and whether lists got better by it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kuapin import columns as c
+from kuapin.data.dataset import Dataset
+from kuapin.encoding import e5
+from kuapin.encoding.backbone import Backbone
+from kuapin.encoding.opening import open_encoder
+from kuapin.errors import InputError
+from kuapin.finetuning.adapting import Adapted, adapt, run_key
+from kuapin.finetuning.material import Material, chosen_categories, only
+from kuapin.finetuning.settings import FinetuningConfig
+from kuapin.pipeline.text_zero_shot import Opening, compared, openings
+from kuapin.progress import SILENT, Progress
+from kuapin.text.template import render
+from kuapin.workspace import Shop
+
+
+@dataclass(frozen=True)
+class Finetuned:
+    """A new backbone, and what it is worth.
+
+    Attributes:
+        name: its folder's name in ``shop/backbones``; ``encoding.backbone`` takes it.
+        adapted: what training did.
+        openings: what text alone finds at the opening of categories, before and after; empty where nobody could be
+            asked.
+    """
+
+    name: str
+    adapted: Adapted
+    openings: tuple[Opening, ...]
+
+
+def finetune(shop: Shop, config: FinetuningConfig, *, measure: bool = True, progress: Progress = SILENT) -> Finetuned:
+    """Adapt the language model to a shop's texts and log; nothing that is live changes.
+
+    Users who are asked afterwards are in no training. An interrupted run is taken up by the same call.
+
+    Args:
+        shop: with items.
+        config: objective, strategy, and all else.
+        measure: whether to compare lists by text alone before and after.
+        progress: told of every step.
+
+    Raises:
+        InputError: the tables do not allow the objective, or the backbone cannot be trained.
+        KuapinError: training failed.
+        StoreError: the same run is going on in another process.
+    """
+    snapshot, dataset = shop.snapshot, shop.dataset()
+    allowed = chosen_categories(dataset, config.source_categories)
+    asked = openings(dataset, allowed, config.seed) if measure else ()
+    material = material_of(shop, dataset, allowed, _asked_users(dataset, asked), config.seed)
+    backbone = Backbone.resolve(_backbone_name(shop, config), shop.config.encoding.chosen_pooling)
+    key = run_key(config, backbone, snapshot)
+    name = f"{config.objective}-{config.strategy}-{key[:8]}"
+    target = shop.backbones / name
+    with shop.run(f"finetune-{key}") as run:
+        adapted = adapt(material, config, backbone, run, target, progress)
+        encoding = shop.config.encoding.model_copy(update={"backbone": str(target.resolve())})
+        open_encoder(encoding, shop.vectors / "encoders", list(material.texts), progress)  # compiled once, here
+        found = compared(shop, dataset, asked, backbone, target, progress)
+    return Finetuned(name, adapted, found)
+
+
+def material_of(
+    shop: Shop, dataset: Dataset, allowed: NDArray[np.bool_], left_out: NDArray[np.bool_], seed: int
+) -> Material:
+    """What may be learnt from: texts, log and labels of the allowed items, without some users.
+
+    Args:
+        shop: whose tables.
+        dataset: the same as arrays.
+        allowed: bool (n_items,).
+        left_out: bool (n_users,), users who are in no training.
+        seed: of every draw.
+    """
+    frame, histories = dataset.catalogue.frame, dataset.histories
+    texts = render(frame, shop.config.text).to_list()
+    alone = shop.config.text.title_alone or shop.config.text
+    titles = render(frame.with_columns(pl.lit("").alias(c.TITLE)) if c.TITLE not in frame.columns else frame, alone)
+    kept = histories.keep(allowed[histories.items] & ~left_out[histories.users])
+    ids = frame[c.ITEM_ID].filter(pl.Series(allowed))
+    users = pl.Series(dataset.users.ids).filter(pl.Series(~left_out))
+    log = only(shop.store.read(c.INTERACTIONS), ids).filter(pl.col(c.USER_ID).is_in(users.implode()))
+    return Material(
+        dataset=replace(dataset, histories=kept),
+        texts=tuple(texts),
+        titles=tuple(titles.to_list()),
+        allowed=allowed,
+        labels=shop.store.read(c.LABELS),
+        log=log,
+        seed=seed,
+    )
+
+
+def _asked_users(dataset: Dataset, asked: tuple[Opening, ...]) -> NDArray[np.bool_]:
+    out = np.zeros(len(dataset.users), np.bool_)
+    for opening in asked:
+        out[opening.launch.test_users] = True
+    return out
+
+
+def _backbone_name(shop: Shop, config: FinetuningConfig) -> str:
+    name = config.backbone or shop.config.encoding.backbone
+    own: Path = shop.path / "backbones" / Path(name).name
+    if own.name == name and own.is_dir():
+        return str(own.resolve())
+    if name == e5.NAME:
+        raise InputError(
+            "The bundled e5 has 4-bit weights, which cannot be trained. Give --backbone "
+            "intfloat/multilingual-e5-small, or a folder with its weights."
+        )
+    return name

@@ -1,0 +1,114 @@
+"""``kuapin finetune`` from tables to a backbone that the shop's configuration names, on a tiny model."""
+
+import json
+
+import numpy as np
+import pytest
+
+from kuapin.cli.app import app
+from kuapin.cli.failures import run
+from kuapin.encoding.items import item_vectors
+from kuapin.workspace import Shop
+from tests import market
+from tests.finetuning.conftest import bert as _bert  # noqa: F401 - a fixture
+
+pytest.importorskip("torch")
+pytest.importorskip("peft")
+
+LOOP = ["--max-steps", "8", "--set", "training.learning_rate=0.01", "--set", "training.tracker=none"]
+
+
+@pytest.fixture(name="bert")
+def bert_fixture(_bert):  # noqa: F811
+    return _bert
+
+
+@pytest.fixture
+def shop(tmp_path, bert):
+    market.items().write_csv(tmp_path / "items.csv")
+    market.log(n_users=240).write_csv(tmp_path / "log.csv")
+    shop = Shop.init(tmp_path / "shop")
+    shop.import_files(items=tmp_path / "items.csv", interactions=tmp_path / "log.csv")
+    path = shop.path / "kuapin.toml"
+    content = path.read_text(encoding="utf-8").replace('backbone = "minilm"', f'backbone = "{bert}"')
+    path.write_text(content.replace('precision = "auto"', 'precision = "f32"'), encoding="utf-8")
+    return Shop.open(shop.path)
+
+
+def vectors(shop):
+    config = shop.config
+    return item_vectors(shop.dataset().catalogue.frame, config.text, config.encoding, shop.vectors)
+
+
+def test_the_language_model_learns_from_two_categories_and_is_measured_on_the_others(shop, capsys):
+    before = vectors(shop)
+    folder = str(shop.path)
+    command = ["finetune", folder, "--strategy", "lora", "--source-categories", "Beauty, Home", *LOOP, "--json"]
+    assert run(app, command) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["steps"] == 8
+    assert said["before"].keys() == said["after"].keys() >= {"loss", "mrr", "recall@10"}
+    new = {opening["category"]: opening["new"] for opening in said["openings"]}
+    assert new == {"Beauty": False, "Home": False, "Garden": True, "Pets": True}
+    for opening in said["openings"]:
+        value, low, high = opening["ratio"]["ndcg@10"]
+        assert low <= value <= high
+    assert list((shop.path / "runs").iterdir()) == []
+
+    path = shop.path / "kuapin.toml"
+    old = path.read_text(encoding="utf-8")
+    path.write_text(old.replace(shop.config.encoding.backbone, said["backbone"]), encoding="utf-8")
+    tuned = Shop.open(shop.path)
+    assert tuned.config.encoding.backbone.endswith(said["backbone"])
+    after = vectors(tuned)
+    assert not np.allclose(before, after, atol=1e-3)
+    shards = {file: file.stat().st_mtime_ns for file in shop.vectors.rglob("*.safetensors")}
+    assert np.array_equal(vectors(shop), before)  # the cache keeps both: nothing is encoded again
+    assert {file: file.stat().st_mtime_ns for file in shop.vectors.rglob("*.safetensors")} == shards
+
+
+def test_the_result_is_told_in_tables(shop, capsys):
+    assert run(app, ["finetune", str(shop.path), "--strategy", "head-only", *LOOP]) == 0
+    out = capsys.readouterr()
+    assert "8 steps on" in out.out
+    assert "recall@10" in out.out
+    assert "after / before" in out.out
+    assert 'backbone = "co-interaction-head-only-' in out.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--objective", "x"], "objective is 'x'"),
+        (["--set", "training.batch_size=0"], "training.batch_size is 0"),
+        (["--set", "training.batchsize=1"], "Did you mean training.batch_size?"),
+        (["--set", "lora"], "write KEY=VALUE"),
+        (["--source-categories", "Beuty"], "Did you mean Beauty?"),
+        (["--backbone", "e5"], "4-bit weights"),
+        (["--strategy", "top-layers", "--set", "top_layers.k=3", *LOOP], "the backbone has 2 layers"),
+        (["--preset", "nowhere.toml"], "nowhere.toml: cannot be read"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(shop, capsys, arguments, message):
+    assert run(app, ["finetune", str(shop.path), "--no-measure", "--quiet", *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+
+
+def test_a_preset_has_the_same_keys_and_options_go_before_it(shop, tmp_path, capsys):
+    preset = tmp_path / "preset.toml"
+    preset.write_text('strategy = "full"\n[training]\nmax_steps = 5\ntracker = "none"\npatience = "none"\n')
+    command = [
+        "finetune",
+        str(shop.path),
+        "--preset",
+        str(preset),
+        "--no-measure",
+        "--json",
+        "--strategy",
+        "top-layers",
+    ]
+    assert run(app, command) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["steps"] == 5
+    assert said["backbone"].startswith("co-interaction-top-layers-")
