@@ -110,6 +110,14 @@ def losses(objective: Objective, reader: Reader, tokens: Tokens, batch_size: int
     return total / max(count, 1)
 
 
+def unit_vectors(reader: Reader, tokens: Tokens, texts: Sequence[str], batch_size: int) -> Tensor:
+    """The vectors of texts, without gradients, float32 (n, d), on the processor."""
+    torch = require("torch", "train")
+    with torch.inference_mode():
+        parts = [reader.vectors(**to_device(tokens(part), reader)).float().cpu() for part in batches(texts, batch_size)]
+    return torch.cat(parts)
+
+
 def to_device(batch: Batch, reader: Reader) -> Batch:
     """The batch where the model is."""
     device = next(iter(reader.named_parameters()))[1].device

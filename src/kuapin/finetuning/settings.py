@@ -4,11 +4,31 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from kuapin.finetuning.objectives.causal_lm import CausalLMConfig
 from kuapin.finetuning.objectives.co_interaction import CoInteractionConfig
+from kuapin.finetuning.objectives.generation import GenerationConfig
+from kuapin.finetuning.objectives.item_classification import ItemClassificationConfig
+from kuapin.finetuning.objectives.masked_lm import MaskedLMConfig
+from kuapin.finetuning.objectives.next_item import NextItemConfig
+from kuapin.finetuning.objectives.regression import RegressionConfig
+from kuapin.finetuning.objectives.simcse import SimCSEConfig
+from kuapin.finetuning.objectives.token_classification import TokenClassificationConfig
+from kuapin.finetuning.objectives.tsdae import TSDAEConfig
 from kuapin.finetuning.strategies.lora import LoRAConfig
 from kuapin.finetuning.strategies.top_layers import TopLayersConfig
 
-ObjectiveName = Literal["co-interaction"]
+ObjectiveName = Literal[
+    "masked-lm",
+    "causal-lm",
+    "simcse",
+    "tsdae",
+    "item-classification",
+    "token-classification",
+    "regression",
+    "generation",
+    "co-interaction",
+    "next-item",
+]
 StrategyName = Literal["full", "head-only", "top-layers", "lora"]
 
 
@@ -67,6 +87,15 @@ class FinetuningConfig(BaseModel):
     max_length: int = Field(64, ge=8, le=8192, description="Longest text in training, tokens; the rest is cut off.")
     seed: int = Field(0, ge=0, lt=2**31, strict=True, description="Of every draw; the same seed gives the same model.")
     training: TrainingConfig = TrainingConfig()
+    masked_lm: MaskedLMConfig = MaskedLMConfig()
+    causal_lm: CausalLMConfig = CausalLMConfig()
+    simcse: SimCSEConfig = SimCSEConfig()
+    tsdae: TSDAEConfig = TSDAEConfig()
+    item_classification: ItemClassificationConfig = ItemClassificationConfig()
+    token_classification: TokenClassificationConfig = TokenClassificationConfig()
+    regression: RegressionConfig = RegressionConfig()
+    generation: GenerationConfig = GenerationConfig()
     co_interaction: CoInteractionConfig = CoInteractionConfig()
+    next_item: NextItemConfig = NextItemConfig()
     top_layers: TopLayersConfig = TopLayersConfig()
     lora: LoRAConfig = LoRAConfig()

@@ -10,6 +10,9 @@ from kuapin.extras import require
 Batch = dict[str, Any]
 """Named tensors of one batch."""
 
+IGNORED = -100
+"""The label of a token that counts in no loss."""
+
 
 class Tokens:
     """Reads texts as the encoder will: the same prefix, the same cut.

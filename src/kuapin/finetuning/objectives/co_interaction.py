@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kuapin.errors import InputError
 from kuapin.extras import require
-from kuapin.finetuning.contrast import in_batch_softmax
+from kuapin.finetuning.contrast import found_again, in_batch_softmax
 from kuapin.finetuning.material import Material
-from kuapin.finetuning.objective import Measured, Objective, batches, to_device
+from kuapin.finetuning.objective import Measured, Objective, unit_vectors
 from kuapin.finetuning.pairs import drawn_pairs, shelf_negatives
 from kuapin.finetuning.reader import Reader, Tensor
 from kuapin.finetuning.tokens import Batch, Tokens
@@ -118,28 +118,13 @@ class CoInteraction(Objective):
         ).mean()
 
     def measure(self, reader: Reader, tokens: Tokens, batch_size: int) -> Measured:
-        """``mrr`` and ``recall@10``: where the right second stands among the distinct texts of all of them; ``loss``.
-
-        The loss is the softmax over all of them without correction, so that it can be compared between batch sizes.
-        """
-        torch = require("torch", "train")
-        parts = []
-        with torch.inference_mode():
-            for part in batches(self.held_out, batch_size):
-                batch = to_device(tokens([self.texts[row] for pair in part for row in pair]), reader)
-                parts.append(reader.vectors(**batch).float().cpu())
-        vectors = torch.cat(parts).view(len(self.held_out), 2, -1)
+        """How well the second of a pair is found from the first (``contrast.found_again``)."""
+        first, second = (
+            unit_vectors(reader, tokens, [self.texts[pair[side]] for pair in self.held_out], batch_size)
+            for side in (0, 1)
+        )
         codes = self.text_code[np.array(self.held_out)]  # (n, 2)
-        unique, place = np.unique(codes[:, 1], return_index=True)
-        logits = vectors[:, 0] @ vectors[place, 1].T / self.config.temperature  # (n, distinct)
-        logits = logits.masked_fill(torch.from_numpy(codes[:, :1] == unique[None, :]), float("-inf"))
-        target = torch.from_numpy(np.searchsorted(unique, codes[:, 1]))
-        right = logits.gather(1, target[:, None])
-        ahead, level = (logits > right).sum(dim=1), (logits == right).sum(dim=1) - 1
-        rank = (1 + ahead + level / 2).double().numpy()  # what ties with the right one stands before it half the time
-        rows = {"mrr": 1.0 / rank, "recall@10": (rank <= 10).astype(np.float64)}
-        loss = torch.nn.functional.cross_entropy(logits, target)
-        return Measured({"loss": float(loss)} | {name: float(row.mean()) for name, row in rows.items()}, rows)
+        return found_again(first, second, codes[:, 0], codes[:, 1], self.config.temperature)
 
 
 def _log_shares(codes: NDArray[np.int64], n: int) -> NDArray[np.float32]:
