@@ -11,6 +11,8 @@ from typing import Any
 
 from rich import get_console
 
+from kuapin.encoding import additions
+from kuapin.encoding.additions import with_additions
 from kuapin.encoding.backbone import Backbone, Pooling, weight_files
 from kuapin.engines import onnx, openvino
 from kuapin.engines.engine import EngineName, Inputs, Precision
@@ -28,6 +30,8 @@ def sentence_module(folder: Path, pooling: Pooling, dense: Sequence[Path]) -> An
     model = transformers.AutoModel.from_pretrained(
         folder, attn_implementation="sdpa", dtype=torch.float32, use_safetensors=True, local_files_only=True
     )
+    model.config.use_cache = False  # a GPT's cache starts as an empty tensor, which no export takes
+    model = with_additions(model, folder)
     projections = torch.nn.ModuleList([dense_layer(part) for part in dense])
 
     class SentenceModule(torch.nn.Module):  # type: ignore[misc, name-defined]
@@ -202,6 +206,8 @@ def _export_onnx(backbone: Backbone, precision: Precision, folder: Path) -> None
 def _copy_weights(backbone: Backbone, folder: Path) -> None:
     """What torch needs to run the backbone again, the tokenizer aside."""
     shutil.copy2(backbone.folder / "config.json", folder / "config.json")
+    if (backbone.folder / additions.DESCRIPTION).is_file():
+        shutil.copy2(backbone.folder / additions.DESCRIPTION, folder / additions.DESCRIPTION)
     for path in weight_files(backbone.folder):
         shutil.copy2(path, folder / path.name)
     for index in backbone.folder.glob("*.safetensors.index.json"):

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kuapin.encoding.backbone import Backbone
@@ -10,8 +10,8 @@ from kuapin.errors import InputError
 from kuapin.finetuning.backbone_folder import write_backbone
 from kuapin.finetuning.change import assembled, save_change
 from kuapin.finetuning.material import Material
-from kuapin.finetuning.objectives.registry import make_objective
-from kuapin.finetuning.reader import Reader, reads_left_to_right
+from kuapin.finetuning.objectives.registry import OBJECTIVES, make_objective
+from kuapin.finetuning.reader import positions, reads_left_to_right
 from kuapin.finetuning.settings import FinetuningConfig
 from kuapin.finetuning.strategies.registry import make_strategy
 from kuapin.finetuning.tokens import Tokens
@@ -20,6 +20,8 @@ from kuapin.progress import SILENT, Progress
 
 CHANGE = "change"
 """Folder inside the new backbone's with the trained parameters by themselves."""
+LEAST_TOKENS = 8
+"""Shorter texts than that are not worth reading."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +63,14 @@ def adapt(
         InputError: the material does not allow the objective, or the backbone reads the wrong way for it.
         KuapinError: training failed; nothing was written to ``target``.
     """
+    _check_direction(config, backbone)
     with progress.step("Drawing examples"):
         objective = make_objective(config, material)
     strategy = make_strategy(config)
     steps = planned_steps(config.training, len(objective.train))
+    backbone = _shortened(backbone, strategy.positions)
     tokens = Tokens(backbone, min(config.max_length, backbone.max_length))
     reader = assembled(backbone, type(objective), objective.facts, strategy, config, steps)
-    _check_direction(reader, config, backbone, objective.reads)
     outcome = fit(reader, objective, strategy, tokens, config.training, run, progress)
     with progress.step("Writing the backbone"):
         write_backbone(target, reader, strategy, backbone, tokens)
@@ -81,8 +84,24 @@ def run_key(config: FinetuningConfig, backbone: Backbone, snapshot: str) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _check_direction(reader: Reader, config: FinetuningConfig, backbone: Backbone, wanted: str) -> None:
-    left = reads_left_to_right(reader)
+def _shortened(backbone: Backbone, taken: int) -> Backbone:
+    """The backbone with what is left for a text when some positions are taken.
+
+    Raises:
+        InputError: nothing is left.
+    """
+    places = positions(backbone)
+    left = backbone.max_length if places is None else min(backbone.max_length, places - taken)
+    if left < LEAST_TOKENS:
+        raise InputError(
+            f"prefix.size is {taken}; {backbone.name!r} has {places} positions, which leaves {left} for a text. Lower "
+            "it."
+        )
+    return replace(backbone, max_length=left)
+
+
+def _check_direction(config: FinetuningConfig, backbone: Backbone) -> None:
+    wanted, left = OBJECTIVES[config.objective].reads, reads_left_to_right(backbone)
     if wanted == "left" and not left:
         raise InputError(
             f"{config.objective} wants a GPT-like backbone, which reads left to right; {backbone.name!r} reads in "

@@ -6,10 +6,12 @@ import shutil
 from pathlib import Path
 
 from kuapin.durable import sync_tree
+from kuapin.encoding import additions
+from kuapin.encoding.additions import Additions
 from kuapin.encoding.backbone import Backbone
 from kuapin.encoding.export import quietly
 from kuapin.extras import require
-from kuapin.finetuning.reader import Reader
+from kuapin.finetuning.reader import Reader, Tensor
 from kuapin.finetuning.strategy import Strategy
 from kuapin.finetuning.tokens import Tokens
 
@@ -34,12 +36,20 @@ def write_backbone(folder: Path, reader: Reader, strategy: Strategy, backbone: B
         with quietly():
             strategy.merged(reader).save_pretrained(partial)
             tokens.tokenizer.save_pretrained(partial)
+        _write_additions(partial, strategy.additions(reader))
         _write_modules(partial, reader, backbone)
         sync_tree(partial)
         shutil.rmtree(folder, ignore_errors=True)
         partial.replace(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write_additions(folder: Path, added: tuple[Additions, dict[str, Tensor]] | None) -> None:
+    if added is not None:
+        said, tensors = added
+        require("safetensors.torch", "train").save_file(tensors, folder / additions.WEIGHTS)
+        _write(folder / additions.DESCRIPTION, said.model_dump(mode="json"))
 
 
 def _write_modules(folder: Path, reader: Reader, backbone: Backbone) -> None:

@@ -4,9 +4,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from kuapin.encoding.additions import layers_of
 from kuapin.finetuning.reader import Reader
 from kuapin.finetuning.settings import TrainingConfig
-from kuapin.finetuning.strategy import layers_of, trainable
+from kuapin.finetuning.strategy import trainable
 
 _LAYER = re.compile(r"\.(?:layers?|h|block|blocks)\.(\d+)\.")
 

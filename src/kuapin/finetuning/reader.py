@@ -1,5 +1,6 @@
 """The trainable model: backbone, pooling, projections, and the head that an objective adds."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -150,9 +151,22 @@ def _language_head(model: Module) -> Module:
     return output
 
 
-def reads_left_to_right(reader: Reader) -> bool:
+def reads_left_to_right(backbone: Backbone) -> bool:
     """Whether a token vector knows only what stands before it (GPT-like)."""
     auto = require("transformers.models.auto.modeling_auto", "train")
-    name = reader.config.model_type
+    said = _description(backbone)
+    name = said.get("model_type")
     generates, fills = auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
-    return (name in generates and name not in fills) or bool(getattr(reader.config, "is_decoder", False))
+    return (name in generates and name not in fills) or bool(said.get("is_decoder"))
+
+
+def positions(backbone: Backbone) -> int | None:
+    """How many tokens have a place; ``None`` where places are no learned vectors and the folder does not say."""
+    said = _description(backbone)
+    found = said.get("max_position_embeddings") or said.get("n_positions")
+    return None if found is None else int(found) - (2 if "roberta" in str(said.get("model_type")) else 0)
+
+
+def _description(backbone: Backbone) -> dict[str, Any]:
+    said = json.loads((backbone.folder / "config.json").read_text(encoding="utf-8"))
+    return said if isinstance(said, dict) else {}

@@ -14,7 +14,10 @@ from kuapin.finetuning.objectives.regression import RegressionConfig
 from kuapin.finetuning.objectives.simcse import SimCSEConfig
 from kuapin.finetuning.objectives.token_classification import TokenClassificationConfig
 from kuapin.finetuning.objectives.tsdae import TSDAEConfig
+from kuapin.finetuning.strategies.adalora import AdaLoRAConfig
+from kuapin.finetuning.strategies.bottleneck import BottleneckConfig
 from kuapin.finetuning.strategies.lora import LoRAConfig
+from kuapin.finetuning.strategies.prefix import PrefixConfig
 from kuapin.finetuning.strategies.top_layers import TopLayersConfig
 
 ObjectiveName = Literal[
@@ -29,7 +32,7 @@ ObjectiveName = Literal[
     "co-interaction",
     "next-item",
 ]
-StrategyName = Literal["full", "head-only", "top-layers", "lora"]
+StrategyName = Literal["head-only", "top-layers", "full", "lora", "adalora", "bottleneck", "prefix"]
 
 
 class TrainingConfig(BaseModel):
@@ -99,3 +102,6 @@ class FinetuningConfig(BaseModel):
     next_item: NextItemConfig = NextItemConfig()
     top_layers: TopLayersConfig = TopLayersConfig()
     lora: LoRAConfig = LoRAConfig()
+    adalora: AdaLoRAConfig = AdaLoRAConfig()
+    bottleneck: BottleneckConfig = BottleneckConfig()
+    prefix: PrefixConfig = PrefixConfig()

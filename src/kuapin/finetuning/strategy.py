@@ -1,9 +1,9 @@
 """What a strategy is: which parameters may change, and how the change becomes part of the backbone."""
 
 import copy
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from kuapin.extras import require
+from kuapin.encoding.additions import Additions
 from kuapin.finetuning.objective import Objective
 from kuapin.finetuning.reader import Module, Reader, Tensor
 
@@ -18,6 +18,11 @@ class Strategy:
 
     name: ClassVar[str]
     mergeable: ClassVar[bool] = True
+
+    @property
+    def positions(self) -> int:
+        """Places of a text, in tokens, that the strategy takes for itself."""
+        return 0
 
     def apply(self, reader: Reader, objective: type[Objective], total_steps: int) -> None:
         """Freeze and add; the head always trains.
@@ -57,8 +62,8 @@ class Strategy:
         """The backbone as a plain transformers model, the change folded in; the reader stays as it is."""
         return copy.deepcopy(reader.backbone)
 
-    def additions(self, reader: Reader) -> dict[str, Any] | None:
-        """What lies beside the backbone because it cannot be merged (``encoding.additions``); ``None``: nothing."""
+    def additions(self, reader: Reader) -> tuple[Additions, dict[str, Tensor]] | None:
+        """What lies beside the backbone's weights because it cannot be merged; ``None``: nothing."""
         return None
 
 
@@ -77,16 +82,3 @@ def unfreeze(module: Module) -> None:
 def trainable(reader: Reader) -> dict[str, Tensor]:
     """Name → parameter of all that trains, each once."""
     return {name: parameter for name, parameter in reader.named_parameters() if parameter.requires_grad}
-
-
-def layers_of(backbone: Module) -> list[Module]:
-    """The transformer's layers from the bottom to the top: the longest list of equal modules nearest to the root."""
-    torch = require("torch", "train")
-    lists = [
-        (name.count("."), -len(module), module)
-        for name, module in backbone.named_modules()
-        if isinstance(module, torch.nn.ModuleList) and len({type(one) for one in module}) == 1
-    ]
-    if not lists:
-        return []
-    return list(min(lists, key=lambda entry: entry[:2])[2])

@@ -1,5 +1,6 @@
 """The backbone is frozen; what stands on it trains."""
 
+import copy
 from typing import ClassVar
 
 from kuapin.extras import require
@@ -19,9 +20,12 @@ class HeadOnly(Strategy):
 
     def open_up(self, reader: Reader, objective: type[Objective], total_steps: int) -> None:
         """Add the projection where it is of use."""
-        if not objective.tunes_vectors:
-            return
         torch = require("torch", "train")
+        if not objective.tunes_vectors:
+            own = {id(parameter) for parameter in reader.backbone.parameters()}
+            if all(id(parameter) in own for parameter in reader.head.parameters()):
+                reader.head = copy.deepcopy(reader.head)  # an output layer that is the embeddings' becomes its own
+            return
         width = reader.projections[-1][0].out_features if len(reader.projections) else reader.width
         linear = torch.nn.Linear(width, width)
         with torch.no_grad():

@@ -4,10 +4,11 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from kuapin.encoding.additions import layers_of
 from kuapin.errors import InputError
 from kuapin.finetuning.objective import Objective
 from kuapin.finetuning.reader import Reader
-from kuapin.finetuning.strategy import Strategy, layers_of, unfreeze
+from kuapin.finetuning.strategy import Strategy, unfreeze
 
 
 class TopLayersConfig(BaseModel):
