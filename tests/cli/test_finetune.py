@@ -7,7 +7,10 @@ import pytest
 
 from kuapin.cli.app import app
 from kuapin.cli.failures import run
+from kuapin.config import read_preset, validated
 from kuapin.encoding.items import item_vectors
+from kuapin.finetuning.presets import PRESETS
+from kuapin.finetuning.settings import FinetuningConfig
 from kuapin.workspace import Shop
 from tests import market
 from tests.finetuning.conftest import bert as _bert  # noqa: F401 - a fixture
@@ -86,7 +89,7 @@ def test_the_result_is_told_in_tables(shop, capsys):
         (["--source-categories", "Beuty"], "Did you mean Beauty?"),
         (["--backbone", "e5"], "4-bit weights"),
         (["--strategy", "top-layers", "--set", "top_layers.k=3", *LOOP], "the backbone has 2 layers"),
-        (["--preset", "nowhere.toml"], "nowhere.toml: cannot be read"),
+        (["--preset", "nowhere.toml"], "there is no such file and no such preset"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(shop, capsys, arguments, message):
@@ -112,3 +115,41 @@ def test_a_preset_has_the_same_keys_and_options_go_before_it(shop, tmp_path, cap
     said = json.loads(capsys.readouterr().out)
     assert said["steps"] == 5
     assert said["backbone"].startswith("co-interaction-top-layers-")
+
+
+@pytest.mark.parametrize(
+    ("objective", "options"),
+    [("causal-lm", []), ("masked-lm", ["--set", "scratch.characters=true"])],
+)
+def test_from_scratch_needs_no_backbone_and_the_result_encodes(shop, capsys, objective, options):
+    small = ["--set", "scratch.width=16", "--set", "scratch.layers=2", "--set", "scratch.vocabulary=400"]
+    command = ["finetune", str(shop.path), "--objective", objective, "--strategy", "full", "--from-scratch", "--json"]
+    assert run(app, [*command, "--no-measure", *LOOP, *small, *options]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["after"]["perplexity"] < said["before"]["perplexity"]
+    path = shop.path / "kuapin.toml"
+    old = path.read_text(encoding="utf-8")
+    path.write_text(old.replace(shop.config.encoding.backbone, said["backbone"]), encoding="utf-8")
+    assert vectors(Shop.open(shop.path)).shape == (96, 16)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_valid_and_is_what_it_says(name):
+    config = validated(FinetuningConfig, read_preset(PRESETS[name]), name)
+    loop = config.training
+    if name == "apparel":
+        assert (loop.optimizer, loop.learning_rate, loop.batch_size, loop.epochs) == ("adamw", 2e-5, 32, 10)
+        assert loop.evaluate_every == 2
+        assert loop.patience is not None
+    if name == "beauty":
+        assert (loop.optimizer, loop.learning_rate, loop.batch_size, loop.epochs) == ("sgd", 1e-5, 16, 20)
+        assert loop.evaluate_every == 5
+    assert f"{name.removesuffix('-tuned')}-tuned" in PRESETS
+
+
+def test_a_preset_runs_by_its_name(shop, capsys):
+    small = ["--set", "scratch.width=16", "--set", "scratch.layers=1", "--set", "scratch.vocabulary=400"]
+    command = ["finetune", str(shop.path), "--preset", "beauty", "--no-measure", "--json", "--set", "training.epochs=1"]
+    assert run(app, [*command, *small]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["after"]["perplexity"] == pytest.approx(said["before"]["perplexity"], rel=0.02)  # SGD at 1e-5

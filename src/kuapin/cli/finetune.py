@@ -1,6 +1,5 @@
 """``kuapin finetune``: the language model learns the shop."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -37,15 +36,22 @@ def finetune(
         ),
     ] = None,
     preset: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            "--preset", metavar="FILE", help="TOML file of settings; options go before it.", show_default=False
+            "--preset",
+            metavar="NAME|FILE",
+            help="apparel, apparel-tuned, beauty, beauty-tuned, or a TOML file; options go first.",
+            show_default=False,
         ),
     ] = None,
     backbone: Annotated[
         str | None,
         typer.Option("--backbone", help="Language model to start from: a name, folder or hub id.", show_default=False),
     ] = None,
+    from_scratch: Annotated[
+        bool,
+        typer.Option("--from-scratch", help="Start from a small untrained model with the shop's own words instead."),
+    ] = False,
     max_steps: Annotated[
         int | None, typer.Option("--max-steps", min=1, help="End after so many steps.", show_default=False)
     ] = None,
@@ -65,6 +71,7 @@ def finetune(
     from kuapin.pipeline.finetune import finetune as finetune_shop
 
     given: dict[str, Any] = {"objective": objective, "strategy": strategy, "backbone": backbone}
+    given["from_scratch"] = from_scratch or None
     if source_categories is not None:
         given["source_categories"] = [name.strip() for name in source_categories.split(",") if name.strip()]
     config = _config(preset, given, max_steps, settings or [])
@@ -78,13 +85,15 @@ def finetune(
     remark(f"      kuapin train {folder}  # the vectors of both backbones are kept", quiet=quiet)
 
 
-def _config(preset: Path | None, given: dict[str, Any], max_steps: int | None, pairs: list[str]) -> "FinetuningConfig":
+def _config(preset: str | None, given: dict[str, Any], max_steps: int | None, pairs: list[str]) -> "FinetuningConfig":
     """The preset's settings, with the options over them."""
     from kuapin.config import read_preset, validated
     from kuapin.errors import InputError
+    from kuapin.finetuning.presets import find_preset
     from kuapin.finetuning.settings import FinetuningConfig
 
-    values = read_preset(preset) if preset is not None else {}
+    file = find_preset(preset) if preset is not None else None
+    values = read_preset(file) if file is not None else {}
     values |= {name: value for name, value in given.items() if value is not None}
     for pair in pairs:
         key, sign, text = pair.partition("=")
@@ -93,7 +102,7 @@ def _config(preset: Path | None, given: dict[str, Any], max_steps: int | None, p
         _put(values, key.strip().split("."), _value(text.strip()))
     if max_steps is not None:
         _put(values, ["training", "max_steps"], max_steps)
-    return validated(FinetuningConfig, values, f"{preset}" if preset is not None else "finetune")
+    return validated(FinetuningConfig, values, f"{file}" if file is not None else "finetune")
 
 
 def _put(values: dict[str, Any], path: list[str], value: Any) -> None:

@@ -14,6 +14,7 @@ from kuapin.finetuning.objectives.regression import RegressionConfig
 from kuapin.finetuning.objectives.simcse import SimCSEConfig
 from kuapin.finetuning.objectives.token_classification import TokenClassificationConfig
 from kuapin.finetuning.objectives.tsdae import TSDAEConfig
+from kuapin.finetuning.scratch import ScratchConfig
 from kuapin.finetuning.strategies.adalora import AdaLoRAConfig
 from kuapin.finetuning.strategies.bottleneck import BottleneckConfig
 from kuapin.finetuning.strategies.lora import LoRAConfig
@@ -84,12 +85,17 @@ class FinetuningConfig(BaseModel):
     backbone: str | None = Field(
         None, min_length=1, description="Language model to start from. Not set: encoding.backbone of the shop."
     )
+    from_scratch: bool = Field(
+        default=False,
+        description="Start from a small model with random weights and a tokenizer of the shop's own words instead.",
+    )
     source_categories: tuple[str, ...] = Field(
         (), description="Top-level categories whose texts and interactions may be seen; empty: all."
     )
     max_length: int = Field(64, ge=8, le=8192, description="Longest text in training, tokens; the rest is cut off.")
     seed: int = Field(0, ge=0, lt=2**31, strict=True, description="Of every draw; the same seed gives the same model.")
     training: TrainingConfig = TrainingConfig()
+    scratch: ScratchConfig = ScratchConfig()
     masked_lm: MaskedLMConfig = MaskedLMConfig()
     causal_lm: CausalLMConfig = CausalLMConfig()
     simcse: SimCSEConfig = SimCSEConfig()

@@ -1,5 +1,9 @@
 """``finetune``: the language model learns the shop, and whether lists got better by it."""
 
+import hashlib
+import json
+import shutil
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +19,8 @@ from kuapin.encoding.opening import open_encoder
 from kuapin.errors import InputError
 from kuapin.finetuning.adapting import Adapted, adapt, run_key
 from kuapin.finetuning.material import Material, chosen_categories, only
+from kuapin.finetuning.objectives.registry import OBJECTIVES
+from kuapin.finetuning.scratch import write_scratch
 from kuapin.finetuning.settings import FinetuningConfig
 from kuapin.pipeline.text_zero_shot import Opening, compared, openings
 from kuapin.progress import SILENT, Progress
@@ -58,7 +64,7 @@ def finetune(shop: Shop, config: FinetuningConfig, *, measure: bool = True, prog
     allowed = chosen_categories(dataset, config.source_categories)
     asked = openings(dataset, allowed, config.seed) if measure else ()
     material = material_of(shop, dataset, allowed, _asked_users(dataset, asked), config.seed)
-    backbone = Backbone.resolve(_backbone_name(shop, config), shop.config.encoding.chosen_pooling)
+    backbone = _backbone(shop, config, material)
     key = run_key(config, backbone, snapshot)
     name = f"{config.objective}-{config.strategy}-{key[:8]}"
     target = shop.backbones / name
@@ -99,6 +105,26 @@ def material_of(
         log=log,
         seed=seed,
     )
+
+
+def _backbone(shop: Shop, config: FinetuningConfig, material: Material) -> Backbone:
+    """Where training starts; a model from scratch is written to ``shop/backbones``, once for its settings and texts."""
+    if not config.from_scratch:
+        return Backbone.resolve(_backbone_name(shop, config), shop.config.encoding.chosen_pooling)
+    if config.backbone is not None:
+        raise InputError(
+            f"from_scratch starts without a backbone, and {config.backbone!r} was given. Drop one of them."
+        )
+    left = OBJECTIVES[config.objective].reads == "left"
+    texts = [material.texts[row] for row in material.text_rows()]
+    parts = [config.scratch.model_dump(mode="json"), left, config.seed, texts]
+    digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:8]
+    folder = shop.backbones / f"scratch-{'gpt' if left else 'bert'}-{digest}"
+    if not folder.is_dir():
+        with tempfile.TemporaryDirectory(dir=shop.backbones) as partial:
+            write_scratch(Path(partial), texts, config.scratch, left_to_right=left, seed=config.seed)
+            shutil.copytree(partial, folder)
+    return Backbone.resolve(str(folder.resolve()), shop.config.encoding.chosen_pooling)
 
 
 def _asked_users(dataset: Dataset, asked: tuple[Opening, ...]) -> NDArray[np.bool_]:
