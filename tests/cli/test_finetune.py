@@ -153,3 +153,63 @@ def test_a_preset_runs_by_its_name(shop, capsys):
     assert run(app, [*command, *small]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["after"]["perplexity"] == pytest.approx(said["before"]["perplexity"], rel=0.02)  # SGD at 1e-5
+
+
+def test_continued_pre_training_and_the_objective_are_one_command(shop, capsys):
+    first = ["--set", "first=masked-lm", "--set", "first_training.max_steps=6", "--set", "first_training.tracker=none"]
+    command = ["finetune", str(shop.path), "--strategy", "full", "--no-measure", "--json", *first, *LOOP]
+    assert run(app, command) == 0
+    said = json.loads(capsys.readouterr().out)
+    folders = {path.name for path in shop.backbones.iterdir()}
+    assert folders == {said["backbone"], f"{said['backbone']}-first"}
+    change = json.loads((shop.backbones / said["backbone"] / "change" / "change.json").read_text())
+    assert change["backbone"].endswith("-first")
+    assert change["settings"]["objective"] == "co-interaction"
+
+
+def labels(shop, tmp_path, rows):
+    path = tmp_path / "labels.csv"
+    path.write_text("\n".join(["item_id,task,label", *(",".join(row) for row in rows)]) + "\n", encoding="utf-8")
+    shop.import_files(labels=path)
+
+
+IDS = market.items()["item_id"].to_list()
+
+
+def test_labels_that_were_imported_train_a_classifier_whose_head_is_kept(shop, tmp_path, capsys):
+    labels(shop, tmp_path, [(item, "tone", ("dark", "light", "bright")[n % 3]) for n, item in enumerate(IDS)])
+    command = ["finetune", str(shop.path), "--objective", "item-classification", "--strategy", "top-layers", "--json"]
+    assert run(app, [*command, "--no-measure", "--set", "item_classification.task=tone", *LOOP]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["after"].keys() == {"loss", "macro_f1", "accuracy"}
+    change = json.loads((shop.backbones / said["backbone"] / "change" / "change.json").read_text())
+    assert change["facts"] == {"labels": ["bright", "dark", "light"], "kind": "multi-class"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([], "There are no labels 'tone' in this shop"),
+        ([(IDS[0], "tone", "dark"), (IDS[1], "tone", "dark"), (IDS[2], "tone", "light")], "'light' has one item"),
+        ([(item, "tone", "dark") for item in IDS[:5]], "A classifier needs two labels"),
+    ],
+)
+def test_labels_that_teach_nothing_are_one_line_and_exit_2(shop, tmp_path, capsys, rows, message):
+    if rows:
+        labels(shop, tmp_path, rows)
+    command = ["finetune", str(shop.path), "--objective", "item-classification", "--no-measure", "--quiet"]
+    assert run(app, [*command, "--set", "item_classification.task=tone", *LOOP]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert not list(shop.backbones.iterdir())
+
+
+def test_a_shop_without_interactions_is_told_what_it_can_do(tmp_path, bert, capsys):
+    market.items().write_csv(tmp_path / "items.csv")
+    shop = Shop.init(tmp_path / "shop")
+    shop.import_files(items=tmp_path / "items.csv")
+    command = ["finetune", str(shop.path), "--backbone", str(bert), "--quiet", *LOOP]
+    assert run(app, command) == 2
+    assert "choose masked-lm or simcse" in capsys.readouterr().err
+    assert run(app, [*command, "--objective", "simcse", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["openings"] == []

@@ -5,6 +5,7 @@ import shutil
 import signal
 import warnings
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from kuapin.finetuning.objectives.co_interaction import CoInteractionConfig
 from kuapin.finetuning.settings import FinetuningConfig, TrainingConfig
 from kuapin.finetuning.strategies.registry import STRATEGIES
 from kuapin.finetuning.tokens import Tokens
+from kuapin.finetuning.trainer import _guarded
 from tests import market
 from tests.finetuning.conftest import material_of
 
@@ -126,6 +128,15 @@ def test_early_stopping(material, bert, tmp_path):
     assert done.outcome.steps < done.outcome.planned == 400
 
 
+def test_a_resumed_run_remembers_how_long_nothing_got_better(material, bert, tmp_path):
+    chosen = config(learning_rate=1e-12, patience=2, max_steps=400)
+    straight = run(material, bert, tmp_path / "straight", chosen).outcome
+    last = straight.curve[-2][0] + 1  # one measurement in vain lies behind, one to come
+    with pytest.raises(KeyboardInterrupt):
+        run(material, bert, tmp_path / "stopped", chosen, InterruptedAt(last))
+    assert run(material, bert, tmp_path / "stopped", chosen).outcome.steps == straight.steps
+
+
 def test_a_loss_that_is_no_number_is_one_line_and_leaves_nothing(material, bert, tmp_path):
     broken = tmp_path / "broken"
     shutil.copytree(bert, broken)
@@ -166,6 +177,12 @@ def test_a_change_is_refused_on_another_backbone_or_when_cut_short(material, ber
     (done.folder / CHANGE / "change.json").write_text(json.dumps({"format": 1}), encoding="utf-8")
     with pytest.raises(ModelFolderError, match="is damaged"):
         load_change(done.folder / CHANGE, Backbone.resolve(str(bert)))
+
+
+def test_too_little_memory_is_one_line():
+    trainer = SimpleNamespace(state=SimpleNamespace(global_step=4))
+    with pytest.raises(KuapinError, match=r"out of memory at step 5\. Lower training\.batch_size"):
+        _guarded(lambda: torch.empty(2**55), trainer)
 
 
 def test_nothing_is_warned_of(material, bert, tmp_path):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from kuapin.finetuning.reader import positions, reads_left_to_right
 from kuapin.finetuning.settings import FinetuningConfig
 from kuapin.finetuning.strategies.registry import make_strategy
 from kuapin.finetuning.tokens import Tokens
-from kuapin.finetuning.trainer import Outcome, fit, planned_steps
+from kuapin.finetuning.trainer import CURVES, Outcome, fit, planned_steps
 from kuapin.progress import SILENT, Progress
 
 CHANGE = "change"
@@ -75,6 +76,8 @@ def adapt(
     with progress.step("Writing the backbone"):
         write_backbone(target, reader, strategy, backbone, tokens)
         save_change(target / CHANGE, reader, objective, strategy, backbone, config, steps)
+        if (run / CURVES).is_dir():
+            shutil.copytree(run / CURVES, target / CURVES)
     return Adapted(target, outcome, len(objective.train), len(objective.held_out))
 
 

@@ -81,6 +81,11 @@ class FinetuningConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     objective: ObjectiveName = Field("co-interaction", description="What is optimised.")
+    first: ObjectiveName | None = Field(
+        None,
+        description="Objective to train on before that one: continued pre-training on the shop's own words. Not set: "
+        "none.",
+    )
     strategy: StrategyName = Field("lora", description="Which parameters may change.")
     backbone: str | None = Field(
         None, min_length=1, description="Language model to start from. Not set: encoding.backbone of the shop."
@@ -95,6 +100,7 @@ class FinetuningConfig(BaseModel):
     max_length: int = Field(64, ge=8, le=8192, description="Longest text in training, tokens; the rest is cut off.")
     seed: int = Field(0, ge=0, lt=2**31, strict=True, description="Of every draw; the same seed gives the same model.")
     training: TrainingConfig = TrainingConfig()
+    first_training: TrainingConfig = TrainingConfig()
     scratch: ScratchConfig = ScratchConfig()
     masked_lm: MaskedLMConfig = MaskedLMConfig()
     causal_lm: CausalLMConfig = CausalLMConfig()

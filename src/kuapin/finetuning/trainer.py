@@ -2,6 +2,9 @@
 
 import math
 import os
+import resource
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +25,8 @@ from kuapin.finetuning.tokens import Tokens
 from kuapin.finetuning.tracking import chosen_tracker
 from kuapin.progress import SILENT, Progress, Step
 
+CURVES = "curves"
+"""Folder inside a run's with what a tracker on disk records."""
 _OPTIMISERS = {"adamw": "adamw_torch", "sgd": "sgd", "adafactor": "adafactor"}
 _SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 _MEMORY = ("not enough memory", "out of memory", "can't allocate memory")
@@ -37,7 +42,8 @@ class Outcome:
         before: metrics on what is held out, before the first step.
         after: the same of the best checkpoint, which the reader holds now.
         curve: (step, metrics) of every measurement in between.
-        seconds_per_step: on average, measurements included.
+        seconds_per_step: on average, forward, backward and the optimiser's step; measurements are not included.
+        peak_bytes: most memory that the process has had so far.
         trained: number of parameters that trained.
         resumed_from: step at which an earlier run was taken up; 0: from the start.
     """
@@ -48,6 +54,7 @@ class Outcome:
     after: Measured
     curve: tuple[tuple[int, dict[str, float]], ...]
     seconds_per_step: float
+    peak_bytes: int
     trained: int
     resumed_from: int
 
@@ -100,6 +107,7 @@ def fit(
     resumed = newest_whole(run)
     done = int(resumed.name.rpartition("-")[2]) if resumed else 0
     reader.train()
+    clock = Clock()
     with (
         quietly(),
         progress.step(f"Training ({objective.name}, {strategy.name})", total, "steps") as step,
@@ -115,13 +123,13 @@ def fit(
             train_dataset=objective.train,
             eval_dataset=objective.held_out,
             data_collator=lambda examples: objective.collate(examples, tokens),
-            callbacks=[_callback(reader, strategy, step, stop, total)],
+            callbacks=[_callback(reader, strategy, step, stop, total, clock)],
         )
         if config.patience is not None:
             trainer.add_callback(transformers.EarlyStoppingCallback(early_stopping_patience=config.patience))
         trainer.remove_callback(transformers.PrinterCallback)
-        result = _guarded(lambda: trainer.train(resume_from_checkpoint=str(resumed) if resumed else None), trainer)
-    if stop.asked:
+        _guarded(lambda: trainer.train(resume_from_checkpoint=str(resumed) if resumed else None), trainer)
+    if stop.asked and trainer.state.global_step < total:
         raise KeyboardInterrupt
     reader.eval()
     history = [entry for entry in trainer.state.log_history if f"eval_{objective.metric}" in entry]
@@ -131,7 +139,8 @@ def fit(
         before=before,
         after=objective.measure(reader, tokens, config.batch_size),
         curve=tuple((int(entry["step"]), _own(entry)) for entry in history),
-        seconds_per_step=result.metrics["train_runtime"] / max(1, trainer.state.global_step - done),
+        seconds_per_step=clock.seconds / max(1, trainer.state.global_step - done),
+        peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
         trained=sum(parameter.numel() for parameter in trainable(reader).values()),
         resumed_from=done,
     )
@@ -145,7 +154,7 @@ def _arguments(config: TrainingConfig, run: Path, total: int, every: int, object
     torch, transformers = require("torch", "train"), require("transformers", "train")
     tracker = chosen_tracker(config.tracker)
     if tracker == "tensorboard":
-        os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(run / "curves"))
+        os.environ["TENSORBOARD_LOGGING_DIR"] = str(run / CURVES)
     return transformers.TrainingArguments(
         output_dir=str(run),
         use_cpu=not torch.cuda.is_available(),
@@ -165,6 +174,7 @@ def _arguments(config: TrainingConfig, run: Path, total: int, every: int, object
         save_steps=every,
         save_total_limit=2,
         load_best_model_at_end=True,
+        restore_callback_states_from_checkpoint=True,  # else a resumed run forgets how long nothing got better
         metric_for_best_model=f"eval_{objective.metric}",
         greater_is_better=objective.greater_is_better,
         logging_steps=max(1, min(every, 10)),
@@ -190,16 +200,35 @@ def _guarded(train: Callable[[], Any], trainer: Any) -> Any:
         raise
 
 
-def _callback(reader: Reader, strategy: Strategy, step: Step, stop: Interruption, total: int) -> Any:
+class Clock:
+    """Adds up the time between ``start`` and ``stop``."""
+
+    def __init__(self) -> None:
+        self.seconds, self._started = 0.0, 0.0
+
+    def start(self) -> None:
+        """From here on."""
+        self._started = time.perf_counter()
+
+    def stop(self) -> None:
+        """Up to here."""
+        self.seconds += time.perf_counter() - self._started
+
+
+def _callback(reader: Reader, strategy: Strategy, step: Step, stop: Interruption, total: int, clock: Clock) -> Any:
     transformers = require("transformers", "train")
 
     class Steps(transformers.TrainerCallback):  # type: ignore[misc, name-defined]
+        def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            clock.start()
+
         def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             strategy.after_step(reader, state.global_step + 1)
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             step.advance(1)
-            if stop.asked:
+            clock.stop()
+            if stop.asked and state.global_step < total:
                 control.should_save = control.should_training_stop = True
             elif state.global_step >= total:  # the end is measured too, wherever it falls
                 control.should_evaluate = control.should_save = True

@@ -69,7 +69,8 @@ def finetune(shop: Shop, config: FinetuningConfig, *, measure: bool = True, prog
     name = f"{config.objective}-{config.strategy}-{key[:8]}"
     target = shop.backbones / name
     with shop.run(f"finetune-{key}") as run:
-        adapted = adapt(material, config, backbone, run, target, progress)
+        started = _pretrained(material, config, backbone, run, target, progress)
+        adapted = adapt(material, _alone(config), started, _part(run, "main"), target, progress)
         encoding = shop.config.encoding.model_copy(update={"backbone": str(target.resolve())})
         open_encoder(encoding, shop.vectors / "encoders", list(material.texts), progress)  # compiled once, here
         found = compared(shop, dataset, asked, backbone, target, progress)
@@ -115,7 +116,7 @@ def _backbone(shop: Shop, config: FinetuningConfig, material: Material) -> Backb
         raise InputError(
             f"from_scratch starts without a backbone, and {config.backbone!r} was given. Drop one of them."
         )
-    left = OBJECTIVES[config.objective].reads == "left"
+    left = "left" in {OBJECTIVES[name].reads for name in (config.objective, config.first) if name is not None}
     texts = [material.texts[row] for row in material.text_rows()]
     parts = [config.scratch.model_dump(mode="json"), left, config.seed, texts]
     digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:8]
@@ -125,6 +126,30 @@ def _backbone(shop: Shop, config: FinetuningConfig, material: Material) -> Backb
             write_scratch(Path(partial), texts, config.scratch, left_to_right=left, seed=config.seed)
             shutil.copytree(partial, folder)
     return Backbone.resolve(str(folder.resolve()), shop.config.encoding.chosen_pooling)
+
+
+def _pretrained(
+    material: Material, config: FinetuningConfig, backbone: Backbone, run: Path, target: Path, progress: Progress
+) -> Backbone:
+    """The backbone after the objective that comes first, where there is one; kept beside the result."""
+    if config.first is None:
+        return backbone
+    folder = target.with_name(f"{target.name}-first")
+    if not folder.is_dir():
+        stage = {"objective": config.first, "training": config.first_training}
+        adapt(material, _alone(config).model_copy(update=stage), backbone, _part(run, "first"), folder, progress)
+    return Backbone.resolve(str(folder.resolve()), backbone.pooling)
+
+
+def _alone(config: FinetuningConfig) -> FinetuningConfig:
+    """The settings of one objective."""
+    return config.model_copy(update={"first": None})
+
+
+def _part(run: Path, name: str) -> Path:
+    folder = run / name
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def _asked_users(dataset: Dataset, asked: tuple[Opening, ...]) -> NDArray[np.bool_]:

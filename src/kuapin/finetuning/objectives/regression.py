@@ -147,8 +147,12 @@ def _of_log(config: RegressionConfig, log: pl.DataFrame) -> pl.DataFrame:
     if config.target == RATING:
         if c.VALUE not in log.columns:
             return none
-        rated = log.filter(pl.col(c.EVENT).is_in(["rating", "review"]) & pl.col(c.VALUE).is_not_null())
-        means = rated.group_by(c.ITEM_ID).agg(pl.col(c.VALUE).cast(pl.Float64).mean(), pl.len().alias("n"))
+        rated = log.filter(pl.col(c.EVENT).is_in(["rating", "review"])) if c.EVENT in log.columns else log
+        means = (
+            rated.drop_nulls(c.VALUE)
+            .group_by(c.ITEM_ID)
+            .agg(pl.col(c.VALUE).cast(pl.Float64).mean(), pl.len().alias("n"))
+        )
         return means.filter(pl.col("n") >= config.least).sort(c.ITEM_ID)
     if c.EVENT not in log.columns:
         return none
