@@ -43,7 +43,7 @@ def test_trains_saves_and_loads(material, bert, gpt, tmp_path, objective, strate
     assert Backbone.resolve(str(done.folder)).max_length == longest
 
 
-@pytest.mark.parametrize("reads", ["both", "left"])
+@pytest.mark.parametrize("reads", ["both", pytest.param("left", marks=pytest.mark.nightly)])
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_strategy_is_exported_and_keeps_its_vectors(material, bert, gpt, tmp_path, strategy, reads):
     """OpenVINO in float32 and int8, and torch; on a GPT-like and on a BERT-like backbone."""
