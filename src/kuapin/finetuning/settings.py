@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from kuapin.finetuning.adversarial import AdversarialConfig
 from kuapin.finetuning.objectives.causal_lm import CausalLMConfig
 from kuapin.finetuning.objectives.co_interaction import CoInteractionConfig
 from kuapin.finetuning.objectives.generation import GenerationConfig
@@ -73,6 +74,7 @@ class TrainingConfig(BaseModel):
     tracker: Literal["auto", "none", "tensorboard", "wandb", "mlflow"] = Field(
         "auto", description="What records the curves; auto: TensorBoard where it is installed."
     )
+    adversarial: AdversarialConfig = AdversarialConfig()
 
 
 class FinetuningConfig(BaseModel):
