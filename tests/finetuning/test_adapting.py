@@ -149,6 +149,18 @@ def test_a_loss_that_is_no_number_is_one_line_and_leaves_nothing(material, bert,
     assert not (tmp_path / "new").exists()
 
 
+def test_an_interrupted_soup_is_the_same_soup(material, bert, tmp_path):
+    chosen = config(soup=3, max_steps=20, patience=None)
+    straight = run(material, bert, tmp_path / "straight", chosen)
+    with pytest.raises(KeyboardInterrupt):
+        run(material, bert, tmp_path / "stopped", chosen, InterruptedAt(12))
+    resumed = run(material, bert, tmp_path / "stopped", chosen)
+    assert resumed.outcome.averaged == straight.outcome.averaged
+    np.testing.assert_array_equal(encoded(resumed.folder), encoded(straight.folder))
+    best = max(metrics["mrr"] for _, metrics in straight.outcome.curve)
+    assert straight.outcome.after.values["mrr"] >= best
+
+
 @pytest.mark.parametrize(
     "training",
     [

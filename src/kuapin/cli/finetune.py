@@ -178,6 +178,7 @@ def _as_json(tuned: "Finetuned") -> dict[str, Any]:
         "planned": outcome.planned,
         "parameters": outcome.trained,
         "seconds_per_step": outcome.seconds_per_step,
+        "averaged": outcome.averaged,
         "peak_bytes": outcome.peak_bytes,
         "examples": tuned.adapted.examples,
         "held_out": tuned.adapted.held_out,

@@ -12,6 +12,7 @@ from kuapin.finetuning.checkpoints import seal
 from kuapin.finetuning.optimiser import make_optimiser
 from kuapin.finetuning.reader import Tensor
 from kuapin.finetuning.settings import TrainingConfig
+from kuapin.finetuning.soup import Soup
 from kuapin.finetuning.strategy import Strategy
 from kuapin.finetuning.tokens import Tokens
 from kuapin.finetuning.trained import all_finite, from_bytes, to_bytes
@@ -26,6 +27,7 @@ class ReaderTraining:
         strategy: told of checkpoints, asked for its penalty.
         tokens: for measurements.
         config: of the loop.
+        soup: keeps the best measured weights.
         options: the Trainer's own.
     """
 
@@ -40,8 +42,10 @@ class ReaderTraining:
     state: Any
     _prepare_inputs: Any
 
-    def __init__(self, *, strategy: Strategy, tokens: Tokens, config: TrainingConfig, **options: Any) -> None:
-        self.strategy, self.tokens, self.loop = strategy, tokens, config
+    def __init__(
+        self, *, strategy: Strategy, tokens: Tokens, config: TrainingConfig, soup: Soup, **options: Any
+    ) -> None:
+        self.strategy, self.tokens, self.loop, self.soup = strategy, tokens, config, soup
         super().__init__(**options)
         self.adversary = Adversary(self.model, config.adversarial)
 
@@ -80,6 +84,8 @@ class ReaderTraining:
         self.model.eval()
         measured = self.model.objective.measure(self.model, self.tokens, self.loop.batch_size)
         self.model.train()
+        value = measured.values[self.model.objective.metric]
+        self.soup.keep(self.model, self.strategy, self.state.global_step, value)
         metrics = {f"eval_{name}": value for name, value in measured.values.items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)

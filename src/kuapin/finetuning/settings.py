@@ -60,6 +60,13 @@ class TrainingConfig(BaseModel):
     patience: int | None = Field(
         3, ge=1, description="End when so many measurements in a row brought nothing better; none: never."
     )
+    soup: int = Field(
+        1,
+        ge=1,
+        le=32,
+        description="Average the weights of so many of the best measurements at most, as long as the metric gets no "
+        "worse; 1: the best alone.",
+    )
     weight_decay: float = Field(0.01, ge=0, le=1, description="Of matrices; biases and norms have none.")
     layer_decay: float = Field(
         1.0, gt=0, le=1, description="The learning rate of a layer is that of the layer above, times this."

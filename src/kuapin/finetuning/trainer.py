@@ -20,6 +20,7 @@ from kuapin.finetuning.precision import trains_in_bf16
 from kuapin.finetuning.reader import Reader
 from kuapin.finetuning.reader_trainer import reader_trainer
 from kuapin.finetuning.settings import TrainingConfig
+from kuapin.finetuning.soup import Soup
 from kuapin.finetuning.strategy import Strategy, trainable
 from kuapin.finetuning.tokens import Tokens
 from kuapin.finetuning.tracking import chosen_tracker
@@ -43,6 +44,7 @@ class Outcome:
         after: the same of the best checkpoint, which the reader holds now.
         curve: (step, metrics) of every measurement in between.
         seconds_per_step: on average, forward, backward and the optimiser's step; measurements are not included.
+        averaged: checkpoints that the result is the mean of.
         peak_bytes: most memory that the process has had so far.
         trained: number of parameters that trained.
         resumed_from: step at which an earlier run was taken up; 0: from the start.
@@ -54,6 +56,7 @@ class Outcome:
     after: Measured
     curve: tuple[tuple[int, dict[str, float]], ...]
     seconds_per_step: float
+    averaged: int
     peak_bytes: int
     trained: int
     resumed_from: int
@@ -108,6 +111,7 @@ def fit(
     done = int(resumed.name.rpartition("-")[2]) if resumed else 0
     reader.train()
     clock = Clock()
+    soup = Soup(run, config.soup, greater_is_better=objective.greater_is_better)
     with (
         quietly(),
         progress.step(f"Training ({objective.name}, {strategy.name})", total, "steps") as step,
@@ -118,6 +122,7 @@ def fit(
             strategy=strategy,
             tokens=tokens,
             config=config,
+            soup=soup,
             model=reader,
             args=_arguments(config, run, total, every, objective, reader),
             train_dataset=objective.train,
@@ -132,6 +137,9 @@ def fit(
     if stop.asked and trainer.state.global_step < total:
         raise KeyboardInterrupt
     reader.eval()
+    averaged = soup.stir(
+        reader, strategy, lambda: objective.measure(reader, tokens, config.batch_size).values[objective.metric]
+    )
     history = [entry for entry in trainer.state.log_history if f"eval_{objective.metric}" in entry]
     return Outcome(
         steps=trainer.state.global_step,
@@ -140,6 +148,7 @@ def fit(
         after=objective.measure(reader, tokens, config.batch_size),
         curve=tuple((int(entry["step"]), _own(entry)) for entry in history),
         seconds_per_step=clock.seconds / max(1, trainer.state.global_step - done),
+        averaged=averaged,
         peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
         trained=sum(parameter.numel() for parameter in trainable(reader).values()),
         resumed_from=done,
