@@ -51,6 +51,9 @@ def test_the_language_model_learns_from_two_categories_and_is_measured_on_the_ot
     said = json.loads(capsys.readouterr().out)
     assert said["steps"] == 8
     assert said["before"].keys() == said["after"].keys() >= {"loss", "mrr", "recall@10"}
+    gain, low, high = said["gains"]["mrr"]
+    assert gain == pytest.approx(said["after"]["mrr"] - said["before"]["mrr"])
+    assert low <= gain <= high
     new = {opening["category"]: opening["new"] for opening in said["openings"]}
     assert new == {"Beauty": False, "Home": False, "Garden": True, "Pets": True}
     for opening in said["openings"]:
@@ -75,6 +78,7 @@ def test_the_result_is_told_in_tables(shop, capsys):
     out = capsys.readouterr()
     assert "8 steps on" in out.out
     assert "recall@10" in out.out
+    assert "change, 95 % interval" in out.out
     assert "after / before" in out.out
     assert 'backbone = "co-interaction-head-only-' in out.err
 

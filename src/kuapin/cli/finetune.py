@@ -7,6 +7,7 @@ import typer
 from kuapin.cli.output import AsJson, Quiet, ShopFolder, open_shop, progress, remark, say, say_json, say_table
 
 if TYPE_CHECKING:
+    from kuapin.evaluation.bootstrap import Interval
     from kuapin.finetuning.settings import FinetuningConfig
     from kuapin.pipeline.finetune import Finetuned
 
@@ -143,6 +144,7 @@ def _say(tuned: "Finetuned") -> None:
             "metric": names,
             "before": [f"{outcome.before.values[name]:.4g}" for name in names],
             "after": [f"{outcome.after.values[name]:.4g}" for name in names],
+            "change, 95 % interval": [_gain(tuned.gains.get(name)) for name in names],
         },
         right=("before", "after"),
     )
@@ -169,6 +171,10 @@ def _say(tuned: "Finetuned") -> None:
     )
 
 
+def _gain(gain: "Interval | None") -> str:
+    return "" if gain is None else f"{gain.value:+.3g} [{gain.low:+.3g}, {gain.high:+.3g}]"
+
+
 def _as_json(tuned: "Finetuned") -> dict[str, Any]:
     outcome = tuned.adapted.outcome
     return {
@@ -184,6 +190,7 @@ def _as_json(tuned: "Finetuned") -> dict[str, Any]:
         "held_out": tuned.adapted.held_out,
         "before": outcome.before.values,
         "after": outcome.after.values,
+        "gains": {metric: [one.value, one.low, one.high] for metric, one in tuned.gains.items()},
         "openings": [
             {
                 "category": opening.category,

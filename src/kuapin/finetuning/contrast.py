@@ -54,7 +54,12 @@ def in_batch_softmax(
 
 
 def found_again(
-    first: Tensor, second: Tensor, own: NDArray[np.int64], wanted: NDArray[np.int64], temperature: float
+    first: Tensor,
+    second: Tensor,
+    own: NDArray[np.int64],
+    wanted: NDArray[np.int64],
+    users: NDArray[np.integer],
+    temperature: float,
 ) -> Measured:
     """``mrr`` and ``recall@10``: where the right second stands among the distinct texts of all seconds; ``loss``.
 
@@ -65,6 +70,7 @@ def found_again(
         second: unit vectors float32 (n, d); row i belongs to ``first[i]``.
         own: int64 (n,), the code of a text that is no candidate of row i; -1: there is none.
         wanted: int64 (n,), the code of the text of ``second[i]``.
+        users: int (n,), whose pairs they are.
         temperature: of the loss.
     """
     torch = require("torch", "train")
@@ -77,4 +83,5 @@ def found_again(
     rank = (1 + ahead + level / 2).double().numpy()  # what ties with the right one stands before it half the time
     rows = {"mrr": 1.0 / rank, "recall@10": (rank <= 10).astype(np.float64)}
     loss = torch.nn.functional.cross_entropy(logits, target)
-    return Measured({"loss": float(loss)} | {name: float(row.mean()) for name, row in rows.items()}, rows)
+    values = {"loss": float(loss)} | {name: float(row.mean()) for name, row in rows.items()}
+    return Measured(values, rows, users)

@@ -23,10 +23,12 @@ class Measured:
     Attributes:
         values: metric → value.
         rows: metric → float64 (n,), one value an example where the metric is their mean, for paired intervals.
+        clusters: int (n,), the user or text that an example is of, where several are of one; ``None``: each by itself.
     """
 
     values: dict[str, float]
     rows: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    clusters: NDArray[np.integer] | None = None
 
 
 class Objective(ABC):

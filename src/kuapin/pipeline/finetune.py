@@ -18,8 +18,10 @@ from kuapin.encoding import e5
 from kuapin.encoding.backbone import Backbone
 from kuapin.encoding.opening import open_encoder
 from kuapin.errors import InputError
+from kuapin.evaluation.bootstrap import Interval, difference_interval
 from kuapin.finetuning.adapting import Adapted, adapt, run_key
 from kuapin.finetuning.material import Material, chosen_categories, only
+from kuapin.finetuning.objective import Measured
 from kuapin.finetuning.objectives.registry import OBJECTIVES
 from kuapin.finetuning.scratch import write_scratch
 from kuapin.finetuning.settings import FinetuningConfig
@@ -36,12 +38,14 @@ class Finetuned:
     Attributes:
         name: its folder's name in ``shop/backbones``; ``encoding.backbone`` takes it.
         adapted: what training did.
+        gains: metric → after minus before, paired, of the objective's own metrics that are means over examples.
         openings: what text alone finds at the opening of categories, before and after; empty where nobody could be
             asked.
     """
 
     name: str
     adapted: Adapted
+    gains: dict[str, Interval]
     openings: tuple[Opening, ...]
 
 
@@ -75,7 +79,15 @@ def finetune(shop: Shop, config: FinetuningConfig, *, measure: bool = True, prog
         encoding = shop.config.encoding.model_copy(update={"backbone": str(target.resolve())})
         open_encoder(encoding, shop.vectors / "encoders", list(material.texts), progress)  # compiled once, here
         found = compared(shop, dataset, asked, backbone, target, progress)
-    return Finetuned(name, adapted, found)
+    return Finetuned(name, adapted, _gains(adapted.outcome.before, adapted.outcome.after), found)
+
+
+def _gains(before: Measured, after: Measured) -> dict[str, Interval]:
+    return {
+        metric: difference_interval(after.rows[metric], before.rows[metric], clusters=after.clusters)
+        for metric in after.rows
+        if metric in before.rows and len(before.rows[metric]) == len(after.rows[metric])
+    }
 
 
 def material_of(

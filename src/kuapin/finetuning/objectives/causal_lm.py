@@ -68,10 +68,12 @@ class CausalLM(Objective):
     def measure(self, reader: Reader, tokens: Tokens, batch_size: int) -> Measured:
         """``loss`` and ``perplexity`` per token, and ``accuracy`` of the most likely one."""
         torch = require("torch", "train")
-        total, right = [], []
+        total, right, of = [], [], []
         with torch.inference_mode():
             for part in batches(self.held_out, batch_size):
-                logits, labels = self._answers(reader, to_device(self.collate(part, tokens), reader))
+                batch = to_device(self.collate(part, tokens), reader)
+                logits, labels = self._answers(reader, batch)
                 total.append(torch.nn.functional.cross_entropy(logits.float(), labels, reduction="none").cpu())
                 right.append((logits.argmax(dim=-1) == labels).cpu())
-        return per_token(torch.cat(total).double().numpy(), torch.cat(right).double().numpy())
+                of.append((batch["labels"][:, 1:] != IGNORED).sum(dim=1).cpu())
+        return per_token(torch.cat(total), torch.cat(right), torch.cat(of))

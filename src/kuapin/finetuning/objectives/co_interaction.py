@@ -86,6 +86,7 @@ class CoInteraction(Objective):
         self.train = list(zip(train.first, train.second, negatives, strict=True))
         kept = material.rng("measured").permutation(len(held_out.users))[:HELD_OUT_PAIRS]
         self.held_out = list(zip(held_out.first[kept], held_out.second[kept], strict=True))
+        self.held_out_users = held_out.users[kept]
         self.text_code = material.text_codes
         self.log_q = _log_shares(self.text_code[train.second], int(self.text_code.max()) + 1)
 
@@ -124,7 +125,7 @@ class CoInteraction(Objective):
             for side in (0, 1)
         )
         codes = self.text_code[np.array(self.held_out)]  # (n, 2)
-        return found_again(first, second, codes[:, 0], codes[:, 1], self.config.temperature)
+        return found_again(first, second, codes[:, 0], codes[:, 1], self.held_out_users, self.config.temperature)
 
 
 def _log_shares(codes: NDArray[np.int64], n: int) -> NDArray[np.float32]:

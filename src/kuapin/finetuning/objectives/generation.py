@@ -83,7 +83,7 @@ class Generation(Objective):
     def measure(self, reader: Reader, tokens: Tokens, batch_size: int) -> Measured:
         """``loss`` and ``perplexity`` per token, and ``accuracy`` of the most likely one after the right ones."""
         torch = require("torch", "train")
-        total, right = [], []
+        total, right, of = [], [], []
         with torch.inference_mode():
             for part in batches(self.held_out, batch_size):
                 batch = to_device(self.collate(part, tokens), reader)
@@ -91,7 +91,8 @@ class Generation(Objective):
                 logits, labels = self._logits(reader, batch)[asked].float(), batch["labels"][asked]
                 total.append(torch.nn.functional.cross_entropy(logits, labels, reduction="none").cpu())
                 right.append((logits.argmax(dim=-1) == labels).cpu())
-        return per_token(torch.cat(total).double().numpy(), torch.cat(right).double().numpy())
+                of.append(asked.sum(dim=1).cpu())
+        return per_token(torch.cat(total), torch.cat(right), torch.cat(of))
 
 
 def _next_items(material: Material, config: GenerationConfig) -> list[tuple[str, str, bool]]:

@@ -80,13 +80,15 @@ class MaskedLM(Objective):
     def measure(self, reader: Reader, tokens: Tokens, batch_size: int) -> Measured:
         """``loss`` and ``perplexity`` per token asked for, and ``accuracy`` of the most likely one; masks are fixed."""
         torch = require("torch", "train")
-        total, right = [], []
+        total, right, of = [], [], []
         with torch.inference_mode():
             for part in batches(self.held_out, batch_size):
-                logits, labels = self._answers(reader, to_device(self.collate(part, tokens), reader))
+                batch = to_device(self.collate(part, tokens), reader)
+                logits, labels = self._answers(reader, batch)
                 total.append(torch.nn.functional.cross_entropy(logits.float(), labels, reduction="none").cpu())
                 right.append((logits.argmax(dim=-1) == labels).cpu())
-        return per_token(torch.cat(total).double().numpy(), torch.cat(right).double().numpy())
+                of.append((batch["labels"] != IGNORED).sum(dim=1).cpu())
+        return per_token(torch.cat(total), torch.cat(right), torch.cat(of))
 
 
 def _mask_id(tokens: Tokens) -> int:
@@ -95,11 +97,18 @@ def _mask_id(tokens: Tokens) -> int:
     return int(tokens.tokenizer.mask_token_id)
 
 
-def per_token(losses: Any, right: Any) -> Measured:
-    """Metrics of a language model from the loss and the success at every token asked for."""
-    loss = float(losses.mean())
-    values = {"loss": loss, "perplexity": float(np.exp(min(loss, 700.0))), "accuracy": float(right.mean())}
-    return Measured(values, {"loss": losses, "accuracy": right})
+def per_token(losses: Tensor, right: Tensor, of: Tensor) -> Measured:
+    """Metrics of a language model from every token asked for.
+
+    Args:
+        losses: float (n,).
+        right: bool (n,), whether the most likely token is the right one.
+        of: int64 (texts,), how many of the tokens are of each text.
+    """
+    rows = {"loss": losses.double().numpy(), "accuracy": right.double().numpy()}
+    loss = float(rows["loss"].mean())
+    values = {"loss": loss, "perplexity": float(np.exp(min(loss, 700.0))), "accuracy": float(rows["accuracy"].mean())}
+    return Measured(values, rows, np.repeat(np.arange(len(of)), of.numpy()))
 
 
 def require_texts(train: Sequence[Any], held_out: Sequence[Any], objective: str) -> None:

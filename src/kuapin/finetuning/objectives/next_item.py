@@ -133,7 +133,8 @@ class NextItem(Objective):
         right = np.array([item for _, _, item in self.held_out])
         second = unit_vectors(reader, tokens, [self.texts[row] for row in right], batch_size)
         own = np.full(len(right), _NO_TEXT)
-        return found_again(first, second, own, self.codes[right], self.config.temperature)
+        users = np.array([user for user, _, _ in self.held_out])
+        return found_again(first, second, own, self.codes[right], users, self.config.temperature)
 
 
 def _steps(config: NextItemConfig, material: Material) -> list[tuple[int, list[int], int]]:
