@@ -39,6 +39,7 @@ docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py
 
 nightly: test
+	$(BIN)/pytest -m nightly
 	for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 bench: $(VENV)/.dev

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import NoneType
-from typing import Any, Literal, Self, get_args, get_origin
+from typing import Any, Literal, Self, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -67,27 +67,55 @@ class Config(BaseModel):
         Raises:
             InputError: the file cannot be read, is not TOML, has an unknown key or a value that breaks a rule.
         """
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(
-                f"{path}: this is not TOML ({error}). Correct it, or delete it to start afresh."
-            ) from error
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror}). `kuapin init` writes a new one.") from error
+        values = _read_toml(path, "Correct it, or delete it to start afresh.", "`kuapin init` writes a new one.")
         own = next(_own_seeds(values), None)
         if own is not None:
             raise InputError(
                 f"{path}: there is no setting {own}. The seed at the top is that of everything; delete this."
             )
-        try:
-            return cls.model_validate(_read_none(cls, values))
-        except ValidationError as error:
-            raise InputError(f"{path}: {_explain(cls, error)}") from error
+        return validated(cls, values, f"{path}")
 
     def render_toml(self) -> str:
         """The whole configuration as TOML, every key with its meaning as a comment; ``load`` reads it back."""
         return "\n".join([_HEADER, *_toml_lines(self, ())])
+
+
+Settings = TypeVar("Settings", bound=BaseModel)
+
+
+def read_preset(path: Path) -> dict[str, Any]:
+    """The keys of a TOML file, to be ``validated``.
+
+    Raises:
+        InputError: the file cannot be read or is not TOML.
+    """
+    return _read_toml(path, "Correct it.", "Correct the path.")
+
+
+def validated(model: type[Settings], values: dict[str, Any], where: str) -> Settings:
+    """Settings from the values of a TOML file, with the word ``none`` for ``None``.
+
+    Args:
+        model: the config class.
+        values: key → value; sections are dicts.
+        where: the values come from, for the message.
+
+    Raises:
+        InputError: a key is unknown, or a value breaks a rule.
+    """
+    try:
+        return model.model_validate(_read_none(model, values))
+    except ValidationError as error:
+        raise InputError(f"{where}: {_explain(model, error)}") from error
+
+
+def _read_toml(path: Path, broken: str, missing: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: this is not TOML ({error}). {broken}") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}). {missing}") from error
 
 
 class Setting(BaseModel):

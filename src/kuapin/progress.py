@@ -11,6 +11,9 @@ class Step(Protocol):
     def advance(self, count: int = 1) -> None:
         """``count`` more units are done."""
 
+    def note(self, text: str) -> None:
+        """Say in a few words where the step stands, such as its loss; the last one counts."""
+
 
 class Progress(Protocol):
     """Receives the steps of a job."""
@@ -21,6 +24,9 @@ class Progress(Protocol):
 
 class _SilentStep:
     def advance(self, count: int = 1) -> None:
+        """Nothing to show."""
+
+    def note(self, text: str) -> None:
         """Nothing to show."""
 
 

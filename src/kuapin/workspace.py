@@ -115,14 +115,27 @@ class Shop:
 
     @cached_property
     def config(self) -> Config:
-        """The settings of ``kuapin.toml``; the defaults where there is none."""
+        """The settings of ``kuapin.toml``; the defaults where there is none.
+
+        A backbone that the shop tuned itself is named by its folder's name; here it is the folder.
+        """
         path = self.path / _CONFIG
-        return Config.load(path) if path.exists() else Config()
+        config = Config.load(path) if path.exists() else Config()
+        own = self.path / "backbones" / Path(config.encoding.backbone).name
+        if own.name != config.encoding.backbone or not own.is_dir():
+            return config
+        encoding = config.encoding.model_copy(update={"backbone": str(own.resolve())})
+        return config.model_copy(update={"encoding": encoding})
 
     @property
     def vectors(self) -> Path:
         """The cache of text vectors."""
         return self._folder("vectors")
+
+    @property
+    def backbones(self) -> Path:
+        """The language models that were fine-tuned on this shop, one folder each."""
+        return self._folder("backbones")
 
     @property
     def models(self) -> Path:

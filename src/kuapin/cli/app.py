@@ -14,6 +14,7 @@ import kuapin
 from kuapin.cli.demo import demo
 from kuapin.cli.evaluate import evaluate
 from kuapin.cli.failures import run
+from kuapin.cli.finetune import finetune
 from kuapin.cli.import_ import import_tables
 from kuapin.cli.init import init
 from kuapin.cli.models import models
@@ -26,7 +27,7 @@ from kuapin.cli.validate import validate
 VERBS: dict[str, dict[str, Callable[..., None]]] = {
     "First look": {"demo": demo},
     "Data": {"init": init, "import": import_tables, "validate": validate},
-    "Model": {"train": train, "evaluate": evaluate},
+    "Model": {"finetune": finetune, "train": train, "evaluate": evaluate},
     "Use": {"recommend": recommend},
     "Releases": {"models": models, "publish": publish, "rollback": rollback},
 }

@@ -11,6 +11,8 @@ from typing import Any
 
 from rich import get_console
 
+from kuapin.encoding import additions
+from kuapin.encoding.additions import with_additions
 from kuapin.encoding.backbone import Backbone, Pooling, weight_files
 from kuapin.engines import onnx, openvino
 from kuapin.engines.engine import EngineName, Inputs, Precision
@@ -28,7 +30,9 @@ def sentence_module(folder: Path, pooling: Pooling, dense: Sequence[Path]) -> An
     model = transformers.AutoModel.from_pretrained(
         folder, attn_implementation="sdpa", dtype=torch.float32, use_safetensors=True, local_files_only=True
     )
-    projections = torch.nn.ModuleList([_dense(part) for part in dense])
+    model.config.use_cache = False  # a GPT's cache starts as an empty tensor, which no export takes
+    model = with_additions(model, folder)
+    projections = torch.nn.ModuleList([dense_layer(part) for part in dense])
 
     class SentenceModule(torch.nn.Module):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
@@ -37,7 +41,7 @@ def sentence_module(folder: Path, pooling: Pooling, dense: Sequence[Path]) -> An
 
         def forward(self, input_ids: Any, attention_mask: Any) -> Any:
             hidden = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state  # (B, T, h)
-            pooled = _pool(torch, hidden, attention_mask, pooling)  # (B, h)
+            pooled = pool(torch, hidden, attention_mask, pooling)  # (B, h)
             for projection in self.projections:
                 pooled = projection(pooled)
             return torch.nn.functional.normalize(pooled, dim=-1)  # (B, d)
@@ -45,7 +49,7 @@ def sentence_module(folder: Path, pooling: Pooling, dense: Sequence[Path]) -> An
     return SentenceModule().eval()
 
 
-def _pool(torch: Any, hidden: Any, mask: Any, pooling: Pooling) -> Any:
+def pool(torch: Any, hidden: Any, mask: Any, pooling: Pooling) -> Any:
     """Token vectors (B, T, h) to one vector (B, h); padding is on the right."""
     if pooling == "cls":
         return hidden[:, 0]
@@ -58,7 +62,7 @@ def _pool(torch: Any, hidden: Any, mask: Any, pooling: Pooling) -> Any:
     return (hidden * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1e-9)
 
 
-def _dense(folder: Path) -> Any:
+def dense_layer(folder: Path) -> Any:
     """One projection of a sentence-transformers folder: linear, then its activation."""
     torch = require("torch", "train")
     load_file = require("safetensors.torch", "train").load_file
@@ -202,6 +206,8 @@ def _export_onnx(backbone: Backbone, precision: Precision, folder: Path) -> None
 def _copy_weights(backbone: Backbone, folder: Path) -> None:
     """What torch needs to run the backbone again, the tokenizer aside."""
     shutil.copy2(backbone.folder / "config.json", folder / "config.json")
+    if (backbone.folder / additions.DESCRIPTION).is_file():
+        shutil.copy2(backbone.folder / additions.DESCRIPTION, folder / additions.DESCRIPTION)
     for path in weight_files(backbone.folder):
         shutil.copy2(path, folder / path.name)
     for index in backbone.folder.glob("*.safetensors.index.json"):

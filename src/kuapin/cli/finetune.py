@@ -1,0 +1,205 @@
+"""``kuapin finetune``: the language model learns the shop."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from kuapin.cli.output import AsJson, Quiet, ShopFolder, open_shop, progress, remark, say, say_json, say_table
+
+if TYPE_CHECKING:
+    from kuapin.evaluation.bootstrap import Interval
+    from kuapin.finetuning.settings import FinetuningConfig
+    from kuapin.pipeline.finetune import Finetuned
+
+
+def finetune(
+    folder: ShopFolder,
+    *,
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            "--objective", help="What is optimised; see docs/finetune.md. (co-interaction)", show_default=False
+        ),
+    ] = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            "--strategy", help="Which parameters may change; see docs/finetune.md. (lora)", show_default=False
+        ),
+    ] = None,
+    source_categories: Annotated[
+        str | None,
+        typer.Option(
+            "--source-categories",
+            metavar="LIST",
+            help="Top-level categories that may be seen, with commas; the others are measured as if they opened.",
+            show_default=False,
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            "--preset",
+            metavar="NAME|FILE",
+            help="apparel, apparel-tuned, beauty, beauty-tuned, or a TOML file; options go first.",
+            show_default=False,
+        ),
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option("--backbone", help="Language model to start from: a name, folder or hub id.", show_default=False),
+    ] = None,
+    from_scratch: Annotated[
+        bool,
+        typer.Option("--from-scratch", help="Start from a small untrained model with the shop's own words instead."),
+    ] = False,
+    max_steps: Annotated[
+        int | None, typer.Option("--max-steps", min=1, help="End after so many steps.", show_default=False)
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Any setting, such as training.batch_size=64; may be repeated."
+        ),
+    ] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure/--no-measure", help="Compare lists by text alone before and after.")
+    ] = True,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Adapt the language model to the shop's texts and log, and measure what it is worth; what is live stays."""
+    from kuapin.pipeline.finetune import finetune as finetune_shop
+
+    given: dict[str, Any] = {"objective": objective, "strategy": strategy, "backbone": backbone}
+    given["from_scratch"] = from_scratch or None
+    if source_categories is not None:
+        given["source_categories"] = [name.strip() for name in source_categories.split(",") if name.strip()]
+    config = _config(preset, given, max_steps, settings or [])
+    shop = open_shop(folder)
+    tuned = finetune_shop(shop, config, measure=measure, progress=progress(quiet=quiet or as_json))
+    if as_json:
+        say_json(_as_json(tuned))
+        return
+    _say(tuned)
+    remark(f'Next: write backbone = "{tuned.name}" below [encoding] in {folder / "kuapin.toml"}', quiet=quiet)
+    remark(f"      kuapin train {folder}  # the vectors of both backbones are kept", quiet=quiet)
+
+
+def _config(preset: str | None, given: dict[str, Any], max_steps: int | None, pairs: list[str]) -> "FinetuningConfig":
+    """The preset's settings, with the options over them."""
+    from kuapin.config import read_preset, validated
+    from kuapin.errors import InputError
+    from kuapin.finetuning.presets import find_preset
+    from kuapin.finetuning.settings import FinetuningConfig
+
+    file = find_preset(preset) if preset is not None else None
+    values = read_preset(file) if file is not None else {}
+    values |= {name: value for name, value in given.items() if value is not None}
+    for pair in pairs:
+        key, sign, text = pair.partition("=")
+        if not sign:
+            raise InputError(f"--set is {pair!r}; write KEY=VALUE, such as training.batch_size=64.")
+        _put(values, key.strip().split("."), _value(text.strip()))
+    if max_steps is not None:
+        _put(values, ["training", "max_steps"], max_steps)
+    return validated(FinetuningConfig, values, f"{file}" if file is not None else "finetune")
+
+
+def _put(values: dict[str, Any], path: list[str], value: Any) -> None:
+    from kuapin.errors import InputError
+
+    for step in path[:-1]:
+        values = values.setdefault(step, {})
+        if not isinstance(values, dict):
+            raise InputError(f"--set {'.'.join(path)}: {step} is no section. See docs/finetune.md.")
+    values[path[-1]] = value
+
+
+def _value(text: str) -> Any:
+    """A value as TOML writes it; a bare word is a text."""
+    import tomllib
+
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _say(tuned: "Finetuned") -> None:
+    from kuapin.counts import counted
+    from kuapin.evaluation import wording
+
+    outcome = tuned.adapted.outcome
+    early = f" of {outcome.planned:,}" if outcome.steps < outcome.planned else ""
+    say(
+        f"{tuned.name}: {outcome.steps:,}{early} steps on {counted(tuned.adapted.examples, 'example')}, "
+        f"{outcome.trained:,} parameters trained, {outcome.seconds_per_step:.2g} s a step."
+    )
+    say("")
+    say(f"On {counted(tuned.adapted.held_out, 'held-out example')}:")
+    names = list(outcome.after.values)
+    say_table(
+        {
+            "metric": names,
+            "before": [f"{outcome.before.values[name]:.4g}" for name in names],
+            "after": [f"{outcome.after.values[name]:.4g}" for name in names],
+            "change, 95 % interval": [_gain(tuned.gains.get(name)) for name in names],
+        },
+        right=("before", "after"),
+    )
+    if not tuned.openings:
+        return
+    say("")
+    say("Text alone at the opening of a category, for users who were in no training:")
+    rows = [(opening, metric) for opening in tuned.openings for metric in opening.ratios]
+    say_table(
+        {
+            "category": [opening.category for opening, _ in rows],
+            "in training": ["no, new" if opening.new else "yes" for opening, _ in rows],
+            "users": [f"{len(opening.launch.test_users):,}" for opening, _ in rows],
+            "metric": [wording.label(metric) for _, metric in rows],
+            "before": [wording.value(metric, opening.before[metric].value) for opening, metric in rows],
+            "after": [wording.value(metric, opening.after[metric].value) for opening, metric in rows],
+            "after / before": [
+                f"{ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"
+                for ratio in (opening.ratios[metric] for opening, metric in rows)
+            ],
+        },
+        right=("users", "before", "after"),
+        wrap=("category",),
+    )
+
+
+def _gain(gain: "Interval | None") -> str:
+    return "" if gain is None else f"{gain.value:+.3g} [{gain.low:+.3g}, {gain.high:+.3g}]"
+
+
+def _as_json(tuned: "Finetuned") -> dict[str, Any]:
+    outcome = tuned.adapted.outcome
+    return {
+        "backbone": tuned.name,
+        "folder": str(tuned.adapted.folder),
+        "steps": outcome.steps,
+        "planned": outcome.planned,
+        "parameters": outcome.trained,
+        "seconds_per_step": outcome.seconds_per_step,
+        "averaged": outcome.averaged,
+        "peak_bytes": outcome.peak_bytes,
+        "examples": tuned.adapted.examples,
+        "held_out": tuned.adapted.held_out,
+        "before": outcome.before.values,
+        "after": outcome.after.values,
+        "gains": {metric: [one.value, one.low, one.high] for metric, one in tuned.gains.items()},
+        "openings": [
+            {
+                "category": opening.category,
+                "new": opening.new,
+                "users": len(opening.launch.test_users),
+                "before": {metric: one.value for metric, one in opening.before.items()},
+                "after": {metric: one.value for metric, one in opening.after.items()},
+                "ratio": {metric: [one.value, one.low, one.high] for metric, one in opening.ratios.items()},
+            }
+            for opening in tuned.openings
+        ],
+    }

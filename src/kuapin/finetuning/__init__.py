@@ -1,0 +1,1 @@
+"""The language model learns the shop: an objective, a strategy, one training loop."""

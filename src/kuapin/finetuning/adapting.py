@@ -1,0 +1,117 @@
+"""One run of fine-tuning: from a backbone and a shop's material to a backbone that has learned from it."""
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kuapin.encoding.backbone import Backbone
+from kuapin.errors import InputError
+from kuapin.finetuning.backbone_folder import write_backbone
+from kuapin.finetuning.change import assembled, save_change
+from kuapin.finetuning.material import Material
+from kuapin.finetuning.objectives.registry import OBJECTIVES, make_objective
+from kuapin.finetuning.reader import positions, reads_left_to_right
+from kuapin.finetuning.settings import FinetuningConfig
+from kuapin.finetuning.strategies.registry import make_strategy
+from kuapin.finetuning.tokens import Tokens
+from kuapin.finetuning.trainer import CURVES, Outcome, fit, planned_steps
+from kuapin.progress import SILENT, Progress
+
+CHANGE = "change"
+"""Folder inside the new backbone's with the trained parameters by themselves."""
+LEAST_TOKENS = 8
+"""Shorter texts than that are not worth reading."""
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """A finished run.
+
+    Attributes:
+        folder: the new backbone.
+        outcome: what training did and measured.
+        examples: how many there were to learn from.
+        held_out: how many were measured.
+    """
+
+    folder: Path
+    outcome: Outcome
+    examples: int
+    held_out: int
+
+
+def adapt(
+    material: Material,
+    config: FinetuningConfig,
+    backbone: Backbone,
+    run: Path,
+    target: Path,
+    progress: Progress = SILENT,
+) -> Adapted:
+    """Train, keep the best checkpoint, and write the result as a backbone folder.
+
+    Args:
+        material: what may be read.
+        config: all settings.
+        backbone: to start from.
+        run: folder for checkpoints; what an interrupted run left there is taken up.
+        target: the new backbone's folder; written when all is done.
+        progress: told of every step.
+
+    Raises:
+        InputError: the material does not allow the objective, or the backbone reads the wrong way for it.
+        KuapinError: training failed; nothing was written to ``target``.
+    """
+    _check_direction(config, backbone)
+    with progress.step("Drawing examples"):
+        objective = make_objective(config, material)
+    strategy = make_strategy(config)
+    steps = planned_steps(config.training, len(objective.train))
+    backbone = _shortened(backbone, strategy.positions)
+    tokens = Tokens(backbone, min(config.max_length, backbone.max_length))
+    reader = assembled(backbone, type(objective), objective.facts, strategy, config, steps)
+    outcome = fit(reader, objective, strategy, tokens, config.training, run, progress)
+    with progress.step("Writing the backbone"):
+        write_backbone(target, reader, strategy, backbone, tokens)
+        save_change(target / CHANGE, reader, objective, strategy, backbone, config, steps)
+        if (run / CURVES).is_dir():
+            shutil.copytree(run / CURVES, target / CURVES)
+    return Adapted(target, outcome, len(objective.train), len(objective.held_out))
+
+
+def run_key(config: FinetuningConfig, backbone: Backbone, snapshot: str) -> str:
+    """Names a run by all that its result depends on; 12 hexadecimal digits."""
+    parts = [config.model_dump(mode="json"), backbone.weights_hash, snapshot]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _shortened(backbone: Backbone, taken: int) -> Backbone:
+    """The backbone with what is left for a text when some positions are taken.
+
+    Raises:
+        InputError: nothing is left.
+    """
+    places = positions(backbone)
+    left = backbone.max_length if places is None else min(backbone.max_length, places - taken)
+    if left < LEAST_TOKENS:
+        raise InputError(
+            f"prefix.size is {taken}; {backbone.name!r} has {places} positions, which leaves {left} for a text. Lower "
+            "it."
+        )
+    return replace(backbone, max_length=left)
+
+
+def _check_direction(config: FinetuningConfig, backbone: Backbone) -> None:
+    wanted, left = OBJECTIVES[config.objective].reads, reads_left_to_right(backbone)
+    if wanted == "left" and not left:
+        raise InputError(
+            f"{config.objective} wants a GPT-like backbone, which reads left to right; {backbone.name!r} reads in "
+            "both directions. Choose another one, or --from-scratch, or masked-lm."
+        )
+    if wanted == "both" and left:
+        raise InputError(
+            f"{config.objective} wants a BERT-like backbone, which reads in both directions; {backbone.name!r} reads "
+            "left to right. Choose another one, or causal-lm."
+        )

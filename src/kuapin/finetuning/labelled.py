@@ -1,0 +1,146 @@
+"""Items with their labels: from the labels table, or from a column of the items themselves."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kuapin import columns as c
+from kuapin.errors import InputError
+from kuapin.finetuning.material import Material
+from kuapin.names import offered
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Items and what they are labelled with.
+
+    Attributes:
+        rows: int64 (n,), item rows, ascending.
+        labels: one tuple of labels an item, never empty.
+    """
+
+    rows: NDArray[np.int64]
+    labels: tuple[tuple[str, ...], ...]
+
+    def take(self, which: NDArray[np.integer]) -> "Labelled":
+        """Some of the items."""
+        return Labelled(self.rows[which], tuple(self.labels[place] for place in which))
+
+
+def labelled_items(material: Material, task: str) -> Labelled:
+    """The allowed items with a title and at least one label.
+
+    Args:
+        material: with the labels table and the items.
+        task: of the labels table; ``category`` (the top level), ``leaf`` (the whole path), or any column of the items.
+
+    Raises:
+        InputError: nothing has this name, no item has a label, or the labels are of items that the shop does not have.
+    """
+    tasks = material.labels[c.TASK].unique().sort().to_list() if material.labels.height else []
+    found = _of_table(material, task) if task in tasks else _of_column(material, task, tasks)
+    rows = [row for row in sorted(found) if material.allowed[row] and material.titles[row]]
+    if not rows:
+        raise InputError(
+            f"No item of the chosen categories has a title and a label of {task!r}. Import labels, or choose another "
+            "task."
+        )
+    return Labelled(np.array(rows, dtype=np.int64), tuple(tuple(found[row]) for row in rows))
+
+
+def _of_table(material: Material, task: str) -> dict[int, list[str]]:
+    table = material.labels.filter(pl.col(c.TASK) == task)
+    rows = material.dataset.catalogue.items.rows(table[c.ITEM_ID])
+    unknown = int((rows < 0).sum())
+    if unknown == len(rows):
+        raise InputError(
+            f"labels of {task!r}: none of the {unknown:,} is of an item that this shop has "
+            f"({table[c.ITEM_ID][0]!r} is the first). Import the items first, or correct the ids."
+        )
+    if unknown:
+        warnings.warn(
+            f"labels of {task!r}: {unknown:,} of {len(rows):,} are of items that this shop does not have; left out.",
+            stacklevel=4,
+        )
+    found: dict[int, list[str]] = {}
+    for row, label in zip(rows, table[c.LABEL], strict=True):
+        if row >= 0 and label not in found.setdefault(int(row), []):
+            found[int(row)].append(label)
+    return found
+
+
+def _of_column(material: Material, task: str, tasks: Sequence[str]) -> dict[int, list[str]]:
+    catalogue = material.dataset.catalogue
+    if task in (c.CATEGORY, "leaf"):
+        names = catalogue.categories if task == c.CATEGORY else catalogue.leaves
+        codes = catalogue.category if task == c.CATEGORY else catalogue.leaf
+        return {row: [names[code]] for row, code in enumerate(codes) if names[code] != c.NO_CATEGORY}
+    if task not in catalogue.frame.columns:
+        known = [*tasks, c.CATEGORY, "leaf", *(name for name in catalogue.frame.columns if name != c.ITEM_ID)]
+        raise InputError(
+            f"There are no labels {task!r} in this shop, and no such column. "
+            + offered(task, known, "tasks and columns")
+        )
+    column = catalogue.frame[task]
+    if isinstance(column.dtype, pl.List):
+        lists = column.cast(pl.List(pl.String)).to_list()
+        return {row: list(dict.fromkeys(x for x in labels if x)) for row, labels in enumerate(lists) if labels}
+    texts = column.cast(pl.String).str.strip_chars()
+    return {row: [text] for row, text in enumerate(texts) if text}
+
+
+def split_by_class(
+    labelled: Labelled, rng: np.random.Generator, share: float, per_class: int | None
+) -> tuple[Labelled, Labelled]:
+    """Items to train on and items to measure on; every label has at least one of either.
+
+    Args:
+        labelled: the items.
+        rng: of the draw.
+        share: of each label's items that are measured, rounded up.
+        per_class: items of each label that are trained on at most; ``None``: all.
+
+    Raises:
+        InputError: a label has one item only, or there is one label only.
+    """
+    members: dict[str, list[int]] = {}
+    order = rng.permutation(len(labelled.rows))
+    for place in order:
+        for label in labelled.labels[place]:
+            members.setdefault(label, []).append(int(place))
+    if len(members) < 2:
+        raise InputError(f"A classifier needs two labels; all items have {next(iter(members))!r}. Label some others.")
+    lone = sorted(label for label, places in members.items() if len(places) < 2)
+    if lone:
+        raise InputError(
+            f"The label {lone[0]!r} has one item ({len(lone)} such {'label' if len(lone) == 1 else 'labels'}); one to "
+            "train on and one to measure on are needed. Label another, or leave such out: "
+            "item_classification.min_items=2."
+        )
+    held: set[int] = set()
+    for places in members.values():
+        free = [place for place in places if place not in held]
+        wanted = max(1, round(share * len(places))) - (len(places) - len(free))
+        held |= set(free[: max(0, min(wanted, len(free) - 1))])
+    chosen: set[int] = set()
+    for places in members.values():
+        free = [place for place in places if place not in held]
+        have = sum(place in chosen for place in free)
+        more = [place for place in free if place not in chosen]
+        chosen |= set(more if per_class is None else more[: max(0, per_class - have)])
+    return labelled.take(np.array(sorted(chosen))), labelled.take(np.array(sorted(held)))
+
+
+def frequent(labelled: Labelled, least: int) -> Labelled:
+    """The items without the labels that fewer than ``least`` of them have."""
+    counts: dict[str, int] = {}
+    for labels in labelled.labels:
+        for label in labels:
+            counts[label] = counts.get(label, 0) + 1
+    kept = [tuple(label for label in labels if counts[label] >= least) for labels in labelled.labels]
+    places = np.array([place for place, labels in enumerate(kept) if labels], dtype=np.int64)
+    return Labelled(labelled.rows[places], tuple(kept[place] for place in places))

@@ -1,0 +1,126 @@
+"""What an objective is: the examples it makes, the head it adds, its loss, its own metrics."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuapin.extras import require
+from kuapin.finetuning.reader import Module, Reader, Tensor
+from kuapin.finetuning.tokens import Batch, Tokens
+
+Facts = dict[str, Any]
+"""What a head is made of, as JSON: the labels of a classifier, for example."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An objective's own metrics on held-out examples.
+
+    Attributes:
+        values: metric → value.
+        rows: metric → float64 (n,), one value an example where the metric is their mean, for paired intervals.
+        clusters: int (n,), the user or text that an example is of, where several are of one; ``None``: each by itself.
+    """
+
+    values: dict[str, float]
+    rows: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    clusters: NDArray[np.integer] | None = None
+
+
+class Objective(ABC):
+    """One thing to optimise, on one shop's material.
+
+    A subclass is made from its config and a :class:`Material`, and draws its examples there and then.
+
+    Class flags:
+        name: in configuration and on the command line.
+        reads: how the backbone has to read: in both directions, left to right, or any.
+        model_class: which of transformers' classes brings the head that is needed.
+        metric: of ``measure``, chooses the best checkpoint and ends training early.
+        greater_is_better: whether more of it is better.
+        tunes_vectors: whether the loss is on the encoder's own vectors, so that a projection may learn alone.
+
+    Attributes:
+        train: the examples to learn from, in a fixed order; each is what ``collate`` takes.
+        held_out: examples of users or texts that are in no training.
+        seed: of masks and draws within batches.
+        label_smoothing: of cross-entropies over classes, in training.
+    """
+
+    name: ClassVar[str]
+    reads: ClassVar[Literal["any", "both", "left"]] = "any"
+    model_class: ClassVar[str] = "AutoModel"
+    metric: ClassVar[str] = "loss"
+    greater_is_better: ClassVar[bool] = False
+    tunes_vectors: ClassVar[bool] = False
+
+    train: Sequence[Any]
+    held_out: Sequence[Any]
+    seed: int
+    label_smoothing: float = 0.0
+
+    @property
+    def facts(self) -> Facts:
+        """What ``new_head`` needs to know; it is saved beside the weights."""
+        return {}
+
+    @classmethod
+    def new_head(cls, reader: Reader, facts: Facts) -> Module:
+        """The module to add, untrained; by default what the backbone came with."""
+        return reader.head
+
+    @abstractmethod
+    def collate(self, examples: Sequence[Any], tokens: Tokens) -> Batch:
+        """Tensors of a batch; what is random in it comes from ``batch_rng``, so that a resumed run repeats it."""
+
+    @abstractmethod
+    def loss(self, reader: Reader, batch: Batch) -> Tensor:
+        """The mean loss of a batch, a float32 scalar."""
+
+    @abstractmethod
+    def measure(self, reader: Reader, tokens: Tokens, batch_size: int) -> Measured:
+        """Metrics on ``held_out``; ``loss`` is among them."""
+
+    def batch_rng(self, keys: Sequence[int]) -> np.random.Generator:
+        """Random numbers of a batch that holds these examples: a function of the seed and of the keys in their order.
+
+        Args:
+            keys: one number an example, such as its item row.
+        """
+        return np.random.default_rng([self.seed, 7, *(int(key) % 2**32 for key in keys)])
+
+
+def batches(examples: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    """The examples in their order, ``size`` at a time."""
+    for start in range(0, len(examples), size):
+        yield examples[start : start + size]
+
+
+def losses(objective: Objective, reader: Reader, tokens: Tokens, batch_size: int) -> float:
+    """The mean loss over the held-out examples, batches weighted by their size."""
+    torch = require("torch", "train")
+    total, count = 0.0, 0
+    with torch.inference_mode():
+        for part in batches(objective.held_out, batch_size):
+            batch = to_device(objective.collate(part, tokens), reader)
+            total += float(objective.loss(reader, batch)) * len(part)
+            count += len(part)
+    return total / max(count, 1)
+
+
+def unit_vectors(reader: Reader, tokens: Tokens, texts: Sequence[str], batch_size: int) -> Tensor:
+    """The vectors of texts, without gradients, float32 (n, d), on the processor."""
+    torch = require("torch", "train")
+    with torch.inference_mode():
+        parts = [reader.vectors(**to_device(tokens(part), reader)).float().cpu() for part in batches(texts, batch_size)]
+    return torch.cat(parts)
+
+
+def to_device(batch: Batch, reader: Reader) -> Batch:
+    """The batch where the model is."""
+    device = next(iter(reader.named_parameters()))[1].device
+    return {name: tensor.to(device) for name, tensor in batch.items()}

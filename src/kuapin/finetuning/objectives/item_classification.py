@@ -1,0 +1,161 @@
+"""Text → category, tag or attribute: binary, multi-class or multi-label."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from kuapin.errors import InputError
+from kuapin.extras import require
+from kuapin.finetuning.labelled import frequent, labelled_items, split_by_class
+from kuapin.finetuning.material import Material
+from kuapin.finetuning.objective import Facts, Measured, Objective, batches, to_device
+from kuapin.finetuning.reader import Module, Reader, Tensor
+from kuapin.finetuning.scores import macro_f1
+from kuapin.finetuning.tokens import Batch, Tokens
+
+Kind = Literal["binary", "multi-class", "multi-label"]
+
+
+class ItemClassificationConfig(BaseModel):
+    """Which labels, and how they exclude each other (objective item-classification)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str = Field(
+        "leaf",
+        min_length=1,
+        description="Task of the labels table; or category, leaf (the whole path), or a column of the items.",
+    )
+    kind: Literal["auto", "binary", "multi-class", "multi-label"] = Field(
+        "auto",
+        description="auto: multi-label where an item has two labels, binary where there are two, else multi-class.",
+    )
+    min_items: int = Field(
+        1, ge=1, description="Labels of fewer items are left out; 1: none is, and one with a single item is refused."
+    )
+    labels_per_class: int | None = Field(
+        None, ge=1, description="Items of a label that are trained on at most. Not set: all."
+    )
+    held_out: float = Field(0.2, gt=0, lt=1, description="Share of a label's items that measure and do not train.")
+
+
+class ItemClassification(Objective):
+    """Titles alone are read, because the text of an item names its category.
+
+    binary, multi-label: L = −mean [y log σ(z) + (1 − y) log(1 − σ(z))], z for the second of two labels, or one a label.
+    multi-class: L = −log softmax(z)_y.
+
+    Args:
+        config: task and kind.
+        material: with labels.
+
+    Raises:
+        InputError: no item has a label, there is one label only, or a label has one item only.
+    """
+
+    name: ClassVar[str] = "item-classification"
+    metric: ClassVar[str] = "macro_f1"
+    greater_is_better: ClassVar[bool] = True
+
+    def __init__(self, config: ItemClassificationConfig, material: Material) -> None:
+        self.seed, self.titles = material.seed, material.titles
+        found = labelled_items(material, config.task)
+        found = frequent(found, config.min_items) if config.min_items > 1 else found
+        train, held_out = split_by_class(found, material.rng("classes"), config.held_out, config.labels_per_class)
+        self.labels = sorted({label for labels in found.labels for label in labels})
+        self.kind: Kind = _kind(config.kind, found.labels, len(self.labels))
+        self.train = list(zip(train.rows.tolist(), train.labels, strict=True))
+        self.held_out = list(zip(held_out.rows.tolist(), held_out.labels, strict=True))
+
+    @property
+    def facts(self) -> Facts:
+        """The labels in the order of the logits, and their kind."""
+        return {"labels": self.labels, "kind": self.kind}
+
+    @classmethod
+    def new_head(cls, reader: Reader, facts: Facts) -> Module:
+        """Dropout and one linear layer on the pooled vector: float32 (B, d) → (B, labels), (B, 1) where binary."""
+        torch = require("torch", "train")
+        width = reader.projections[-1][0].out_features if len(reader.projections) else reader.width
+        n = 1 if facts["kind"] == "binary" else len(facts["labels"])
+        return torch.nn.Sequential(torch.nn.Dropout(0.1), torch.nn.Linear(width, n))
+
+    def collate(self, examples: Sequence[Any], tokens: Tokens) -> Batch:
+        """Tokens of the titles; ``wanted`` float32 (B, labels), (B, 1) where binary."""
+        torch = require("torch", "train")
+        wanted = self._wanted(examples)
+        wanted = wanted[:, 1:] if self.kind == "binary" else wanted
+        return tokens([self.titles[row] for row, _ in examples]) | {"wanted": torch.from_numpy(wanted).float()}
+
+    def _wanted(self, examples: Sequence[Any]) -> NDArray[np.bool_]:
+        place = {label: number for number, label in enumerate(self.labels)}
+        out = np.zeros((len(examples), len(self.labels)), np.bool_)
+        for row, (_, labels) in enumerate(examples):
+            out[row, [place[label] for label in labels]] = True
+        return out
+
+    def loss(self, reader: Reader, batch: Batch) -> Tensor:
+        """The mean over the batch, and over the labels where each is a question of its own."""
+        logits = reader.head(reader.pooled(batch["input_ids"], batch["attention_mask"]))
+        smoothing = self.label_smoothing if reader.training else 0.0
+        return class_loss(logits, batch["wanted"], self.kind, smoothing)
+
+    def measure(self, reader: Reader, tokens: Tokens, batch_size: int) -> Measured:
+        """``loss``, ``macro_f1`` over the labels, and ``accuracy``: all of an item's labels right."""
+        torch = require("torch", "train")
+        parts = []
+        with torch.inference_mode():
+            for part in batches(self.held_out, batch_size):
+                batch = to_device(self.collate(part, tokens), reader)
+                parts.append(reader.head(reader.pooled(batch["input_ids"], batch["attention_mask"])).float().cpu())
+        logits = torch.cat(parts)
+        wanted = self._wanted(self.held_out)
+        asked = torch.from_numpy(wanted[:, 1:] if self.kind == "binary" else wanted).float()
+        said = _said(logits.numpy(), self.kind)
+        right = (said == wanted).all(axis=1).astype(np.float64)
+        values = {
+            "loss": float(class_loss(logits, asked, self.kind)),
+            "macro_f1": macro_f1(wanted, said),
+            "accuracy": float(right.mean()),
+        }
+        return Measured(values, {"accuracy": right})
+
+
+def class_loss(logits: Tensor, wanted: Tensor, kind: Kind, smoothing: float = 0.0) -> Tensor:
+    """The mean cross-entropy, categorical or binary.
+
+    Args:
+        logits: float32 (B, n).
+        wanted: float32 (B, n), 0 or 1; one 1 a row where ``kind`` is multi-class.
+        kind: of the labels.
+        smoothing: ε; the targets are moved by ε towards the uniform distribution, ½ where binary.
+    """
+    functional = require("torch", "train").nn.functional
+    if kind == "multi-class":
+        return functional.cross_entropy(logits, wanted.argmax(dim=1), label_smoothing=smoothing)
+    return functional.binary_cross_entropy_with_logits(logits, wanted * (1 - smoothing) + smoothing / 2)
+
+
+def _said(logits: NDArray[np.float32], kind: Kind) -> NDArray[np.bool_]:
+    """Which labels are given, bool (n, labels)."""
+    if kind == "binary":
+        return np.hstack([logits < 0, logits >= 0])
+    if kind == "multi-label":
+        return logits >= 0
+    return np.asarray(np.arange(logits.shape[1]) == logits.argmax(axis=1)[:, None])
+
+
+def _kind(asked: str, labels: Sequence[tuple[str, ...]], n: int) -> Kind:
+    several = sum(len(one) > 1 for one in labels)
+    if asked in ("binary", "multi-class") and several:
+        raise InputError(
+            f"item_classification.kind is {asked}, but {several:,} items have several labels. Use multi-label."
+        )
+    if asked == "binary" and n != 2:
+        raise InputError(f"item_classification.kind is binary, but there are {n} labels. Use multi-class.")
+    if asked != "auto":
+        return asked  # type: ignore[return-value]
+    return "multi-label" if several else "binary" if n == 2 else "multi-class"

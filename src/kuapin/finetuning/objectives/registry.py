@@ -1,0 +1,44 @@
+"""All objectives, by name."""
+
+from kuapin.finetuning.material import Material
+from kuapin.finetuning.objective import Objective
+from kuapin.finetuning.objectives.causal_lm import CausalLM
+from kuapin.finetuning.objectives.co_interaction import CoInteraction
+from kuapin.finetuning.objectives.generation import Generation
+from kuapin.finetuning.objectives.item_classification import ItemClassification
+from kuapin.finetuning.objectives.masked_lm import MaskedLM
+from kuapin.finetuning.objectives.next_item import NextItem
+from kuapin.finetuning.objectives.regression import Regression
+from kuapin.finetuning.objectives.simcse import SimCSE
+from kuapin.finetuning.objectives.token_classification import TokenClassification
+from kuapin.finetuning.objectives.tsdae import TSDAE
+from kuapin.finetuning.settings import FinetuningConfig
+
+OBJECTIVES: dict[str, type[Objective]] = {
+    kind.name: kind
+    for kind in (
+        MaskedLM,
+        CausalLM,
+        SimCSE,
+        TSDAE,
+        ItemClassification,
+        TokenClassification,
+        Regression,
+        Generation,
+        CoInteraction,
+        NextItem,
+    )
+}
+"""Name → class; its config is the section of that name in :class:`FinetuningConfig`."""
+
+
+def make_objective(config: FinetuningConfig, material: Material) -> Objective:
+    """The objective that a configuration names, its examples drawn from the material.
+
+    Raises:
+        InputError: the material has no examples for it.
+    """
+    section = getattr(config, config.objective.replace("-", "_"))
+    objective = OBJECTIVES[config.objective](section, material)  # type: ignore[call-arg]
+    objective.label_smoothing = config.training.label_smoothing
+    return objective

@@ -1,0 +1,165 @@
+"""Spans in titles: brand, product type, model, as BIO tags (Ramshaw and Marcus 1995)."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from kuapin.errors import InputError
+from kuapin.extras import require
+from kuapin.finetuning.labelled import labelled_items
+from kuapin.finetuning.material import Material
+from kuapin.finetuning.objective import Facts, Measured, Objective, batches, to_device
+from kuapin.finetuning.reader import Module, Reader, Tensor
+from kuapin.finetuning.scores import span_f1, spans
+from kuapin.finetuning.tokens import IGNORED, Batch, Tokens
+
+Piece = tuple[int, int, str]
+"""The characters from, to (behind the last), and what they are."""
+
+
+class TokenClassificationConfig(BaseModel):
+    """Which spans are looked for (objective token-classification)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tasks: tuple[str, ...] = Field(
+        ("brand",),
+        min_length=1,
+        description="Columns of the items, or tasks of the labels table, whose values are looked for in the titles.",
+    )
+    held_out: float = Field(0.1, gt=0, lt=1, description="Share of titles that measure and do not train.")
+    unseen: bool = Field(
+        default=False, description="Hold out values (brands) instead of titles, so that those measured were never seen."
+    )
+
+
+class TokenClassification(Objective):
+    """L = −mean log p(tag) over the words of a title; the second and later pieces of a word, and padding, are left out.
+
+    Titles in which a value of theirs does not stand are left out, because nothing says which words it would be.
+
+    Args:
+        config: what is looked for.
+        material: with titles and values.
+
+    Raises:
+        InputError: no title holds a value.
+    """
+
+    name: ClassVar[str] = "token-classification"
+    metric: ClassVar[str] = "span_f1"
+    greater_is_better: ClassVar[bool] = True
+
+    def __init__(self, config: TokenClassificationConfig, material: Material) -> None:
+        self.seed, self.tasks = material.seed, config.tasks
+        found: dict[int, list[Piece]] = {}
+        values: dict[int, str] = {}
+        for task in config.tasks:
+            items = labelled_items(material, task)
+            for row, labels in zip(items.rows.tolist(), items.labels, strict=True):
+                pieces = [piece for label in labels for piece in occurrences(material.titles[row], label, task)]
+                if pieces:
+                    found.setdefault(row, []).extend(pieces)
+                    values.setdefault(row, labels[0].casefold())
+        names = {values[row] if config.unseen else material.titles[row] for row in found}
+        lot = dict(zip(sorted(names), material.rng("spans").random(len(names)), strict=True))
+        out = {row: lot[values[row] if config.unseen else material.titles[row]] < config.held_out for row in found}
+        examples = [(material.titles[row], without_overlaps(pieces), out[row]) for row, pieces in sorted(found.items())]
+        self.train = [(title, pieces) for title, pieces, held in examples if not held]
+        self.held_out = [(title, pieces) for title, pieces, held in examples if held]
+        if not self.train or not self.held_out:
+            raise InputError(
+                f"token-classification looks for {', '.join(config.tasks)} in the titles; {len(found):,} titles hold "
+                "a value, which is too few to train on some and measure on others. Import more items, or name other "
+                "columns."
+            )
+
+    @property
+    def facts(self) -> Facts:
+        """The tags in the order of the logits."""
+        return {"tags": ["O", *(f"{mark}-{task}" for task in self.tasks for mark in ("B", "I"))]}
+
+    @classmethod
+    def new_head(cls, reader: Reader, facts: Facts) -> Module:
+        """Dropout and one linear layer on every token vector: float32 (B, T, h) → (B, T, tags)."""
+        torch = require("torch", "train")
+        return torch.nn.Sequential(torch.nn.Dropout(0.1), torch.nn.Linear(reader.width, len(facts["tags"])))
+
+    def collate(self, examples: Sequence[Any], tokens: Tokens) -> Batch:
+        """Tokens; ``labels`` int64 (B, T), the tag of a word at its first piece, -100 elsewhere."""
+        torch = require("torch", "train")
+        encoding = tokens.encoding([title for title, _ in examples])
+        place = {tag: number for number, tag in enumerate(self.facts["tags"])}
+        labels = []
+        for row, (_, pieces) in enumerate(examples):
+            tags = word_tags(encoding, row, pieces, len(tokens.prefix))
+            labels.append([place[tag] if tag else IGNORED for tag in tags])
+        return dict(encoding.convert_to_tensors("pt")) | {"labels": torch.tensor(labels)}
+
+    def loss(self, reader: Reader, batch: Batch) -> Tensor:
+        """The mean over the words of the batch."""
+        functional = require("torch", "train").nn.functional
+        logits = reader.head(reader.hidden(batch["input_ids"], batch["attention_mask"]))  # (B, T, tags)
+        smoothing = self.label_smoothing if reader.training else 0.0
+        return functional.cross_entropy(logits.flatten(0, 1), batch["labels"].flatten(), label_smoothing=smoothing)
+
+    def measure(self, reader: Reader, tokens: Tokens, batch_size: int) -> Measured:
+        """``span_f1``, ``precision`` and ``recall`` by exact match over words; ``loss``."""
+        torch = require("torch", "train")
+        tags = self.facts["tags"]
+        wanted, said, total, count = [], [], 0.0, 0
+        with torch.inference_mode():
+            for part in batches(self.held_out, batch_size):
+                batch = to_device(self.collate(part, tokens), reader)
+                logits = reader.head(reader.hidden(batch["input_ids"], batch["attention_mask"])).float()
+                asked = batch["labels"] != IGNORED
+                loss = torch.nn.functional.cross_entropy(logits[asked], batch["labels"][asked], reduction="sum")
+                total, count = total + float(loss), count + int(asked.sum())
+                for labels, guess, here in zip(batch["labels"], logits.argmax(dim=-1), asked, strict=True):
+                    wanted.append(spans([tags[tag] for tag in labels[here].tolist()]))
+                    said.append(spans([tags[tag] for tag in guess[here].tolist()]))
+        precision, recall, f1 = span_f1(wanted, said)
+        return Measured({"loss": total / max(count, 1), "span_f1": f1, "precision": precision, "recall": recall})
+
+
+def occurrences(title: str, value: str, kind: str) -> list[Piece]:
+    """Where a value stands in a title as whole words, in any case."""
+    if not value.strip():
+        return []
+    edges = (r"(?<!\w)" if value[0].isascii() else "", r"(?!\w)" if value[-1].isascii() else "")
+    pattern = edges[0] + re.escape(value) + edges[1]  # scripts without spaces have no edges of words
+    return [(found.start(), found.end(), kind) for found in re.finditer(pattern, title, re.IGNORECASE)]
+
+
+def without_overlaps(pieces: Sequence[Piece]) -> list[Piece]:
+    """The pieces in their order; of two that overlap, the longer one."""
+    kept: list[Piece] = []
+    for piece in sorted(pieces, key=lambda one: (one[0] - one[1], one[0])):
+        if all(piece[1] <= other[0] or piece[0] >= other[1] for other in kept):
+            kept.append(piece)
+    return sorted(kept)
+
+
+def word_tags(encoding: Any, row: int, pieces: Sequence[Piece], offset: int) -> list[str | None]:
+    """The tag of every token; ``None`` for special tokens, padding and later pieces of a word.
+
+    Args:
+        encoding: of the tokenizer.
+        row: which text.
+        pieces: its spans, by characters of the text without the prefix.
+        offset: length of the prefix, which has no tags.
+    """
+    tags: list[str | None] = []
+    before: tuple[int | None, Piece | None] = (None, None)
+    for place, word in enumerate(encoding.word_ids(row)):
+        found = encoding.token_to_chars(row, place) if word is not None else None
+        if found is None or word == before[0] or found.start < offset:
+            tags.append(None)
+            continue
+        start, end = found.start - offset, found.end - offset
+        inside = next((piece for piece in pieces if piece[0] < end and start < piece[1]), None)
+        tags.append("O" if inside is None else f"{'I' if inside == before[1] else 'B'}-{inside[2]}")
+        before = (word, inside)
+    return tags

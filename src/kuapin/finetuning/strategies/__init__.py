@@ -1,0 +1,1 @@
+"""Which parameters fine-tuning may change, one file each."""

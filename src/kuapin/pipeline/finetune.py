@@ -1,0 +1,196 @@
+"""``finetune``: the language model learns the shop, and whether lists got better by it."""
+
+import hashlib
+import json
+import shutil
+import tempfile
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kuapin import columns as c
+from kuapin.data.dataset import Dataset
+from kuapin.encoding import e5
+from kuapin.encoding.backbone import Backbone
+from kuapin.encoding.opening import open_encoder
+from kuapin.errors import InputError
+from kuapin.evaluation.bootstrap import Interval, difference_interval
+from kuapin.finetuning.adapting import Adapted, adapt, run_key
+from kuapin.finetuning.material import Material, chosen_categories, only
+from kuapin.finetuning.objective import Measured
+from kuapin.finetuning.objectives.registry import OBJECTIVES
+from kuapin.finetuning.scratch import write_scratch
+from kuapin.finetuning.settings import FinetuningConfig
+from kuapin.pipeline.text_zero_shot import Opening, compared, openings
+from kuapin.progress import SILENT, Progress
+from kuapin.text.template import TextConfig, render
+from kuapin.workspace import Shop
+
+
+@dataclass(frozen=True)
+class Finetuned:
+    """A new backbone, and what it is worth.
+
+    Attributes:
+        name: its folder's name in ``shop/backbones``; ``encoding.backbone`` takes it.
+        adapted: what training did.
+        gains: metric → after minus before, paired, of the objective's own metrics that are means over examples.
+        openings: what text alone finds at the opening of categories, before and after; empty where nobody could be
+            asked.
+    """
+
+    name: str
+    adapted: Adapted
+    gains: dict[str, Interval]
+    openings: tuple[Opening, ...]
+
+
+def finetune(shop: Shop, config: FinetuningConfig, *, measure: bool = True, progress: Progress = SILENT) -> Finetuned:
+    """Adapt the language model to a shop's texts and log; nothing that is live changes.
+
+    Users who are asked afterwards are in no training. An interrupted run is taken up by the same call.
+
+    Args:
+        shop: with items.
+        config: objective, strategy, and all else.
+        measure: whether to compare lists by text alone before and after.
+        progress: told of every step.
+
+    Raises:
+        InputError: the tables do not allow the objective, or the backbone cannot be trained.
+        KuapinError: training failed.
+        StoreError: the same run is going on in another process.
+    """
+    snapshot, dataset = shop.snapshot, shop.dataset()
+    allowed = chosen_categories(dataset, config.source_categories)
+    asked = openings(dataset, allowed, config.seed) if measure else ()
+    material = material_of(shop, dataset, allowed, _asked_users(dataset, asked), config.seed)
+    backbone = _backbone(shop, config, material)
+    key = run_key(config, backbone, snapshot)
+    name = f"{config.objective}-{config.strategy}-{key[:8]}"
+    target = shop.backbones / name
+    with shop.run(f"finetune-{key}") as run:
+        started = _pretrained(material, config, backbone, run, target, progress)
+        adapted = adapt(material, _alone(config), started, _part(run, "main"), target, progress)
+        encoding = shop.config.encoding.model_copy(update={"backbone": str(target.resolve())})
+        open_encoder(encoding, shop.vectors / "encoders", list(material.texts), progress)  # compiled once, here
+        found = compared(shop, dataset, asked, backbone, target, progress)
+    return Finetuned(name, adapted, _gains(adapted.outcome.before, adapted.outcome.after), found)
+
+
+def _gains(before: Measured, after: Measured) -> dict[str, Interval]:
+    return {
+        metric: difference_interval(after.rows[metric], before.rows[metric], clusters=after.clusters)
+        for metric in after.rows
+        if metric in before.rows and len(before.rows[metric]) == len(after.rows[metric])
+    }
+
+
+def material_of(
+    shop: Shop, dataset: Dataset, allowed: NDArray[np.bool_], left_out: NDArray[np.bool_], seed: int
+) -> Material:
+    """What may be learnt from: texts, log and labels of the allowed items, without some users.
+
+    Args:
+        shop: whose tables.
+        dataset: the same as arrays.
+        allowed: bool (n_items,).
+        left_out: bool (n_users,), users who are in no training.
+        seed: of every draw.
+    """
+    frame, histories = dataset.catalogue.frame, dataset.histories
+    texts = render(frame, shop.config.text).to_list()
+    kept = histories.keep(allowed[histories.items] & ~left_out[histories.users])
+    ids = frame[c.ITEM_ID].filter(pl.Series(allowed))
+    users = pl.Series(dataset.users.ids).filter(pl.Series(~left_out))
+    log = only(shop.store.read(c.INTERACTIONS), ids).filter(pl.col(c.USER_ID).is_in(users.implode()))
+    return Material(
+        dataset=replace(dataset, histories=kept),
+        texts=tuple(texts),
+        titles=_titles(frame, shop.config.text),
+        allowed=allowed,
+        labels=shop.store.read(c.LABELS),
+        log=log,
+        seed=seed,
+    )
+
+
+def _titles(items: pl.DataFrame, text: TextConfig) -> tuple[str, ...]:
+    """The masked title of every item by itself; empty where it has none."""
+    if c.TITLE not in items.columns:
+        return ("",) * items.height
+    alone = TextConfig(template=f"{{{c.TITLE}}}", max_characters=text.max_characters)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # missing titles were told of when the texts were rendered
+        titles = render(items, alone)
+    # Other attributes stand in for a missing title there; here they would give a label away
+    missing = items[c.TITLE].cast(pl.String).fill_null("").str.strip_chars() == ""
+    return tuple("" if none else title for title, none in zip(titles, missing, strict=True))
+
+
+def _backbone(shop: Shop, config: FinetuningConfig, material: Material) -> Backbone:
+    """Where training starts; a model from scratch is written to ``shop/backbones``, once for its settings and texts."""
+    if not config.from_scratch:
+        return Backbone.resolve(_backbone_name(shop, config), shop.config.encoding.chosen_pooling)
+    if config.backbone is not None:
+        raise InputError(
+            f"from_scratch starts without a backbone, and {config.backbone!r} was given. Drop one of them."
+        )
+    left = "left" in {OBJECTIVES[name].reads for name in (config.objective, config.first) if name is not None}
+    texts = [material.texts[row] for row in material.text_rows()]
+    parts = [config.scratch.model_dump(mode="json"), left, config.seed, texts]
+    digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:8]
+    folder = shop.backbones / f"scratch-{'gpt' if left else 'bert'}-{digest}"
+    if not folder.is_dir():
+        with tempfile.TemporaryDirectory(dir=shop.backbones) as partial:
+            write_scratch(Path(partial), texts, config.scratch, left_to_right=left, seed=config.seed)
+            shutil.copytree(partial, folder)
+    return Backbone.resolve(str(folder.resolve()), shop.config.encoding.chosen_pooling)
+
+
+def _pretrained(
+    material: Material, config: FinetuningConfig, backbone: Backbone, run: Path, target: Path, progress: Progress
+) -> Backbone:
+    """The backbone after the objective that comes first, where there is one; kept beside the result."""
+    if config.first is None:
+        return backbone
+    folder = target.with_name(f"{target.name}-first")
+    if not folder.is_dir():
+        stage = {"objective": config.first, "training": config.first_training}
+        adapt(material, _alone(config).model_copy(update=stage), backbone, _part(run, "first"), folder, progress)
+    return Backbone.resolve(str(folder.resolve()), backbone.pooling)
+
+
+def _alone(config: FinetuningConfig) -> FinetuningConfig:
+    """The settings of one objective."""
+    return config.model_copy(update={"first": None})
+
+
+def _part(run: Path, name: str) -> Path:
+    folder = run / name
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _asked_users(dataset: Dataset, asked: tuple[Opening, ...]) -> NDArray[np.bool_]:
+    out = np.zeros(len(dataset.users), np.bool_)
+    for opening in asked:
+        out[opening.launch.test_users] = True
+    return out
+
+
+def _backbone_name(shop: Shop, config: FinetuningConfig) -> str:
+    name = config.backbone or shop.config.encoding.backbone
+    own: Path = shop.path / "backbones" / Path(name).name
+    if own.name == name and own.is_dir():
+        return str(own.resolve())
+    if name == e5.NAME:
+        raise InputError(
+            "The bundled e5 has 4-bit weights, which cannot be trained. Give --backbone "
+            "intfloat/multilingual-e5-small, or a folder with its weights."
+        )
+    return name

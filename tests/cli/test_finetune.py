@@ -1,0 +1,219 @@
+"""``kuapin finetune`` from tables to a backbone that the shop's configuration names, on a tiny model."""
+
+import json
+
+import numpy as np
+import pytest
+
+from kuapin.cli.app import app
+from kuapin.cli.failures import run
+from kuapin.config import read_preset, validated
+from kuapin.encoding.items import item_vectors
+from kuapin.finetuning.presets import PRESETS
+from kuapin.finetuning.settings import FinetuningConfig
+from kuapin.workspace import Shop
+from tests import market
+from tests.finetuning.conftest import bert as _bert  # noqa: F401 - a fixture
+
+pytest.importorskip("torch")
+pytest.importorskip("peft")
+
+LOOP = ["--max-steps", "8", "--set", "training.learning_rate=0.01", "--set", "training.tracker=none"]
+
+
+@pytest.fixture(name="bert")
+def bert_fixture(_bert):  # noqa: F811
+    return _bert
+
+
+@pytest.fixture
+def shop(tmp_path, bert):
+    market.items().write_csv(tmp_path / "items.csv")
+    market.log(n_users=240).write_csv(tmp_path / "log.csv")
+    shop = Shop.init(tmp_path / "shop")
+    shop.import_files(items=tmp_path / "items.csv", interactions=tmp_path / "log.csv")
+    path = shop.path / "kuapin.toml"
+    content = path.read_text(encoding="utf-8").replace('backbone = "minilm"', f'backbone = "{bert}"')
+    path.write_text(content.replace('precision = "auto"', 'precision = "f32"'), encoding="utf-8")
+    return Shop.open(shop.path)
+
+
+def vectors(shop):
+    config = shop.config
+    return item_vectors(shop.dataset().catalogue.frame, config.text, config.encoding, shop.vectors)
+
+
+def test_the_language_model_learns_from_two_categories_and_is_measured_on_the_others(shop, capsys):
+    before = vectors(shop)
+    folder = str(shop.path)
+    command = ["finetune", folder, "--strategy", "lora", "--source-categories", "Beauty, Home", *LOOP, "--json"]
+    assert run(app, command) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["steps"] == 8
+    assert said["before"].keys() == said["after"].keys() >= {"loss", "mrr", "recall@10"}
+    gain, low, high = said["gains"]["mrr"]
+    assert gain == pytest.approx(said["after"]["mrr"] - said["before"]["mrr"])
+    assert low <= gain <= high
+    new = {opening["category"]: opening["new"] for opening in said["openings"]}
+    assert new == {"Beauty": False, "Home": False, "Garden": True, "Pets": True}
+    for opening in said["openings"]:
+        value, low, high = opening["ratio"]["ndcg@10"]
+        assert low <= value <= high
+    assert list((shop.path / "runs").iterdir()) == []
+
+    path = shop.path / "kuapin.toml"
+    old = path.read_text(encoding="utf-8")
+    path.write_text(old.replace(shop.config.encoding.backbone, said["backbone"]), encoding="utf-8")
+    tuned = Shop.open(shop.path)
+    assert tuned.config.encoding.backbone.endswith(said["backbone"])
+    after = vectors(tuned)
+    assert not np.allclose(before, after, atol=1e-3)
+    shards = {file: file.stat().st_mtime_ns for file in shop.vectors.rglob("*.safetensors")}
+    assert np.array_equal(vectors(shop), before)  # the cache keeps both: nothing is encoded again
+    assert {file: file.stat().st_mtime_ns for file in shop.vectors.rglob("*.safetensors")} == shards
+
+
+def test_the_result_is_told_in_tables(shop, capsys):
+    assert run(app, ["finetune", str(shop.path), "--strategy", "head-only", *LOOP]) == 0
+    out = capsys.readouterr()
+    assert "8 steps on" in out.out
+    assert "recall@10" in out.out
+    assert "change, 95 % interval" in out.out
+    assert "after / before" in out.out
+    assert 'backbone = "co-interaction-head-only-' in out.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--objective", "x"], "objective is 'x'"),
+        (["--set", "training.batch_size=0"], "training.batch_size is 0"),
+        (["--set", "training.batchsize=1"], "Did you mean training.batch_size?"),
+        (["--set", "lora"], "write KEY=VALUE"),
+        (["--source-categories", "Beuty"], "Did you mean Beauty?"),
+        (["--backbone", "e5"], "4-bit weights"),
+        (["--strategy", "top-layers", "--set", "top_layers.k=3", *LOOP], "the backbone has 2 layers"),
+        (["--preset", "nowhere.toml"], "there is no such file and no such preset"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(shop, capsys, arguments, message):
+    assert run(app, ["finetune", str(shop.path), "--no-measure", "--quiet", *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+
+
+def test_a_preset_has_the_same_keys_and_options_go_before_it(shop, tmp_path, capsys):
+    preset = tmp_path / "preset.toml"
+    preset.write_text('strategy = "full"\n[training]\nmax_steps = 5\ntracker = "none"\npatience = "none"\n')
+    command = [
+        "finetune",
+        str(shop.path),
+        "--preset",
+        str(preset),
+        "--no-measure",
+        "--json",
+        "--strategy",
+        "top-layers",
+    ]
+    assert run(app, command) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["steps"] == 5
+    assert said["backbone"].startswith("co-interaction-top-layers-")
+
+
+@pytest.mark.parametrize(
+    ("objective", "options"),
+    [("causal-lm", []), ("masked-lm", ["--set", "scratch.characters=true"])],
+)
+def test_from_scratch_needs_no_backbone_and_the_result_encodes(shop, capsys, objective, options):
+    small = ["--set", "scratch.width=16", "--set", "scratch.layers=2", "--set", "scratch.vocabulary=400"]
+    command = ["finetune", str(shop.path), "--objective", objective, "--strategy", "full", "--from-scratch", "--json"]
+    assert run(app, [*command, "--no-measure", *LOOP, *small, *options]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["after"]["perplexity"] < said["before"]["perplexity"]
+    path = shop.path / "kuapin.toml"
+    old = path.read_text(encoding="utf-8")
+    path.write_text(old.replace(shop.config.encoding.backbone, said["backbone"]), encoding="utf-8")
+    assert vectors(Shop.open(shop.path)).shape == (96, 16)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_valid_and_is_what_it_says(name):
+    config = validated(FinetuningConfig, read_preset(PRESETS[name]), name)
+    loop = config.training
+    if name == "apparel":
+        assert (loop.optimizer, loop.learning_rate, loop.batch_size, loop.epochs) == ("adamw", 2e-5, 32, 10)
+        assert loop.evaluate_every == 2
+        assert loop.patience is not None
+    if name == "beauty":
+        assert (loop.optimizer, loop.learning_rate, loop.batch_size, loop.epochs) == ("sgd", 1e-5, 16, 20)
+        assert loop.evaluate_every == 5
+    assert f"{name.removesuffix('-tuned')}-tuned" in PRESETS
+
+
+def test_a_preset_runs_by_its_name(shop, capsys):
+    small = ["--set", "scratch.width=16", "--set", "scratch.layers=1", "--set", "scratch.vocabulary=400"]
+    command = ["finetune", str(shop.path), "--preset", "beauty", "--no-measure", "--json", "--set", "training.epochs=1"]
+    assert run(app, [*command, *small]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["after"]["perplexity"] == pytest.approx(said["before"]["perplexity"], rel=0.02)  # SGD at 1e-5
+
+
+def test_continued_pre_training_and_the_objective_are_one_command(shop, capsys):
+    first = ["--set", "first=masked-lm", "--set", "first_training.max_steps=6", "--set", "first_training.tracker=none"]
+    command = ["finetune", str(shop.path), "--strategy", "full", "--no-measure", "--json", *first, *LOOP]
+    assert run(app, command) == 0
+    said = json.loads(capsys.readouterr().out)
+    folders = {path.name for path in shop.backbones.iterdir()}
+    assert folders == {said["backbone"], f"{said['backbone']}-first"}
+    change = json.loads((shop.backbones / said["backbone"] / "change" / "change.json").read_text())
+    assert change["backbone"].endswith("-first")
+    assert change["settings"]["objective"] == "co-interaction"
+
+
+def labels(shop, tmp_path, rows):
+    path = tmp_path / "labels.csv"
+    path.write_text("\n".join(["item_id,task,label", *(",".join(row) for row in rows)]) + "\n", encoding="utf-8")
+    shop.import_files(labels=path)
+
+
+IDS = market.items()["item_id"].to_list()
+
+
+def test_labels_that_were_imported_train_a_classifier_whose_head_is_kept(shop, tmp_path, capsys):
+    labels(shop, tmp_path, [(item, "tone", ("dark", "light", "bright")[n % 3]) for n, item in enumerate(IDS)])
+    command = ["finetune", str(shop.path), "--objective", "item-classification", "--strategy", "top-layers", "--json"]
+    assert run(app, [*command, "--no-measure", "--set", "item_classification.task=tone", *LOOP]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["after"].keys() == {"loss", "macro_f1", "accuracy"}
+    change = json.loads((shop.backbones / said["backbone"] / "change" / "change.json").read_text())
+    assert change["facts"] == {"labels": ["bright", "dark", "light"], "kind": "multi-class"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([], "There are no labels 'tone' in this shop"),
+        ([(IDS[0], "tone", "dark"), (IDS[1], "tone", "dark"), (IDS[2], "tone", "light")], "'light' has one item"),
+        ([(item, "tone", "dark") for item in IDS[:5]], "A classifier needs two labels"),
+    ],
+)
+def test_labels_that_teach_nothing_are_one_line_and_exit_2(shop, tmp_path, capsys, rows, message):
+    if rows:
+        labels(shop, tmp_path, rows)
+    command = ["finetune", str(shop.path), "--objective", "item-classification", "--no-measure", "--quiet"]
+    assert run(app, [*command, "--set", "item_classification.task=tone", *LOOP]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert not list(shop.backbones.iterdir())
+
+
+def test_a_shop_without_interactions_is_told_what_it_can_do(tmp_path, bert, capsys):
+    market.items().write_csv(tmp_path / "items.csv")
+    shop = Shop.init(tmp_path / "shop")
+    shop.import_files(items=tmp_path / "items.csv")
+    command = ["finetune", str(shop.path), "--backbone", str(bert), "--quiet", *LOOP]
+    assert run(app, command) == 2
+    assert "choose masked-lm or simcse" in capsys.readouterr().err
+    assert run(app, [*command, "--objective", "simcse", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["openings"] == []

@@ -1,0 +1,203 @@
+"""One run from end to end on a tiny model: it learns, is saved small, comes back the same, and resumes the same."""
+
+import json
+import shutil
+import signal
+import warnings
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from kuapin.encoding.backbone import Backbone
+from kuapin.encoding.export import sentence_module
+from kuapin.errors import InputError, KuapinError, ModelFolderError
+from kuapin.finetuning.adapting import CHANGE, adapt
+from kuapin.finetuning.change import load_change
+from kuapin.finetuning.objectives.co_interaction import CoInteractionConfig
+from kuapin.finetuning.settings import FinetuningConfig, TrainingConfig
+from kuapin.finetuning.strategies.registry import STRATEGIES
+from kuapin.finetuning.tokens import Tokens
+from kuapin.finetuning.trainer import _guarded
+from tests import market
+from tests.finetuning.conftest import material_of
+
+torch = pytest.importorskip("torch")
+load_file, save_file = (getattr(pytest.importorskip("safetensors.torch"), f"{verb}_file") for verb in ("load", "save"))
+
+TEXTS = ["rose soap small, Soap, Beauty", "oak lamp", "mint"]
+
+
+def config(strategy="full", **training):
+    loop = {"max_steps": 12, "evaluate_every": 0.05, "learning_rate": 5e-3, "precision": "f32", "tracker": "none"}
+    return FinetuningConfig(strategy=strategy, training=TrainingConfig(**(loop | training)), top_layers={"k": 1})
+
+
+def run(material, bert, folder, chosen, progress=None):
+    (folder / "run").mkdir(parents=True, exist_ok=True)
+    options = {} if progress is None else {"progress": progress}
+    return adapt(material, chosen, Backbone.resolve(str(bert)), folder / "run", folder / "new", **options)
+
+
+def vectors(reader, backbone):
+    with torch.inference_mode():
+        return reader.vectors(**Tokens(backbone, 64)(TEXTS)).numpy()
+
+
+def encoded(folder):
+    backbone = Backbone.resolve(str(folder))
+    module = sentence_module(backbone.folder, backbone.pooling, backbone.dense)
+    with torch.inference_mode():
+        return module(**Tokens(backbone, 64)(TEXTS)).numpy()
+
+
+class InterruptedAt:
+    """Sends Ctrl-C when so many steps are done."""
+
+    def __init__(self, step):
+        self.left = step
+
+    @contextmanager
+    def step(self, title, total=None, unit=""):
+        yield self if unit == "steps" else type("Nothing", (), {"advance": lambda *_: None, "note": lambda *_: None})()
+
+    def advance(self, count=1):
+        self.left -= count
+        if self.left == 0:
+            signal.raise_signal(signal.SIGINT)
+
+    def note(self, text):
+        pass
+
+
+def test_it_learns_what_belongs_together(bert, tmp_path):
+    chosen = config(max_steps=150, evaluate_every=0.1, learning_rate=1e-2, patience=None)
+    chosen = chosen.model_copy(update={"co_interaction": CoInteractionConfig(temperature=0.1, held_out=0.2)})
+    done = run(material_of(market.dataset(n_users=600)), bert, tmp_path, chosen)
+    before, after = done.outcome.before.values, done.outcome.after.values
+    # The words of a theme are in the titles, so that random weights do well; knowing the themes gives about 0.17
+    assert after["mrr"] > max(0.17, 1.08 * before["mrr"])
+    assert after["loss"] < before["loss"]
+    assert done.outcome.after.rows["mrr"].mean() == pytest.approx(after["mrr"])
+    best = max(metrics["mrr"] for _, metrics in done.outcome.curve)
+    assert after["mrr"] == pytest.approx(best)  # the best checkpoint is kept, not the last
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_small_folder_and_the_backbone_folder_give_the_trained_vectors(material, bert, tmp_path, strategy):
+    done = run(material, bert, tmp_path, config(strategy))
+    backbone = Backbone.resolve(str(bert))
+    reader, _, change = load_change(done.folder / CHANGE, backbone)
+    tuned = vectors(reader, backbone)
+    assert not np.allclose(tuned, encoded(bert), atol=1e-5)
+    np.testing.assert_allclose(encoded(done.folder), tuned, atol=1e-5)
+    assert change.settings.strategy == strategy
+    names = [path.suffix for path in done.folder.rglob("*") if path.is_file()]
+    assert set(names) == {".json", ".safetensors"}
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_an_interrupted_run_goes_on_to_the_same_result(material, bert, tmp_path, strategy):
+    chosen = config(strategy, dropout=0.1)
+    straight = run(material, bert, tmp_path / "straight", chosen)
+    with pytest.raises(KeyboardInterrupt):
+        run(material, bert, tmp_path / "stopped", chosen, InterruptedAt(7))
+    assert not (tmp_path / "stopped" / "new").exists()
+    resumed = run(material, bert, tmp_path / "stopped", chosen)
+    assert resumed.outcome.resumed_from == 7
+    np.testing.assert_array_equal(encoded(resumed.folder), encoded(straight.folder))
+    assert resumed.outcome.after.values == straight.outcome.after.values
+
+
+def test_a_checkpoint_cut_short_is_left_out_and_the_one_before_is_taken_up(material, bert, tmp_path):
+    chosen = config()
+    with pytest.raises(KeyboardInterrupt):
+        run(material, bert, tmp_path, chosen, InterruptedAt(7))
+    newest = tmp_path / "run" / "checkpoint-7"
+    content = (newest / "optimizer.pt").read_bytes()
+    (newest / "optimizer.pt").write_bytes(content[: len(content) // 2])
+    with pytest.warns(UserWarning, match="cut short"):
+        resumed = run(material, bert, tmp_path, chosen)
+    assert resumed.outcome.resumed_from == 5
+    assert resumed.outcome.steps == 12
+
+
+def test_early_stopping(material, bert, tmp_path):
+    done = run(material, bert, tmp_path, config(learning_rate=1e-12, patience=2, max_steps=400))
+    assert done.outcome.steps < done.outcome.planned == 400
+
+
+def test_a_resumed_run_remembers_how_long_nothing_got_better(material, bert, tmp_path):
+    chosen = config(learning_rate=1e-12, patience=2, max_steps=400)
+    straight = run(material, bert, tmp_path / "straight", chosen).outcome
+    last = straight.curve[-2][0] + 1  # one measurement in vain lies behind, one to come
+    with pytest.raises(KeyboardInterrupt):
+        run(material, bert, tmp_path / "stopped", chosen, InterruptedAt(last))
+    assert run(material, bert, tmp_path / "stopped", chosen).outcome.steps == straight.steps
+
+
+def test_a_loss_that_is_no_number_is_one_line_and_leaves_nothing(material, bert, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(bert, broken)
+    tensors = load_file(bert / "model.safetensors")
+    tensors["embeddings.LayerNorm.weight"].fill_(float("inf"))
+    save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(KuapinError, match=r"The loss is nan at step 1\. Lower training\.learning_rate") as caught:
+        run(material, broken, tmp_path, config())
+    assert caught.value.exit_code == 1
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_interrupted_soup_is_the_same_soup(material, bert, tmp_path):
+    chosen = config(soup=3, max_steps=20, patience=None)
+    straight = run(material, bert, tmp_path / "straight", chosen)
+    with pytest.raises(KeyboardInterrupt):
+        run(material, bert, tmp_path / "stopped", chosen, InterruptedAt(12))
+    resumed = run(material, bert, tmp_path / "stopped", chosen)
+    assert resumed.outcome.averaged == straight.outcome.averaged
+    np.testing.assert_array_equal(encoded(resumed.folder), encoded(straight.folder))
+    best = max(metrics["mrr"] for _, metrics in straight.outcome.curve)
+    assert straight.outcome.after.values["mrr"] >= best
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        {"optimizer": "sgd", "momentum": 0.9},
+        {"optimizer": "adafactor"},
+        {"schedule": "cosine", "warmup": 0.5},
+        {"schedule": "constant"},
+        {"accumulation": 3, "batch_size": 8},
+        {"layer_decay": 0.5},
+        {"precision": "bf16"},
+    ],
+)
+def test_every_setting_of_the_loop_trains(material, bert, tmp_path, training):
+    done = run(material, bert, tmp_path, config(**training))
+    assert not np.allclose(encoded(done.folder), encoded(bert), atol=1e-4)
+
+
+def test_a_change_is_refused_on_another_backbone_or_when_cut_short(material, bert, tmp_path):
+    done = run(material, bert, tmp_path, config("lora"))
+    with pytest.raises(InputError, match="has other weights"):
+        load_change(done.folder / CHANGE, Backbone.resolve(str(done.folder)))
+    path = done.folder / CHANGE / "change.safetensors"
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(ModelFolderError, match="cut short or altered"):
+        load_change(done.folder / CHANGE, Backbone.resolve(str(bert)))
+    (done.folder / CHANGE / "change.json").write_text(json.dumps({"format": 1}), encoding="utf-8")
+    with pytest.raises(ModelFolderError, match="is damaged"):
+        load_change(done.folder / CHANGE, Backbone.resolve(str(bert)))
+
+
+def test_too_little_memory_is_one_line():
+    trainer = SimpleNamespace(state=SimpleNamespace(global_step=4))
+    with pytest.raises(KuapinError, match=r"out of memory at step 5\. Lower training\.batch_size"):
+        _guarded(lambda: torch.empty(2**55), trainer)
+
+
+def test_nothing_is_warned_of(material, bert, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run(material, bert, tmp_path, config("lora"))

@@ -1,0 +1,101 @@
+"""Every objective with every strategy: a few steps, saved, loaded, measured the same; every strategy exported."""
+
+import numpy as np
+import pytest
+
+from kuapin.encoding.backbone import Backbone
+from kuapin.encoding.opening import open_encoder
+from kuapin.encoding.settings import EncodingConfig
+from kuapin.errors import InputError
+from kuapin.finetuning.adapting import CHANGE, adapt
+from kuapin.finetuning.change import load_change
+from kuapin.finetuning.objectives.registry import OBJECTIVES, make_objective
+from kuapin.finetuning.settings import FinetuningConfig, TrainingConfig
+from kuapin.finetuning.strategies.registry import STRATEGIES
+from kuapin.finetuning.tokens import Tokens
+
+torch = pytest.importorskip("torch")
+LOOP = TrainingConfig(
+    max_steps=4, evaluate_every=100, learning_rate=1e-2, precision="f32", tracker="none", batch_size=8, warmup=0.0
+)
+
+
+def tuned(material, folder, tmp_path, objective, strategy, loop=LOOP):
+    config = FinetuningConfig(objective=objective, strategy=strategy, training=loop, top_layers={"k": 1})
+    (tmp_path / "run").mkdir()
+    return config, adapt(material, config, Backbone.resolve(str(folder)), tmp_path / "run", tmp_path / "new")
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_trains_saves_and_loads(material, bert, gpt, tmp_path, objective, strategy):
+    folder = gpt if OBJECTIVES[objective].reads == "left" else bert
+    config, done = tuned(material, folder, tmp_path, objective, strategy)
+    assert done.outcome.steps == 4
+    backbone = Backbone.resolve(str(folder))
+    reader, _, _ = load_change(done.folder / CHANGE, backbone)
+    again = make_objective(config, material)
+    longest = 64 - config.prefix.size if strategy == "prefix" else 64
+    tokens = Tokens(backbone, longest)
+    reader.objective = again
+    assert again.measure(reader, tokens, LOOP.batch_size).values == pytest.approx(done.outcome.after.values, rel=1e-5)
+    assert done.outcome.after.values["loss"] != pytest.approx(done.outcome.before.values["loss"], rel=1e-7)
+    assert Backbone.resolve(str(done.folder)).max_length == longest
+
+
+@pytest.mark.parametrize("reads", ["both", pytest.param("left", marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_strategy_is_exported_and_keeps_its_vectors(material, bert, gpt, tmp_path, strategy, reads):
+    """OpenVINO in float32 and int8, and torch; on a GPT-like and on a BERT-like backbone."""
+    _, done = tuned(material, gpt if reads == "left" else bert, tmp_path, "co-interaction", strategy)
+    backbone = Backbone.resolve(str(gpt if reads == "left" else bert))
+    reader, _, _ = load_change(done.folder / CHANGE, backbone)
+    texts = list(dict.fromkeys(material.texts))
+    with torch.inference_mode():
+        expected = reader.vectors(**Tokens(backbone, 64)(texts)).numpy()
+    for engine, precision, least in (("openvino", "f32", 0.9999), ("torch", "f32", 0.9999), ("openvino", "int8", 0.9)):
+        chosen = EncodingConfig(backbone=str(done.folder), engine=engine, precision=precision, threads=1)
+        vectors = open_encoder(chosen, tmp_path / "encoders", texts).encode(texts)
+        assert (vectors * expected).sum(axis=1).min() > least, (engine, precision)
+
+
+@pytest.mark.parametrize(
+    ("objective", "which", "message"),
+    [("causal-lm", "bert", "wants a GPT-like backbone"), ("masked-lm", "gpt", "wants a BERT-like backbone")],
+)
+def test_a_backbone_that_reads_the_wrong_way_is_refused(material, bert, gpt, tmp_path, objective, which, message):
+    with pytest.raises(InputError, match=message):
+        tuned(material, {"bert": bert, "gpt": gpt}[which], tmp_path, objective, "full")
+
+
+@pytest.mark.parametrize("placement", ["houlsby", "pfeiffer"])
+def test_an_untrained_adapter_changes_nothing_and_has_the_papers_size(material, bert, placement):
+    from kuapin.encoding.additions import add_bottlenecks
+    from kuapin.finetuning.reader import open_reader
+
+    backbone = Backbone.resolve(str(bert))
+    batch = Tokens(backbone, 64)(list(material.texts[:4]))
+    reader = open_reader(backbone)
+    reader.eval()
+    with torch.inference_mode():
+        before = reader.vectors(**batch)
+        adapters = add_bottlenecks(reader.backbone, placement, 3)
+        assert torch.equal(reader.vectors(**batch), before)
+        for adapter in adapters:
+            torch.nn.init.normal_(adapter.up.weight)
+        assert not np.allclose(reader.vectors(**batch), before, atol=1e-3)
+    n_adapters = {"houlsby": 4, "pfeiffer": 2}[placement]  # two layers
+    assert sum(p.numel() for p in adapters.parameters()) == n_adapters * (16 * 3 + 3 + 3 * 16 + 16)
+
+
+def test_adalora_takes_ranks_away_until_the_budget_is_met(material, bert, tmp_path):
+    loop = LOOP.model_copy(update={"max_steps": 30})
+    config = FinetuningConfig(
+        strategy="adalora", training=loop, adalora={"rank": 2, "initial_rank": 4, "every": 1, "start": 0.1, "end": 0.3}
+    )
+    (tmp_path / "run").mkdir()
+    done = adapt(material, config, Backbone.resolve(str(bert)), tmp_path / "run", tmp_path / "new")
+    reader, _, _ = load_change(done.folder / CHANGE, Backbone.resolve(str(bert)))
+    kept = [int((p != 0).sum()) for name, p in reader.backbone.named_parameters() if "lora_E" in name]
+    assert sum(kept) == 2 * len(kept)
+    assert len(set(kept)) > 1  # not the same everywhere: that is the point of it
