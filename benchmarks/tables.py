@@ -26,8 +26,8 @@ ABOUT = {
         "10 % / 100 %, lower end ≥ 1 at 0 and 100 %; a cell ≤ 4 minutes."
     ),
     "leave_one_out": (
-        "The user model on the papers' Beauty and Sports, last item, full catalogue, at most 50 read. Asked for: NDCG@10 "
-        "above SASRec with sampled softmax as published, .0531 and .0314; ≤ 60 minutes of training each."
+        "The user model on the papers' Beauty and Sports, last item, full catalogue, at most 50 read. Asked for: "
+        "NDCG@10 above SASRec with sampled softmax as published, .0531 and .0314; ≤ 60 minutes of training each."
     ),
     "batch": "`kuapin recommend --users FILE` on Complete Journey, n = 10. Asked for: ≥ 500 users/s, ≤ 3 GB.",
     "demo": "`make demo`. Asked for: ≤ 10 minutes, ≤ 4 GB.",
