@@ -1,5 +1,7 @@
 """A BERT and a GPT of two layers with random weights, and a tokenizer for each, made on the spot."""
 
+import signal
+
 import numpy as np
 import polars as pl
 import pytest
@@ -21,6 +23,14 @@ def _one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c():
+    """Python's own handler: a shell that starts the tests in the background has SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def material_of(data, *, labels=None, log=None, allowed=None, seed=0) -> Material:
