@@ -4,7 +4,7 @@ Run it with ``make docs``; ``tests/test_docs.py`` fails while a page lags.
 """
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from itertools import groupby
 from pathlib import Path
@@ -33,13 +33,7 @@ def configuration() -> str:
         'A key that is marked with *or "none"* can be switched off with the word `none` in quotes.',
         "",
     ]
-    for section, group in groupby(settings(), key=_section):
-        keys = list(group)
-        lines += [f"## [{section}]", "", keys[0].about, ""] if section else ["## At the top", ""]
-        lines += ["| key | default | values | meaning |", "|---|---|---|---|"]
-        lines += [_row(setting) for setting in keys]
-        lines += [""]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_tables(settings())])
 
 
 def finetuning() -> str:
@@ -52,13 +46,19 @@ def finetuning() -> str:
         "`--set training.batch_size=64`. [How do I fine-tune?](finetune.md)",
         "",
     ]
-    for section, group in groupby(settings(FinetuningConfig), key=_section):
+    return "\n".join([*lines, *_tables(settings(FinetuningConfig))])
+
+
+def _tables(found: Iterable[Setting]) -> list[str]:
+    """One table a section."""
+    lines: list[str] = []
+    for section, group in groupby(found, key=_section):
         keys = list(group)
         lines += [f"## [{section}]", "", keys[0].about, ""] if section else ["## At the top", ""]
         lines += ["| key | default | values | meaning |", "|---|---|---|---|"]
         lines += [_row(setting) for setting in keys]
         lines += [""]
-    return "\n".join(lines)
+    return lines
 
 
 def command_line() -> str:

@@ -15,7 +15,7 @@ def train(
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Encode the items' texts, fit all sources, train the ranker on replayed launches, and publish the release."""
+    """Encode the items' texts, fit all sources, train the ranker on the end of the log, and publish the release."""
     from kuapin.model_folder import Releases
     from kuapin.pipeline.train import train as train_shop
 

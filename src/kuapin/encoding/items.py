@@ -9,14 +9,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from kuapin import columns as c
 from kuapin.encoding.cache import VectorCache, text_key
 from kuapin.encoding.encoder import Encoder
 from kuapin.encoding.opening import open_encoder
 from kuapin.encoding.settings import EncodingConfig
 from kuapin.progress import SILENT, Progress
 from kuapin.text.masking import MASKER_VERSION
-from kuapin.text.template import TextConfig, render
+from kuapin.text.template import TextConfig, render, render_titles
 
 FLUSH_SECONDS = 5.0
 """At most about so much work is lost when a run is interrupted."""
@@ -56,11 +55,11 @@ def encoded(
     sum of both readings, the title's with its weight, at unit length; one without a title is its text.
     """
     vectors = cached_vectors(encoder, text, texts.to_list(), folder, progress)
-    if text.title_alone is None or c.TITLE not in items.columns:
+    if text.title_alone is None:
         return vectors
-    titled = items[c.TITLE].cast(pl.String).fill_null("").str.contains(r"\S").to_numpy()
-    titles = render(items.filter(titled), text.title_alone).to_list()
-    alone = cached_vectors(encoder, text.title_alone, titles, folder, progress)
+    titles = render_titles(items, text)
+    titled = (titles != "").to_numpy()
+    alone = cached_vectors(encoder, text.title_alone, titles.filter(titled).to_list(), folder, progress)
     vectors[titled] += np.float32(text.title_weight) * alone
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(norms, 1e-9), np.float32)

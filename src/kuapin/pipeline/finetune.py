@@ -4,7 +4,6 @@ import hashlib
 import json
 import shutil
 import tempfile
-import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from kuapin.finetuning.scratch import write_scratch
 from kuapin.finetuning.settings import FinetuningConfig
 from kuapin.pipeline.text_zero_shot import Opening, compared, openings
 from kuapin.progress import SILENT, Progress
-from kuapin.text.template import TextConfig, render
+from kuapin.text.template import render, render_titles
 from kuapin.workspace import Shop
 
 
@@ -111,25 +110,12 @@ def material_of(
     return Material(
         dataset=replace(dataset, histories=kept),
         texts=tuple(texts),
-        titles=_titles(frame, shop.config.text),
+        titles=tuple(render_titles(frame, shop.config.text)),
         allowed=allowed,
         labels=shop.store.read(c.LABELS),
         log=log,
         seed=seed,
     )
-
-
-def _titles(items: pl.DataFrame, text: TextConfig) -> tuple[str, ...]:
-    """The masked title of every item by itself; empty where it has none."""
-    if c.TITLE not in items.columns:
-        return ("",) * items.height
-    alone = TextConfig(template=f"{{{c.TITLE}}}", max_characters=text.max_characters)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # missing titles were told of when the texts were rendered
-        titles = render(items, alone)
-    # Other attributes stand in for a missing title there; here they would give a label away
-    missing = items[c.TITLE].cast(pl.String).fill_null("").str.strip_chars() == ""
-    return tuple("" if none else title for title, none in zip(titles, missing, strict=True))
 
 
 def _backbone(shop: Shop, config: FinetuningConfig, material: Material) -> Backbone:

@@ -278,7 +278,7 @@ class _Run:
             state = self.torch.load(path, weights_only=True)
         except Exception:  # torn by a crash; torch's errors share no narrower base
             return self
-        if state["of"] == self.of:
+        if state.get("of") == self.of:
             with self.torch.no_grad():
                 for name, value in self.weights.items():
                     value.copy_(state["weights"][name])

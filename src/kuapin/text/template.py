@@ -32,7 +32,7 @@ class TextConfig(BaseModel):
         ge=0,
         le=4,
         description="The title is encoded once more by itself, and its vector added with this weight to that of the "
-        "text; 0: the text alone, in about half the time.",
+        "text; 0: the text alone.",
     )
     max_characters: int = Field(
         1000, ge=16, le=100_000, description="Longest text, characters; the rest is cut off, after masking."
@@ -78,6 +78,18 @@ def render(items: pl.DataFrame, config: TextConfig) -> pl.Series:
         spare = frame.select(pl.concat_str(_FALLBACK, separator=", ", ignore_nulls=True).alias(c.TEXT))[c.TEXT]
         text = text.zip_with(text != "", spare)
     return mask(text).str.slice(0, config.max_characters).str.strip_chars_end().alias(c.TEXT)
+
+
+def render_titles(items: pl.DataFrame, config: TextConfig) -> pl.Series:
+    """The masked title of every item by itself, in the order of the rows; empty where it has none.
+
+    Args:
+        items: the items table.
+        config: longest text; the template is not read.
+    """
+    titled = items.select(_readable(items, c.TITLE, 10 * config.max_characters).alias(c.TITLE))[c.TITLE].is_not_null()
+    alone = render(items.filter(titled), config.model_copy(update={"template": _TITLE}))
+    return pl.Series(c.TEXT, [""] * items.height, dtype=pl.String).scatter(titled.arg_true(), alone)
 
 
 def _readable(items: pl.DataFrame, name: str, longest: int) -> pl.Expr:
