@@ -10,14 +10,10 @@ Sports.
 An interrupted run of a clean commit goes on: finished parts lie under ``$KUAPIN_CACHE``.
 """
 
-import hashlib
-import json
-import re
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +22,15 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.harness import Figure, commit, data_set, parse_arguments, write_result
-from benchmarks.sets import DOMAIN, DataSet, cache_folder, set_items, set_log
+from benchmarks.cell import Cell
+from benchmarks.harness import Figure, data_set, parse_arguments, write_result
+from benchmarks.kept_cells import KeptCells
+from benchmarks.sets import DOMAIN, DataSet, set_items, set_log
 from kuapin import columns as c
 from kuapin.data.dataset import build_dataset
 from kuapin.data.histories import Histories
 from kuapin.evaluation.bootstrap import interval, ratio_interval
-from kuapin.evaluation.metrics.registry import evaluate
+from kuapin.evaluation.metrics.registry import PerUser, evaluate
 from kuapin.evaluation.ranked import Answers, ItemFacts, Ranked
 from kuapin.evaluation.splits import LeaveOneOut, leave_one_out
 from kuapin.retrieval.best import best_columns
@@ -58,14 +56,6 @@ CONFIGS: Mapping[str, dict[str, object]] = {
 VALIDATION_USERS = 4_000
 USERS_AT_ONCE = 512
 LEAST_USERS = 1_000
-
-
-@dataclass(frozen=True)
-class Part:
-    """One domain, one method, one seed: values of every test user, and how long training took."""
-
-    values: Mapping[str, NDArray[np.float64]]
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -97,9 +87,7 @@ def domains(folder: Path) -> list[Domain]:
     return found
 
 
-def measured(
-    domain: Domain, scores_of: Callable[[Histories], Scores], users: NDArray[np.int64]
-) -> Mapping[str, NDArray[np.float64]]:
+def measured(domain: Domain, scores_of: Callable[[Histories], Scores], users: NDArray[np.int64]) -> PerUser:
     """NDCG@10 and recall@10 of every test user; ``scores_of(histories)`` gives float32 (n_users, n_items)."""
     test = domain.split.test
     met, lists = test.queries.matrix(), []
@@ -110,31 +98,36 @@ def measured(
         lists += [best_columns(row, 10) for row in scores]
     ranked = Ranked(np.array(lists, np.int32))
     facts = ItemFacts.from_visible(domain.split.visible, domain.data.dataset.catalogue.category, domain.split.items)
-    return evaluate(ranked, Answers.from_histories(test.answers.select(users)), facts, METRICS).users
+    return evaluate(ranked, Answers.from_histories(test.answers.select(users)), facts, METRICS)
 
 
-def trained(
-    domain: Domain, settings: dict[str, object], seed: int, users: NDArray[np.int64], kept: Path | None
-) -> Part:
-    """Train a user model, compile it and let the compiled one rank."""
-    config = SequenceConfig.model_validate({"seed": seed} | settings)
+def trained(domain: Domain, method: str, settings: Mapping[str, object], seed: int, users: NDArray[np.int64]) -> Cell:
+    """Train a user model, compile it and let the compiled one rank; or what an earlier run kept of it."""
+    kept = KeptCells(method, {"set": domain.data.fingerprint, "settings": dict(settings), "users": len(users)})
+    known = kept.get(0.0, seed)
+    if known is not None:
+        return known
+    config = SequenceConfig.model_validate({"seed": seed} | dict(settings))
     asked = domain.split.validation
     some = np.sort(np.random.default_rng(seed).permutation(len(asked.users))[:VALIDATION_USERS])
     validation = Validation(asked.queries.select(some), asked.answers.select(some).items)
     category = domain.data.dataset.catalogue.category
-    done = train(domain.split.visible, domain.white, category, config, validation=validation, folder=kept)
+    state = kept.folder / f"training-{seed}" if kept.lasting else None
+    done = train(domain.split.visible, domain.white, category, config, validation=validation, folder=state)
     with tempfile.TemporaryDirectory() as scratch:
         text = domain.white if config.text else None
         save(done, text, done.interactions, category, Path(scratch))
         model = UserModel.load(Path(scratch))
-        values = measured(domain, lambda histories: model.users(histories) @ model.items.T, users)
+        outcome = measured(domain, lambda histories: model.users(histories) @ model.items.T, users)
     best = int(np.argmax(done.ndcg))
     told = f"validation {done.ndcg[best]:.4f} after {best + 1} of {len(done.ndcg)} passes, {done.seconds:.0f} s"
-    print(f"{domain.name}, {settings or OURS}, seed {seed}: NDCG@10 {values['ndcg@10'].mean():.4f}, {told}", flush=True)
-    return Part(values, done.seconds)
+    print(f"{domain.name}, {method}, seed {seed}: NDCG@10 {outcome.mean('ndcg@10'):.4f}, {told}", flush=True)
+    cell = Cell(0.0, seed, users.astype(np.int32), {method: outcome}, done.seconds)
+    kept.put(cell)
+    return cell
 
 
-def counted(domain: Domain, users: NDArray[np.int64]) -> dict[str, Part]:
+def counted(domain: Domain, users: NDArray[np.int64]) -> dict[str, Cell]:
     """The simple means."""
     visible = Visible(domain.data.dataset.catalogue, domain.split.visible, domain.vectors, 0)
     ease = EaseConfig()
@@ -144,44 +137,32 @@ def counted(domain: Domain, users: NDArray[np.int64]) -> dict[str, Part]:
         f"EASE, {ease.max_items:,} items": Ease(ease),
         "frozen text": Content(ContentConfig(max_history=None)),
     }
-    parts = {}
+    cells = {}
     for name, source in sources.items():
         started = time.perf_counter()
         fitted = source.fit(visible)
-        parts[name] = Part(measured(domain, fitted.score, users), time.perf_counter() - started)
-    return parts
+        outcome = {name: measured(domain, fitted.score, users)}
+        cells[name] = Cell(0.0, 0, users.astype(np.int32), outcome, time.perf_counter() - started)
+    return cells
 
 
-def kept_part(folder: Path, make: Callable[[Path | None], Part]) -> Part:
-    """A finished part of this commit, or else a new one."""
-    path = folder / "part.parquet"
-    lasting = re.fullmatch("[0-9a-f]+", commit()) is not None
-    if lasting and path.exists():
-        frame = pl.read_parquet(path)
-        return Part({name: frame[name].to_numpy() for name in METRICS}, float(frame["seconds"][0]))
-    part = make(folder if lasting else None)
-    if lasting:
-        folder.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".part")
-        values = dict(part.values) | {"seconds": [part.seconds] * len(part.values[METRICS[0]])}
-        pl.DataFrame(values).write_parquet(draft)
-        draft.replace(path)
-    return part
+def values_of(method: str, cells: Sequence[Cell], metric: str) -> NDArray[np.float64]:
+    """Of every test user under every seed, float64 (n_seeds, n_users)."""
+    return np.stack([cell.outcomes[method].users[metric] for cell in cells])
 
 
-def figures_of(name: str, parts: Mapping[str, Sequence[Part]]) -> dict[str, Figure]:
+def figures_of(name: str, parts: Mapping[str, Sequence[Cell]]) -> dict[str, Figure]:
     """The names that others rely on, and every method's NDCG@10 and recall@10, pooled over seeds."""
     figures = {}
     for method, of_method in parts.items():
         prefix = {OURS: name, SASREC: f"{name}.sasrec_ss"}.get(method, f"{name}.{method}")
         for metric in METRICS:
-            pooled = np.concatenate([part.values[metric] for part in of_method])
-            clusters = np.tile(np.arange(len(of_method[0].values[metric])), len(of_method))
-            found = interval(pooled, clusters=clusters)
+            values = values_of(method, of_method, metric)
+            found = interval(values.ravel(), clusters=np.tile(np.arange(values.shape[1]), len(values)))
             figures[f"{prefix}.{metric.split('@')[0]}"] = Figure(found.value, found.low, found.high)
-        seconds = [part.seconds for part in of_method]
+        seconds = [cell.seconds for cell in of_method]
         figures[f"{prefix}.seconds"] = Figure(float(np.mean(seconds)), min(seconds), max(seconds), "s")
-    ours, theirs = (np.mean([part.values["ndcg@10"] for part in parts[method]], axis=0) for method in (OURS, SASREC))
+    ours, theirs = (values_of(method, parts[method], "ndcg@10").mean(axis=0) for method in (OURS, SASREC))
     ratio = ratio_interval(ours, theirs)
     return figures | {f"{name}.ratio": Figure(ratio.value, ratio.low, ratio.high)}
 
@@ -197,24 +178,19 @@ def main() -> None:
     for number, domain in enumerate(domains(arguments.folder or data_set(SET))):
         n = len(domain.split.test.users)
         users = np.sort(np.random.default_rng(0).permutation(n)[: 2_000 if arguments.quick else n])
-        parts: dict[str, list[Part]] = {}
+        parts: dict[str, list[Cell]] = {}
         for method, settings in CONFIGS.items():
             extra = {"epochs": 1} if arguments.quick else {}
             whole = method in (OURS, SASREC)
             for seed in seeds if whole else seeds[:1] if number == 0 and not arguments.quick else ():
-                known = json.dumps(
-                    [commit(), domain.data.fingerprint, settings | extra, seed, len(users)], sort_keys=True
-                )
-                folder = cache_folder() / "leave_one_out" / hashlib.sha256(known.encode()).hexdigest()[:16]
-                part = kept_part(folder, partial(trained, domain, settings | extra, seed, users))
-                parts.setdefault(method, []).append(part)
-        parts |= {method: [part] for method, part in counted(domain, users).items()}
+                parts.setdefault(method, []).append(trained(domain, method, settings | extra, seed, users))
+        parts |= {method: [cell] for method, cell in counted(domain, users).items()}
         for method, of_method in parts.items():
-            means = {metric: [part.values[metric].mean() for part in of_method] for metric in METRICS}
+            means = {metric: values_of(method, of_method, metric).mean(axis=1) for metric in METRICS}
             table.add_row(
                 domain.name, method, f"{np.mean(means['recall@10']):.4f}", f"{np.mean(means['ndcg@10']):.4f}",
                 " ".join(f"{value:.4f}" for value in means["ndcg@10"]),
-                f"{np.mean([part.seconds for part in of_method]):.0f}",
+                f"{np.mean([cell.seconds for cell in of_method]):.0f}",
             )  # fmt: skip
         figures |= figures_of(domain.name, parts)
     Console().print(table)
