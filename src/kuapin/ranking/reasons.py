@@ -64,7 +64,7 @@ READ_BACK = 100
 DONE = {
     "view": "viewed",
     "click": "clicked on",
-    "cart": "put into the cart",
+    "cart": "added to the cart",
     "purchase": "bought",
     "favourite": "marked",
     "share": "shared",
