@@ -30,6 +30,8 @@ from kuapin.workspace import Shop
 
 CATALOGUE = "catalogue.parquet"
 """In a release: what was known of its items, in row order."""
+LOGGED = (c.USER_ID, c.ITEM_ID, c.TIMESTAMP, c.EVENT)
+"""Columns of the log that a model reads."""
 KEPT = (c.ITEM_ID, c.TITLE, c.CATEGORY, c.BRAND, c.PRICE, c.AVAILABLE)
 """Columns of it, as far as the shop has them."""
 
@@ -66,15 +68,19 @@ class Model:
         self.parts = dict(parts or {})
 
     @classmethod
-    def load(cls, shop: Shop) -> Self:
+    def load(cls, shop: Shop, log: pl.DataFrame | None = None) -> Self:
         """The live release of a shop, every file of it checked; nothing is fitted.
+
+        Args:
+            shop: with a release.
+            log: user_id, item_id, timestamp and event of what its users did, in place of what the store holds.
 
         Raises:
             ModelFolderError: there is no release, or it is damaged or does not fit.
         """
         folder = Releases(shop.models, shop.config.releases).open_live()
         tables = _Tables(
-            shop.store.read(c.INTERACTIONS, [c.USER_ID, c.ITEM_ID, c.TIMESTAMP, c.EVENT]),
+            log if log is not None else shop.store.read(c.INTERACTIONS, list(LOGGED)),
             shop.store.read(c.USERS, [c.USER_ID]),
             build_catalogue(shop.store.read(c.ITEMS, [c.ITEM_ID, c.AVAILABLE])),
         )

@@ -22,6 +22,8 @@ from kuapin.text.template import render
 from kuapin.workspace import Shop
 
 ENCODER = "encoder"
+NEWEST = "newest"
+"""In a manifest's config: unix seconds of the last interaction that the release has learnt from."""
 QUICK_USERS = 400
 QUICK_ROUNDS = 40
 
@@ -65,7 +67,8 @@ def train(shop: Shop, *, quick: bool = False, progress: Progress = SILENT) -> Mo
                 routing=Routing(default=Route(encoder=ENCODER, ranker=RANKER)),
                 snapshot=snapshot,
                 fingerprint=snapshot,
-                config=config.model_dump(mode="json") | {"note": _note(dataset, fitted, quick=quick)},
+                config=config.model_dump(mode="json")
+                | {"note": _note(dataset, fitted, quick=quick), NEWEST: now if histories.timed else None},
                 metrics=fitted.metrics,
             )
     return Model.load(shop)
