@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from kuapin.encoding.settings import EncodingConfig
 from kuapin.errors import InputError
+from kuapin.evaluation.gate import GateConfig
 from kuapin.model_folder import ReleasesConfig
 from kuapin.ranking.live import LiveConfig
 from kuapin.ranking.ranker import RankingConfig
@@ -52,6 +53,7 @@ class Config(BaseModel):
     signals: SignalsConfig = SignalsConfig()
     ranking: RankingConfig = RankingConfig()
     live: LiveConfig = LiveConfig()
+    gate: GateConfig = GateConfig()
     releases: ReleasesConfig = ReleasesConfig()
 
     @model_validator(mode="before")

@@ -155,6 +155,10 @@ class Model:
         """This model, for all categories that are not routed, and those of the parts, each once."""
         return [self, *dict.fromkeys(self.parts.values())]
 
+    def serving_of(self, category: str) -> Self:
+        """The model that serves a top-level category, whether it has such items or not."""
+        return self.parts.get(category, self)
+
     def queries(self, ids: pl.Series) -> Histories:
         """The histories of users in the items of this model (not of its parts); empty for an unknown user."""
         return queries_of(self.histories, self.users.rows(ids))
@@ -252,7 +256,7 @@ class Model:
     def _of(self, item_id: str) -> Self:
         """The model that serves an item: this one, too, for an id that none knows."""
         known = [model for model in self.serving if item_id in model.catalogue.items]
-        routed = [model for model in known if model is self.parts.get(model._category(item_id), self)]
+        routed = [model for model in known if model is self.serving_of(model._category(item_id))]
         return (routed or known or [self])[0]
 
     def _category(self, item_id: str) -> str:
@@ -295,7 +299,7 @@ class Model:
         wanted = [*rest, *self.parts] if categories is None else categories
         shares: dict[Self, list[str]] = {}
         for name in wanted:
-            shares.setdefault(self.parts.get(name, self), []).append(name)
+            shares.setdefault(self.serving_of(name), []).append(name)
         return list(shares.items())
 
     def _products(

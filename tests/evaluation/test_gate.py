@@ -50,8 +50,13 @@ def test_holm_over_categories_and_fewer_chances_at_every_look():
     pairs = {name: Paired(one := rng.random(200), one + rng.normal(0, 0.02, 200)) for name in "abcd"}
     levels = sorted(verdict.level for verdict in judge(pairs, ALONE))
     assert levels == pytest.approx([FIRST_LOOK / 4, FIRST_LOOK / 3, FIRST_LOOK / 2, FIRST_LOOK])
-    third = judge({"a": pairs["a"]}, ALONE, look=3)[0]
+    third = judge({"a": pairs["a"]}, ALONE, {"a": 3})[0]
     assert third.level == pytest.approx(FIRST_LOOK / 9)
+    mixed = judge({"a": pairs["a"], "b": pairs["b"]}, ALONE, {"a": 3})
+    assert {verdict.category: verdict.level for verdict in mixed} in (
+        pytest.approx({"a": FIRST_LOOK / 9, "b": FIRST_LOOK / 2}),
+        pytest.approx({"a": FIRST_LOOK / 18, "b": FIRST_LOOK}),
+    )
     assert sum(0.05 * 6 / (np.pi * look) ** 2 for look in range(1, 100_000)) == pytest.approx(0.05, rel=1e-3)
 
 
@@ -72,6 +77,14 @@ def test_a_small_category_borrows_from_the_shop():
     alone, drawn = (judge(pairs, GateConfig(least_users=20, trust=trust))[0] for trust in (0, 1_000))
     assert drawn.p < alone.p
     assert drawn.change == alone.change  # what was measured is told as it is
+
+
+def test_what_others_gain_does_not_carry_a_category_over_its_own_loss():
+    rng = np.random.default_rng(4)
+    own, others = rng.random(100), rng.random(5_000)
+    pairs = {"own": Paired(own, own * 0.8), "others": Paired(others, others * 1.5)}
+    (lost, _) = judge(pairs, GateConfig(trust=10_000))
+    assert (lost.decision, lost.p) == ("loses", 1.0)
 
 
 def passing(loss: float, users: int, trials: int = 400) -> float:

@@ -5,7 +5,8 @@ the users' differences d = challenger - (1 - margin) · champion by a one-sided 
 paired means; Hauschke et al. 1999). Over categories the levels are Holm's (1979), so that the chance to let any bad
 one pass is the level; over repeated looks at one champion the k-th look spends level · 6 / (π² k²), which sums to the
 level. A category with few users borrows from the whole shop: its mean difference is drawn towards that of all others,
-by ``trust`` users' worth; the standard error of the mixture is bounded by the sum of both parts'.
+by ``trust`` users' worth; the standard error of the mixture is bounded by the sum of both parts'. What others gain does
+not carry a category over its own loss: one that lost the margin among its own users does not pass.
 """
 
 from collections.abc import Mapping
@@ -84,34 +85,46 @@ class Paired:
     challenger: NDArray[np.float64]
 
 
-def judge(categories: Mapping[str, Paired], config: GateConfig, look: int = 1) -> list[Verdict]:
+def judge(
+    categories: Mapping[str, Paired], config: GateConfig, looks: Mapping[str, int] | None = None
+) -> list[Verdict]:
     """One verdict a category, in their order.
 
     Args:
         categories: name → what its users got; the shop as a whole is all of them together.
         config: margin and level.
-        look: how often this champion has been challenged, this time included; from 1.
+        looks: category → how often its champion has been challenged, this time included; 1 where it is not named.
     """
-    level = config.level * 6 / (np.pi * look) ** 2
+    spent = {name: 6 / (np.pi * (looks or {}).get(name, 1)) ** 2 for name in categories}
     enough = {name: one for name, one in categories.items() if len(one.champion) >= config.least_users}
     tests = {name: _test(one, enough, config) for name, one in enough.items()}
-    levels = _holm({name: test.p for name, test in tests.items()}, level)
+    levels = _holm({name: test.p / spent[name] for name, test in tests.items()}, config.level)
+    levels = {name: level * spent[name] for name, level in levels.items()}
     return [_verdict(name, one, tests.get(name), levels.get(name, 0.0), config) for name, one in categories.items()]
 
 
 @dataclass(frozen=True)
 class _Test:
-    """Mean margin-shifted difference, its standard error, degrees of freedom, and the p-value."""
+    """Mean margin-shifted difference and its standard error, of the category alone and with its parent's share."""
 
+    own: tuple[float, float]
     mean: float
     error: float
     freedom: float
-    p: float
+
+    @property
+    def p(self) -> float:
+        if self.own[0] <= 0:
+            return 1.0
+        return float(stats.t.sf(self.mean / self.error, self.freedom)) if self.error > 0 else 0.0
+
+    def reach(self, level: float, error: float) -> float:
+        return float(stats.t.isf(level, self.freedom)) * error
 
 
 def _test(own: Paired, shop: Mapping[str, Paired], config: GateConfig) -> _Test:
     n = len(own.champion)
-    mean, error = _moments(_shifted(own, config.margin))
+    mean, error = alone = _moments(_shifted(own, config.margin))
     scale = max(float(own.champion.mean()), 1e-12)
     others = [one for one in shop.values() if one is not own and one.champion.any()]
     if others:  # on the relative scale: categories differ in how hard they are
@@ -121,9 +134,7 @@ def _test(own: Paired, shop: Mapping[str, Paired], config: GateConfig) -> _Test:
         of_parent, its_error = _moments(parent)
         mean = share * mean + (1 - share) * of_parent * scale
         error = share * error + (1 - share) * its_error * scale
-    if error == 0:
-        return _Test(mean, 0.0, n - 1, 0.0 if mean > 0 else 1.0)
-    return _Test(mean, error, n - 1, float(stats.t.sf(mean / error, n - 1)))
+    return _Test(alone, mean, error, n - 1)
 
 
 def _shifted(one: Paired, margin: float) -> NDArray[np.float64]:
@@ -153,13 +164,13 @@ def _verdict(name: str, one: Paired, test: _Test | None, level: float, config: G
         nothing = float("nan")
         return Verdict(name, n, champion, challenger, change, nothing, nothing, nothing, 0.0, "too few users")
     scale = champion if champion > 0 else float("nan")
-    reach = float(stats.t.isf(level, test.freedom)) * test.error
+    reach = test.reach(level, test.error)
     # The estimate of the test is shifted by the margin: without it, relative to the champion, it is a change again.
     least = (test.mean - reach) / scale - config.margin
     visible = (reach + float(stats.norm.ppf(POWER)) * test.error) / scale
     decision: Decision = "undecided"
     if test.p <= level:
         decision = "passes"
-    elif test.mean + reach < 0:
+    elif test.own[0] + test.reach(level, test.own[1]) < 0:
         decision = "loses"
     return Verdict(name, n, champion, challenger, change, least, visible, test.p, level, decision)
