@@ -1,9 +1,8 @@
 """A live release in memory: external ids in, tables out."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -15,7 +14,6 @@ from kuapin.data.dataset import Catalogue, build_catalogue, build_dataset
 from kuapin.data.histories import Histories
 from kuapin.data.vocabulary import Vocabulary
 from kuapin.errors import InputError, ModelFolderError
-from kuapin.manifest import part_of, read_routing
 from kuapin.model_folder import Releases
 from kuapin.ranking.live import queries_of
 from kuapin.ranking.recommender import TEXTS, Recommender
@@ -23,7 +21,7 @@ from kuapin.retrieval.filters import Filter
 from kuapin.retrieval.sources.content import Content
 from kuapin.surfaces import products as products_surface
 from kuapin.surfaces import similar as similar_surface
-from kuapin.surfaces.answer import Answer, best_of
+from kuapin.surfaces.answer import Answer
 from kuapin.surfaces.products import products
 from kuapin.surfaces.similar import SimilarItems
 from kuapin.workspace import Shop
@@ -39,33 +37,22 @@ KEPT = (c.ITEM_ID, c.TITLE, c.CATEGORY, c.BRAND, c.PRICE, c.AVAILABLE)
 class Model:
     """Answers with one release, from the histories that the store held when it was loaded.
 
-    Where the release routes some categories to parts of their own (one that opened lately, or one that kept what it
-    had), a list is the best of what the parts say of their categories; all scores are probabilities.
-
     Args:
         release: its version, which every answer names.
         recommender: sources, ranker and scale.
         catalogue: the items that it was trained on, with their present availability.
         users: user_id ↔ row of ``histories``.
         histories: what the users did, in items of ``catalogue``.
-        parts: top-level category → the model that serves it in place of this one; each has a catalogue of its own.
     """
 
     def __init__(
-        self,
-        release: str,
-        recommender: Recommender,
-        catalogue: Catalogue,
-        users: Vocabulary,
-        histories: Histories,
-        parts: Mapping[str, Self] | None = None,
+        self, release: str, recommender: Recommender, catalogue: Catalogue, users: Vocabulary, histories: Histories
     ) -> None:
         self.release = release
         self.recommender = recommender
         self.catalogue = catalogue
         self.users = users
         self.histories = histories
-        self.parts = dict(parts or {})
 
     @classmethod
     def load(cls, shop: Shop, log: pl.DataFrame | None = None) -> Self:
@@ -79,33 +66,19 @@ class Model:
             ModelFolderError: there is no release, or it is damaged or does not fit.
         """
         folder = Releases(shop.models, shop.config.releases).open_live()
-        tables = _Tables(
-            log if log is not None else shop.store.read(c.INTERACTIONS, list(LOGGED)),
-            shop.store.read(c.USERS, [c.USER_ID]),
-            build_catalogue(shop.store.read(c.ITEMS, [c.ITEM_ID, c.AVAILABLE])),
-        )
-        routing = read_routing(folder)
-        places = {category: part_of(routing.of(category)) for category in routing.categories}
-        own = part_of(routing.default)
-        opened = {place: cls._read(folder, place, tables) for place in {own, *places.values()}}
-        whole = opened[own]
-        whole.parts = {category: opened[place] for category, place in places.items() if place != own}
-        return whole
-
-    @classmethod
-    def _read(cls, folder: Path, part: str, tables: "_Tables") -> Self:
-        """One part of a release, by the path inside it."""
-        inside = folder / part
         try:
-            frame = pl.read_parquet(inside / CATALOGUE)
+            frame = pl.read_parquet(folder / CATALOGUE)
         except (OSError, pl.exceptions.PolarsError) as error:
-            raise ModelFolderError(f"Model folder {inside}: {CATALOGUE} cannot be read. Train again.") from error
-        dataset = build_dataset(frame, tables.log, tables.users if tables.users.height else None)
-        present = tables.present
+            raise ModelFolderError(f"Model folder {folder}: {CATALOGUE} cannot be read. Train again.") from error
+        if log is None:
+            log = shop.store.read(c.INTERACTIONS, list(LOGGED))
+        users = shop.store.read(c.USERS, [c.USER_ID])
+        dataset = build_dataset(frame, log, users if users.height else None)
+        present = build_catalogue(shop.store.read(c.ITEMS, [c.ITEM_ID, c.AVAILABLE]))
         place = present.items.rows(dataset.catalogue.items.ids)
         available = (place >= 0) & (present.available[place] if len(present) else False)
         catalogue = replace(dataset.catalogue, available=available)
-        return cls(folder.name, Recommender.load(inside, catalogue), catalogue, dataset.users, dataset.histories)
+        return cls(folder.name, Recommender.load(folder, catalogue), catalogue, dataset.users, dataset.histories)
 
     def recommend(
         self,
@@ -143,25 +116,15 @@ class Model:
         if surface != products_surface.NAME:
             raise InputError(f"There is no surface {surface!r} for a user; there is {products_surface.NAME!r}.")
         ids = _ids(users)
-        return self._answered(lambda model: model.queries(ids), ids, n, categories, explain, per_category, deny)
+        answer = self._products(
+            queries_of(self.histories, self.users.rows(ids)), n, categories, explain, per_category, deny
+        )
+        return answer.table(ids, self.catalogue.items.ids, surface=surface, release=self.release)
 
     def strangers(self, users: str | Sequence[str] | pl.Series) -> pl.Series:
         """Those of the ids about whom there is nothing to go by: unknown, or without a history in these items."""
         ids = _ids(users)
-        return ids.filter(np.all([model.queries(ids).lengths == 0 for model in self.serving], axis=0))
-
-    @property
-    def serving(self) -> list[Self]:
-        """This model, for all categories that are not routed, and those of the parts, each once."""
-        return [self, *dict.fromkeys(self.parts.values())]
-
-    def serving_of(self, category: str) -> Self:
-        """The model that serves a top-level category, whether it has such items or not."""
-        return self.parts.get(category, self)
-
-    def queries(self, ids: pl.Series) -> Histories:
-        """The histories of users in the items of this model (not of its parts); empty for an unknown user."""
-        return queries_of(self.histories, self.users.rows(ids))
+        return ids.filter(queries_of(self.histories, self.users.rows(ids)).lengths == 0)
 
     def describe(self, items: Sequence[str] | pl.Series) -> pl.DataFrame:
         """What people know items of this release by: item_id, title, brand and top-level category, null where unknown.
@@ -169,17 +132,8 @@ class Model:
         Raises:
             UnknownIdError: the release has no such item.
         """
-        ids = pl.Series(c.ITEM_ID, items, dtype=pl.String)
-        of = [self._of(item) for item in ids]
-        if any(model is not self for model in of):
-            said = [model._described(ids.filter(pl.Series([one is model for one in of]))) for model in self.serving]
-            order = {item: number for number, item in enumerate(pl.concat(said)[c.ITEM_ID])}
-            return pl.concat(said)[[order[item] for item in ids]]
-        return self._described(ids)
-
-    def _described(self, ids: pl.Series) -> pl.DataFrame:
         catalogue = self.catalogue
-        rows = [catalogue.items.row(item) for item in ids]
+        rows = [catalogue.items.row(item) for item in items]
         frame = catalogue.frame[rows]
         top = pl.Series(c.CATEGORY, [catalogue.categories[code] for code in catalogue.category[rows]], dtype=pl.String)
         said = (
@@ -203,18 +157,12 @@ class Model:
         Ids that the shop lacks are passed over. ``user_id`` is null in the answer. ``times`` are those of the history,
         unix seconds; ``None``: all of it was met just now.
         """
-        nobody = pl.Series([None], dtype=pl.String)
-        return self._answered(
-            lambda model: model._visited(history, times), nobody, n, categories, explain, per_category, deny
-        )
-
-    def _visited(self, history: Sequence[str], times: Sequence[int] | None) -> Histories:
         rows = self.catalogue.items.rows(pl.Series(history, dtype=pl.String))
         now = int(self.histories.times.max(initial=0))
         when = np.asarray(times if times is not None else now + np.arange(len(rows)), np.int64)
         known = rows >= 0
         rows = rows[known]
-        return Histories(
+        met = Histories(
             np.array([0, len(rows)], np.int64),
             rows,
             when[known],
@@ -222,6 +170,9 @@ class Model:
             len(self.catalogue),
             self.histories.timed,
         )
+        answer = self._products(met, n, categories, explain, per_category, deny)
+        nobody = pl.Series([None], dtype=pl.String)
+        return answer.table(nobody, self.catalogue.items.ids, surface=products_surface.NAME, release=self.release)
 
     def similar(
         self,
@@ -237,9 +188,6 @@ class Model:
         Raises:
             UnknownIdError: the shop lacks the item (or did when the release was trained), or a category.
         """
-        of = self._of(item_id)
-        if of is not self:
-            return of.similar(item_id, n, categories, explain=explain, deny=deny)
         row = self.catalogue.items.row(item_id)
         answer = self._similar.similar(row, _checked(n), self._mask(categories, deny), explain=explain)
         nobody = pl.Series([None], dtype=pl.String)
@@ -252,55 +200,6 @@ class Model:
         if not isinstance(content, Content):
             raise InputError("This release has no text vectors, so that it cannot tell similar items. Train again.")
         return SimilarItems(content, self.catalogue)
-
-    def _of(self, item_id: str) -> Self:
-        """The model that serves an item: this one, too, for an id that none knows."""
-        known = [model for model in self.serving if item_id in model.catalogue.items]
-        routed = [model for model in known if model is self.serving_of(model._category(item_id))]
-        return (routed or known or [self])[0]
-
-    def _category(self, item_id: str) -> str:
-        return str(self.catalogue.categories[self.catalogue.category[self.catalogue.items.row(item_id)]])
-
-    def _answered(
-        self,
-        asked: Callable[[Self], Histories],
-        ids: pl.Series,
-        n: int,
-        categories: Sequence[str] | None,
-        explain: bool,  # noqa: FBT001
-        per_category: int | None,
-        deny: Sequence[str],
-    ) -> pl.DataFrame:
-        """The answers of all models that serve what is wanted, as one."""
-        shares = self._routed(categories)
-        starts = np.cumsum([0, *(len(model.catalogue) for model, _ in shares)])
-        answers = [
-            replace(answer, items=answer.items + np.int32(start))
-            for (model, of), start in zip(shares, starts, strict=False)
-            for answer in [model._products(asked(model), n, of, explain, per_category, deny)]
-        ]
-        items = pl.concat([model.catalogue.items.ids for model, _ in shares])
-        whole = answers[0]
-        if len(answers) > 1:
-            names = {name: code for code, name in enumerate({*self.catalogue.categories, *self.parts})}
-            codes = [
-                np.array([names.get(name, -1) for name in model.catalogue.categories])[model.catalogue.category]
-                for model, _ in shares
-            ]
-            whole = best_of(answers, np.concatenate(codes), n, per_category)
-        return whole.table(ids, items, surface=products_surface.NAME, release=self.release)
-
-    def _routed(self, categories: Sequence[str] | None) -> list[tuple[Self, Sequence[str] | None]]:
-        """Models and the categories that each is asked for; ``None``: all that it has."""
-        if not self.parts:
-            return [(self, categories)]
-        rest = [name for name in self.catalogue.categories if name not in self.parts]
-        wanted = [*rest, *self.parts] if categories is None else categories
-        shares: dict[Self, list[str]] = {}
-        for name in wanted:
-            shares.setdefault(self.serving_of(name), []).append(name)
-        return list(shares.items())
 
     def _products(
         self,
@@ -325,15 +224,6 @@ class Model:
     def _mask(self, categories: Sequence[str] | None, deny: Sequence[str]) -> NDArray[np.bool_]:
         wanted = None if categories is None else tuple(categories)
         return Filter(categories=wanted, deny=tuple(deny)).mask(self.catalogue)
-
-
-@dataclass(frozen=True)
-class _Tables:
-    """What every part of a release is opened with: the log, the users, and which items there are today."""
-
-    log: pl.DataFrame
-    users: pl.DataFrame
-    present: Catalogue
 
 
 def _ids(users: str | Sequence[str] | pl.Series) -> pl.Series:

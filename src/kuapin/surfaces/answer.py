@@ -1,6 +1,5 @@
 """What a surface answers: rows in, a table with external ids out."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +7,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kuapin import columns as c
-from kuapin.ranking.diversity import within_cap
 
 _TEXT = dict.fromkeys((c.USER_ID, c.SURFACE, c.KIND, c.TARGET_ID, c.REASON_CODE, c.REASON, c.RELEASE), pl.String)
 SCHEMA = pl.Schema({name: _TEXT.get(name, pl.Int32 if name == c.RANK else pl.Float32) for name in c.RECOMMENDATION})
@@ -66,24 +64,6 @@ class Answer:
             },
             schema=SCHEMA,
         )
-
-
-def best_of(answers: Sequence[Answer], category: NDArray[np.integer], n: int, per_category: int | None) -> Answer:
-    """The ``n`` best of every question among several answers to it, best score first; ties in the order of the answers.
-
-    Args:
-        answers: of other items each, their rows made distinct, and with scores on one scale.
-        category: (n_items,), code of the top-level category of every item row.
-        n: items of a list.
-        per_category: items of one category at most; more only where a list would be short without them.
-    """
-    one = join(list(answers))
-    order = np.lexsort((-one.scores, one.asked))
-    kept = within_cap(order, one.asked, category[one.items], n, per_category)
-    reasons = one.reasons
-    if reasons is not None:
-        reasons = Reasons([reasons.codes[row] for row in kept], [reasons.texts[row] for row in kept])
-    return Answer(one.asked[kept], one.items[kept], one.scores[kept], reasons)
 
 
 def join(parts: list[Answer]) -> Answer:
