@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from kuapin.encoding.settings import EncodingConfig
 from kuapin.errors import InputError
 from kuapin.model_folder import ReleasesConfig
+from kuapin.ranking.diversity import DiversityConfig
 from kuapin.ranking.live import LiveConfig
 from kuapin.ranking.ranker import RankingConfig
 from kuapin.ranking.signals import SignalsConfig
@@ -52,6 +53,7 @@ class Config(BaseModel):
     signals: SignalsConfig = SignalsConfig()
     ranking: RankingConfig = RankingConfig()
     live: LiveConfig = LiveConfig()
+    diversity: DiversityConfig = DiversityConfig()
     releases: ReleasesConfig = ReleasesConfig()
 
     @model_validator(mode="before")
