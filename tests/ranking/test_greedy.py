@@ -65,17 +65,22 @@ def test_the_dial_takes_what_is_alike_or_brings_it():
     twin = np.zeros((6, 6))
     twin[0, 1] = twin[1, 0] = twin[3, 4] = twin[4, 3] = 1
 
-    def dial(d, familiar=0.0):
-        return Dial(d, np.full((1, 6), familiar), lambda pick: twin[pick])
+    each, none = np.arange(6)[None], np.zeros((1, 6))
+
+    def dial(d, kind=each, familiar=none):
+        return Dial(d, kind, familiar, lambda pick: twin[pick])
 
     assert chosen(3, dial=dial(0.0)) == [0, 1, 2]
-    # at .5: a1 has .4 - .25 = .15 beside a0, a2 has .3 and b3 .2, so a1 comes fourth
-    assert chosen(4, dial=dial(0.5)) == [0, 2, 3, 1]
-    # at -.6: b4 has .08 + .3 once b3 is in; a1 comes with a0
-    assert chosen(4, dial=dial(-0.6)) == [0, 1, 2, 3]
-    familiar = np.array([[0.0, 0, 0, 0, 0, 1]])
-    assert chosen(1, dial=Dial(-0.9, familiar, lambda pick: twin[pick])) == [5]  # .1 · 0 + .45 against .1
-    assert chosen(6, dial=Dial(0.1, familiar, lambda pick: twin[pick]))[-1] == 5
+    # at .6: a1 has .32 - .2 = .12 beside a0, a2 has .24 and b3 .16, so a1 comes fourth
+    assert chosen(4, dial=dial(0.6)) == [0, 2, 3, 1]
+    # at -.6: b4 has .08 + .2 once b3 is in; a1 comes with a0
+    assert chosen(5, dial=dial(-0.6)) == [0, 1, 2, 3, 4]
+    last = np.array([[0.0, 0, 0, 0, 0, 1]])
+    assert chosen(1, dial=dial(-0.9, familiar=last)) == [5]  # .1 · 0 + .3 against .1
+    assert chosen(6, dial=dial(0.1, familiar=last))[-1] == 5
+    # at .5 without twins: the second of kind 0 has .4 - .5 / 3 = .23, the first of kind 1 .2; the third .3 - .17 = .13
+    alone = Dial(0.5, KIND, none, lambda pick: none)
+    assert chosen(3, dial=alone) == [0, 1, 3]
 
 
 @given(

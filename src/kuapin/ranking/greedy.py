@@ -44,17 +44,19 @@ class Share:
 class Dial:
     """Maximal marginal relevance (Carbonell and Goldstein 1998), with a sign.
 
-    A candidate's worth is (1 - |d|) · relevance - d · (nearest of the list so far + familiarity) / 2, relevance being
-    its value brought to [0, 1] within the user's candidates. d = 0 is the order given; towards 1 the list has less
-    that is alike or familiar, towards -1 more.
+    A candidate's worth is (1 - |d|) · relevance - d · (nearest of the list so far + share of its kind in the list so
+    far + familiarity) / 3, relevance being its value brought to [0, 1] within the user's candidates. d = 0 is the order
+    given; towards 1 the list has less that is alike, of one kind, or familiar, towards -1 more.
 
     Attributes:
         d: in [-1, 1].
+        kind: int (n_users, depth), category of every candidate.
         familiar: float (n_users, depth), in [0, 1]: how well the user knows this sort of thing.
         near: of one place of every user (n_users,): how near every candidate is to that one, float (n_users, depth).
     """
 
     d: float
+    kind: Codes
     familiar: NDArray[np.floating]
     near: Callable[[NDArray[np.intp]], NDArray[np.floating]]
 
@@ -114,7 +116,8 @@ class _State:
             self.left[self.users[held], column[held]] = False
         self.worth = value if dial is None else (1 - abs(dial.d)) * _relevance(value, present)
         if dial is not None:
-            self.worth = self.worth - dial.d * dial.familiar / 2
+            self.worth = self.worth - dial.d * dial.familiar / 3
+            self.of_kind = np.zeros((len(value), int(dial.kind.max(initial=0)) + 1))
         self.nearest = np.zeros(value.shape)
         self.chosen = np.full((len(value), n), -1, np.intp)
         self.reason = np.full((len(value), n), -1, np.intp)
@@ -125,7 +128,8 @@ class _State:
         """Choose one candidate of every user."""
         worth = self.worth
         if self.dial is not None and self.dial.d:
-            worth = worth - self.dial.d * self.nearest / 2
+            crowd = np.take_along_axis(self.of_kind, self.dial.kind, axis=1) / max(place, 1)
+            worth = worth - self.dial.d * (self.nearest + crowd) / 3
         may = self.left.copy()
         for number, share in enumerate(self.shares):
             if share.at_most is not None:
@@ -190,6 +194,7 @@ class _State:
         self.reason[:, place] = np.where(forced, cause, -1)
         if self.dial is not None and self.dial.d:
             self.nearest = np.maximum(self.nearest, self.dial.near(np.maximum(pick, 0)))
+            self.of_kind[users, self.dial.kind[users, got]] += 1
 
 
 def _relevance(value: NDArray[np.float64], present: Mask) -> NDArray[np.float64]:

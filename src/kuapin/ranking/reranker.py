@@ -188,6 +188,7 @@ class Reranker:
     def _dial(self, ask: "_Ask", rows: NDArray[np.int32]) -> Dial:
         """Near is what reads alike, without texts the same shelf; familiar is what was met, and less so its shelf."""
         leaf, users = self.catalogue.leaf, np.arange(len(rows))[:, None]
+        d, kind = ask.diversity.discovery, self.catalogue.category[rows]
         met = ask.histories.matrix()
         on_shelf = (met @ members(leaf)).toarray()
         share = on_shelf / np.maximum(on_shelf.max(axis=1, keepdims=True), 1)
@@ -196,14 +197,8 @@ class Reranker:
         texts = self.recommender.signals.signals.get(TEXTS)
         if texts is not None and isinstance(texts.source, Content):
             vectors = texts.source.vectors[texts.source.text_of[rows]]  # (n_users, depth, d)
-            return Dial(
-                ask.diversity.discovery,
-                familiar,
-                lambda pick: np.einsum("udk,uk->ud", vectors, vectors[users[:, 0], pick]),
-            )
-        return Dial(
-            ask.diversity.discovery, familiar, lambda pick: leaf[rows] == leaf[rows[users[:, 0], pick]][:, None]
-        )
+            return Dial(d, kind, familiar, lambda pick: np.einsum("udk,uk->ud", vectors, vectors[users[:, 0], pick]))
+        return Dial(d, kind, familiar, lambda pick: leaf[rows] == leaf[rows[users[:, 0], pick]][:, None])
 
 
 @dataclass(frozen=True)
