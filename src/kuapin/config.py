@@ -19,6 +19,7 @@ from kuapin.encoding.settings import EncodingConfig
 from kuapin.errors import InputError
 from kuapin.evaluation.gate import GateConfig
 from kuapin.model_folder import ReleasesConfig
+from kuapin.ranking.diversity import DiversityConfig
 from kuapin.ranking.live import LiveConfig
 from kuapin.ranking.ranker import RankingConfig
 from kuapin.ranking.signals import SignalsConfig
@@ -54,6 +55,7 @@ class Config(BaseModel):
     ranking: RankingConfig = RankingConfig()
     live: LiveConfig = LiveConfig()
     gate: GateConfig = GateConfig()
+    diversity: DiversityConfig = DiversityConfig()
     releases: ReleasesConfig = ReleasesConfig()
 
     @model_validator(mode="before")
