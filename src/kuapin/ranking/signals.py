@@ -187,9 +187,7 @@ def _side(histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int
     lengths = np.maximum(histories.lengths, 1)
     met = np.zeros((len(histories), n_categories), np.float32)
     np.add.at(met, (histories.users, facts.category[histories.items]), 1.0)
-    in_category = np.bincount(facts.category, weights=facts.users, minlength=n_categories)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        log_price = np.where(facts.price > 0, np.log(facts.price), np.nan)
+    in_category, log_price = facts.users_in_category, facts.log_price
     priced = ~np.isnan(log_price[histories.items])
     paid = np.bincount(histories.users[priced], weights=log_price[histories.items][priced], minlength=len(histories))
     known = np.bincount(histories.users[priced], minlength=len(histories))

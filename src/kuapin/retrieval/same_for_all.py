@@ -14,6 +14,7 @@ class SameForAll(Source):
 
     personal = False
     scores: Scores
+    _ordered: tuple[Scores, NDArray[np.int32]] | None = None
 
     def score(self, histories: Histories, items: NDArray[np.integer] | None = None) -> Scores:
         """The same row for every user, float32 (n_users, n_items); a read-only view that takes no memory."""
@@ -22,12 +23,22 @@ class SameForAll(Source):
 
     def top(self, histories: Histories, n: int, items: NDArray[np.integer] | None = None) -> Candidates:
         """The same list for every user, without the items at the floor."""
-        rows = np.arange(len(self.scores)) if items is None else np.asarray(items)
-        rows = rows[self.scores[rows] > 0]
-        best = rows[np.lexsort((rows, -self.scores[rows]))[:n]].astype(np.int32)
+        best = self._order()
+        if items is not None:
+            allowed = np.zeros(len(self.scores), np.bool_)
+            allowed[items] = True
+            best = best[allowed[best]]
+        best = best[:n]
         users = len(histories)
         indptr = np.arange(users + 1, dtype=np.int64) * len(best)
         return Candidates(indptr, np.tile(best, users), np.tile(self.scores[best], users))
+
+    def _order(self) -> NDArray[np.int32]:
+        """The rows above the floor, best first, ties by row: found once for the scores at hand."""
+        if self._ordered is None or self._ordered[0] is not self.scores:
+            order = np.lexsort((np.arange(len(self.scores)), -self.scores)).astype(np.int32)
+            self._ordered = self.scores, order[self.scores[order] > 0]
+        return self._ordered[1]
 
     def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
         """Scores of given pairs, float32 (n,)."""
