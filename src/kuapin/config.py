@@ -22,6 +22,7 @@ from kuapin.ranking.live import LiveConfig
 from kuapin.ranking.ranker import RankingConfig
 from kuapin.ranking.signals import SignalsConfig
 from kuapin.retrieval.sources.settings import SourcesConfig
+from kuapin.service_settings import ServiceConfig
 from kuapin.text.template import TextConfig
 
 _NONE = "none"
@@ -53,6 +54,7 @@ class Config(BaseModel):
     ranking: RankingConfig = RankingConfig()
     live: LiveConfig = LiveConfig()
     releases: ReleasesConfig = ReleasesConfig()
+    service: ServiceConfig = ServiceConfig()
 
     @model_validator(mode="before")
     @classmethod

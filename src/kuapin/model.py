@@ -53,13 +53,19 @@ class Model:
         self.histories = histories
 
     @classmethod
-    def load(cls, shop: Shop) -> Self:
-        """The live release of a shop, every file of it checked; nothing is fitted.
+    def load(cls, shop: Shop, version: str | None = None) -> Self:
+        """A release of a shop, every file of it checked; nothing is fitted.
+
+        Args:
+            shop: its histories and stock are read, as they are now.
+            version: which release; ``None``: the live one.
 
         Raises:
             ModelFolderError: there is no release, or it is damaged or does not fit.
+            UnknownIdError: there is no such release.
         """
-        folder = Releases(shop.models, shop.config.releases).open_live()
+        releases = Releases(shop.models, shop.config.releases)
+        folder = releases.open_live() if version is None else releases.open(version)
         try:
             frame = pl.read_parquet(folder / CATALOGUE)
         except (OSError, pl.exceptions.PolarsError) as error:
@@ -83,6 +89,7 @@ class Model:
         explain: bool = False,
         per_category: int | None = None,
         deny: Sequence[str] = (),
+        histories: Histories | None = None,
     ) -> pl.DataFrame:
         """The best ``n`` items of one user or of many.
 
@@ -97,6 +104,7 @@ class Model:
             explain: whether ``reason_code`` and ``reason`` are filled; null otherwise.
             per_category: items of one top-level category at most; more only where a list would be short without them.
             deny: ids of items that are not to be shown.
+            histories: of these users, in their order; ``None``: those of the store when the release was loaded.
 
         Returns:
             The columns of ``columns.RECOMMENDATION``; ``rank`` from 1, ``score`` the probability of a purchase (or
@@ -109,15 +117,18 @@ class Model:
         if surface != products_surface.NAME:
             raise InputError(f"There is no surface {surface!r} for a user; there is {products_surface.NAME!r}.")
         ids = _ids(users)
-        answer = self._products(
-            queries_of(self.histories, self.users.rows(ids)), n, categories, explain, per_category, deny
-        )
+        known = self.histories_of(ids) if histories is None else histories
+        answer = self._products(known, n, categories, explain, per_category, deny)
         return answer.table(ids, self.catalogue.items.ids, surface=surface, release=self.release)
+
+    def histories_of(self, users: Sequence[str] | pl.Series) -> Histories:
+        """What users did, as the store held it when the release was loaded; an unknown one did nothing."""
+        return queries_of(self.histories, self.users.rows(users))
 
     def strangers(self, users: str | Sequence[str] | pl.Series) -> pl.Series:
         """Those of the ids about whom there is nothing to go by: unknown, or without a history in these items."""
         ids = _ids(users)
-        return ids.filter(queries_of(self.histories, self.users.rows(ids)).lengths == 0)
+        return ids.filter(self.histories_of(ids).lengths == 0)
 
     def describe(self, items: Sequence[str] | pl.Series) -> pl.DataFrame:
         """What people know items of this release by: item_id, title, brand and top-level category, null where unknown.
@@ -150,22 +161,24 @@ class Model:
         Ids that the shop lacks are passed over. ``user_id`` is null in the answer. ``times`` are those of the history,
         unix seconds; ``None``: all of it was met just now.
         """
-        rows = self.catalogue.items.rows(pl.Series(history, dtype=pl.String))
-        now = int(self.histories.times.max(initial=0))
-        when = np.asarray(times if times is not None else now + np.arange(len(rows)), np.int64)
-        known = rows >= 0
-        rows = rows[known]
-        met = Histories(
-            np.array([0, len(rows)], np.int64),
-            rows,
-            when[known],
-            np.full(len(rows), c.EVENTS.index("view"), np.uint8),
-            len(self.catalogue),
-            self.histories.timed,
-        )
+        met = self.visitor(history, times)
         answer = self._products(met, n, categories, explain, per_category, deny)
         nobody = pl.Series([None], dtype=pl.String)
         return answer.table(nobody, self.catalogue.items.ids, surface=products_surface.NAME, release=self.release)
+
+    def visitor(self, history: Sequence[str], times: Sequence[int] | None = None) -> Histories:
+        """The history of one person who met some items (ids, oldest first), of which the shop lacks none or some."""
+        rows = self.catalogue.items.rows(pl.Series(history, dtype=pl.String))
+        when = np.asarray(times if times is not None else self.latest + np.arange(len(rows)), np.int64)
+        known = rows >= 0
+        views = np.full(int(known.sum()), c.EVENTS.index("view"), np.uint8)
+        ends = np.array([0, len(views)], np.int64)
+        return Histories(ends, rows[known], when[known], views, len(self.catalogue), self.histories.timed)
+
+    @cached_property
+    def latest(self) -> int:
+        """When the last interaction of all was, unix seconds; without times, its place in the log."""
+        return int(self.histories.times.max(initial=0))
 
     def similar(
         self,

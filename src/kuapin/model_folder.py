@@ -189,6 +189,17 @@ class Releases:
         self.verify(self.folder / live)
         return self.folder / live
 
+    def open(self, version: str) -> Path:
+        """Folder of a release, verified.
+
+        Raises:
+            UnknownIdError: there is no such release.
+            ModelFolderError: it is damaged.
+        """
+        self._check_known(version)
+        self.verify(self.folder / version)
+        return self.folder / version
+
     def activate(self, version: str) -> None:
         """Make a release live after verifying it; the one that was live stays for rollback.
 
@@ -209,16 +220,27 @@ class Releases:
             ModelFolderError: there is none, or it is damaged; what is live stays live.
         """
         with self._locked():
-            current = self._current()
-            known = [version for version in current.before if (self.folder / version).is_dir()] if current else []
-            if current is None or not known:
-                raise ModelFolderError(
-                    f"{self.folder.parent} has no earlier release to return to. List them: kuapin models SHOP"
-                )
-            self.verify(self.folder / known[-1])
-            change = Change(at=_now(), action="rollback", version=known[-1])
-            self._write_current(Current(live=known[-1], before=known[:-1], log=[*current.log, change]))
-            return known[-1]
+            before, current = self.before(), self._current()
+            self.verify(self.folder / before)
+            change = Change(at=_now(), action="rollback", version=before)
+            known, log = ([], []) if current is None else (current.before, current.log)
+            rest = [version for version in known if (self.folder / version).is_dir()][:-1]
+            self._write_current(Current(live=before, before=rest, log=[*log, change]))
+            return before
+
+    def before(self) -> str:
+        """Name of the release that a rollback returns to.
+
+        Raises:
+            ModelFolderError: there is none.
+        """
+        current = self._current()
+        known = [version for version in current.before if (self.folder / version).is_dir()] if current else []
+        if not known:
+            raise ModelFolderError(
+                f"{self.folder.parent} has no earlier release to return to. List them: kuapin models SHOP"
+            )
+        return known[-1]
 
     def versions(self) -> list[Release]:
         """All releases, oldest first; only manifests are read."""

@@ -21,6 +21,7 @@ from kuapin.cli.models import models
 from kuapin.cli.publish import publish
 from kuapin.cli.recommend import recommend
 from kuapin.cli.rollback import rollback
+from kuapin.cli.serve import serve
 from kuapin.cli.train import train
 from kuapin.cli.validate import validate
 
@@ -28,7 +29,7 @@ VERBS: dict[str, dict[str, Callable[..., None]]] = {
     "First look": {"demo": demo},
     "Data": {"init": init, "import": import_tables, "validate": validate},
     "Model": {"finetune": finetune, "train": train, "evaluate": evaluate},
-    "Use": {"recommend": recommend},
+    "Use": {"recommend": recommend, "serve": serve},
     "Releases": {"models": models, "publish": publish, "rollback": rollback},
 }
 """Help panel → verb → its function, in the order of the help."""

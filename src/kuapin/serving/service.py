@@ -1,0 +1,80 @@
+"""The parts of a running service, put together once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.requests import Request
+
+from kuapin import columns as c
+from kuapin.data.sql.events import EventStore, GroupCommit, Row
+from kuapin.data.sql.keys import Keyring
+from kuapin.data.sql.overlay import ServedTables
+from kuapin.errors import KuapinError, StoreError
+from kuapin.service_settings import ServiceConfig
+from kuapin.serving.access import Access
+from kuapin.serving.batching import Batcher
+from kuapin.serving.live import LiveModel, Watch
+from kuapin.serving.monitoring import Monitor
+from kuapin.serving.questions import Question, answer
+from kuapin.workspace import Shop
+
+
+class Service:
+    """Everything that routes work with; made in ``create_app``, started and stopped with it.
+
+    Args:
+        shop: with a release and a database.
+        config: its settings.
+
+    Raises:
+        ModelFolderError: there is no release, or it is damaged.
+        StoreError: the database does not answer.
+    """
+
+    def __init__(self, shop: Shop, config: ServiceConfig) -> None:
+        store = shop.store
+        if not isinstance(store, ServedTables) or store.database is None or store.events is None:
+            raise StoreError(f"{shop.path} has no database for the service. Start it with: kuapin serve {shop.path}")
+        self.shop, self.config, self.store = shop, config, store
+        store.erasures.synchronise()
+        self.events: EventStore = store.events
+        self.access = Access(Keyring(store.database), config, shop.path)
+        self.monitor = Monitor()
+        self.live = LiveModel(shop)
+        self.ready = False
+
+    def start(self) -> None:
+        """Start the threads, and answer one question, so that nobody waits for what is made at the first."""
+        self.writer = GroupCommit(self.events)
+        self.batcher: Batcher[Question, dict[str, Any]] = Batcher(
+            self._answer, self.config.batch_users, self.config.queue_ms / 1000, self.monitor.batch.observe
+        )
+        users = self.live.current.model.users.ids.head(3).to_list()
+        self._answer([Question(user) for user in [*users, None]])
+        self.watch = Watch(self.config.watch_seconds, [self.live.follow])
+        self.ready = True
+
+    def stop(self) -> None:
+        """Finish what was begun."""
+        self.ready = False
+        self.watch.stop()
+        self.batcher.close()
+        self.writer.close()
+
+    def timeout(self, request: Request) -> float:
+        """Seconds that a request may take: the shorter of ours and its own, header X-Deadline-Ms."""
+        own = request.headers.get("x-deadline-ms", "")
+        ours = self.config.deadline_ms
+        return (min(int(own), ours) if own.isdecimal() and own.isascii() and 0 < len(own) < 10 else ours) / 1000
+
+    def not_erased(self, rows: Sequence[Row]) -> list[Row]:
+        """Events without those from before the erasure of their person."""
+        return list(rows)
+
+    def count(self, rows: Sequence[Row]) -> None:
+        """Tell the monitor of events."""
+        for row in rows:
+            self.monitor.events.labels(row[c.EVENT]).inc()
+
+    def _answer(self, questions: Sequence[Question]) -> Sequence[dict[str, Any] | KuapinError]:
+        return answer(self.live.current, self.events, questions)
