@@ -150,6 +150,13 @@ class Shop:
         given = os.environ.get("KUAPIN_DATABASE") or self.config.service.database
         return given or (f"sqlite:///{own.resolve()}" if own.exists() else None)
 
+    def service_database(self) -> str:
+        """The same; an empty one of the shop's own is made where there is none."""
+        if self.database_url is None:
+            (self.path / DATABASE).touch(mode=0o600)
+            self.__dict__.pop("store", None)  # opened before there was one, perhaps
+        return self.database_url or ""
+
     @property
     def vectors(self) -> Path:
         """The cache of text vectors."""

@@ -17,6 +17,7 @@ from kuapin.cli.failures import run
 from kuapin.cli.finetune import finetune
 from kuapin.cli.import_ import import_tables
 from kuapin.cli.init import init
+from kuapin.cli.keys import keys
 from kuapin.cli.models import models
 from kuapin.cli.publish import publish
 from kuapin.cli.recommend import recommend
@@ -29,7 +30,7 @@ VERBS: dict[str, dict[str, Callable[..., None]]] = {
     "First look": {"demo": demo},
     "Data": {"init": init, "import": import_tables, "validate": validate},
     "Model": {"finetune": finetune, "train": train, "evaluate": evaluate},
-    "Use": {"recommend": recommend, "serve": serve},
+    "Use": {"recommend": recommend, "serve": serve, "keys": keys},
     "Releases": {"models": models, "publish": publish, "rollback": rollback},
 }
 """Help panel → verb → its function, in the order of the help."""

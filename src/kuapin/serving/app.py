@@ -14,7 +14,7 @@ from kuapin.serving import failures
 from kuapin.serving.envelope import Envelope
 from kuapin.serving.routes import health, interactions, items, models, recommendations, users
 from kuapin.serving.service import Service
-from kuapin.workspace import DATABASE, Shop
+from kuapin.workspace import Shop
 
 SHOP = "KUAPIN_SHOP"
 OPEN = "KUAPIN_AUTHENTICATION"
@@ -35,9 +35,8 @@ def create_app(shop: Shop, config: ServiceConfig | None = None) -> FastAPI:
         InputError: a setting does not fit.
     """
     config = config or shop.config.service
-    if shop.database_url is None:
-        (shop.path / DATABASE).touch(mode=0o600)
-    service = Service(Shop(shop.path), config)  # anew: its store was perhaps opened before there was a database
+    shop.service_database()
+    service = Service(shop, config)
 
     @asynccontextmanager
     async def running(_app: FastAPI) -> AsyncIterator[None]:
