@@ -95,7 +95,8 @@ def test_an_event_counts_in_the_very_next_list(client, shop):
         event = {"user_id": "new", "item_id": "P-sea-bed-small", "event": "purchase", "event_id": f"e{place}"}
         assert client.post("/v1/interactions", json={"interactions": [event]}).json() == {"added": 1, "known": 0}
     told = first("new")
-    assert (told["basis"], told["recommendations"][0]["target_id"]) == ("personal", "P-sea-bed-small")
+    assert told["basis"] == "personal"
+    assert sum("-sea-" in row["target_id"] for row in told["recommendations"]) > 5  # the taste that was shown
     # And it is what a library says that is opened afterwards
     after = Model.load(Shop.open(shop.path)).recommend("new")
     assert told["recommendations"] == rows(after)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import polars as pl
 
+from kuapin.arrivals import save_whitening
 from kuapin.config import Config
 from kuapin.counts import counted
 from kuapin.data.dataset import Catalogue, Dataset
@@ -17,7 +18,7 @@ from kuapin.ranking.live import Fitted, LiveConfig, fit_live
 from kuapin.ranking.ranker import RankingConfig
 from kuapin.ranking.recommender import RANKER
 from kuapin.retrieval.source import Visible
-from kuapin.retrieval.whitening import whiten
+from kuapin.retrieval.whitening import fit_whitening
 from kuapin.text.template import render
 from kuapin.workspace import Shop
 
@@ -51,13 +52,15 @@ def train(shop: Shop, *, quick: bool = False, progress: Progress = SILENT) -> Mo
         vectors = encoded(encoder, config.text, dataset.catalogue.frame, texts, shop.vectors, progress)
         histories = dataset.histories
         now = int(histories.times.max(initial=0))
-        visible = Visible(dataset.catalogue, histories, vectors, now, texts, whiten(vectors))
+        whitening = fit_whitening(vectors)
+        visible = Visible(dataset.catalogue, histories, vectors, now, texts, whitening.of(vectors))
         ranking, live = _sized(config, quick=quick)
         fitted = fit_live(
             visible, signals=config.signals, ranking=ranking, live=live, sources=config.sources, progress=progress
         )
         with progress.step("Writing the release"), releases.begin() as draft:
             encoder.save(draft.path / ENCODER)
+            save_whitening(whitening, draft.path)
             fitted.recommender.save(draft.path)
             write_catalogue(dataset.catalogue, draft.path)
             releases.publish(

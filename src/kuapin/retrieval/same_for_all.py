@@ -1,12 +1,13 @@
 """Sources whose score of an item is the same for everybody."""
 
+from copy import copy
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kuapin.data.histories import Histories
-from kuapin.retrieval.source import Arrays, Candidates, Scores, Source
+from kuapin.retrieval.source import Arrays, Candidates, NewItems, Scores, Source
 
 
 class SameForAll(Source):
@@ -43,6 +44,12 @@ class SameForAll(Source):
     def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
         """Scores of given pairs, float32 (n,)."""
         return self.scores[items]
+
+    def with_items(self, new: NewItems) -> Self:
+        """New items are at the floor."""
+        other = copy(self)
+        other.scores = new.padded(self.scores)
+        return other
 
     def arrays(self) -> Arrays:
         """`scores`: float32 (n_items,)."""

@@ -1,6 +1,7 @@
 """The parts of a running service, put together once."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -13,7 +14,7 @@ from kuapin.errors import KuapinError, StoreError
 from kuapin.service_settings import ServiceConfig
 from kuapin.serving.access import Access
 from kuapin.serving.batching import Batcher
-from kuapin.serving.live import LiveModel, Watch
+from kuapin.serving.live import Live, LiveModel, Watch
 from kuapin.serving.monitoring import Monitor
 from kuapin.serving.questions import Question, answer
 from kuapin.workspace import Shop
@@ -51,7 +52,8 @@ class Service:
         )
         users = self.live.current.model.users.ids.head(3).to_list()
         self._answer([Question(user) for user in [*users, None]])
-        self.watch = Watch(self.config.watch_seconds, [self.live.follow])
+        self.watch = Watch(self.config.watch_seconds, [self.live.follow, self.live.follow_items])
+        threading.Thread(target=self.live.warm, name="encoder", daemon=True).start()
         self.ready = True
 
     def stop(self) -> None:
@@ -70,6 +72,23 @@ class Service:
     def not_erased(self, rows: Sequence[Row]) -> list[Row]:
         """Events without those from before the erasure of their person."""
         return list(rows)
+
+    def put_item(self, item_id: str, fields: Mapping[str, Any]) -> Live:
+        """Keep an item and let the live release know it.
+
+        Raises:
+            ModelFolderError: the release takes no new items; the item is kept for the next one.
+        """
+        return self.live.follow_items(self.live.items.put(item_id, fields))
+
+    def delete_item(self, item_id: str) -> Live:
+        """Take an item away.
+
+        Raises:
+            UnknownIdError: there is no such item.
+        """
+        self.live.current.model.catalogue.items.row(item_id)
+        return self.live.follow_items(self.live.items.delete(item_id))
 
     def count(self, rows: Sequence[Row]) -> None:
         """Tell the monitor of events."""

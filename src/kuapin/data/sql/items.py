@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,13 @@ from kuapin.data.sql.database import Database
 from kuapin.data.sql.schema import ITEM_CHANGES
 
 _DTYPES = {column.name: DTYPES[column.kind] for column in SCHEMAS[c.ITEMS].columns}
+
+
+def table_of(items: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """Items as a table in the declared dtypes; attributes are text."""
+    names = dict.fromkeys(name for row in items for name in row)
+    schema = {name: _DTYPES.get(name, pl.String()) for name in names}
+    return pl.DataFrame([{name: row.get(name) for name in names} for row in items], schema=schema)
 
 
 @dataclass(frozen=True)
@@ -74,12 +81,8 @@ class ItemStore:
             return items
         put = [{c.ITEM_ID: one.item_id} | dict(one.fields) for one in changes if not one.deleted]
         if put:
-            names = {name for row in put for name in row}
-            schema = {name: items.schema.get(name, _DTYPES.get(name, pl.String())) for name in names}
-            new = pl.DataFrame(
-                [{name: row.get(name) for name in schema} for row in put],
-                schema={name: _DTYPES.get(name, pl.String()) for name in schema},
-            ).cast(schema, strict=False)
+            new = table_of(put)
+            new = new.cast({name: items.schema[name] for name in new.columns if name in items.columns}, strict=False)
             place = {item: row for row, item in enumerate(items[c.ITEM_ID])}
             old = items.join(new.select(c.ITEM_ID), on=c.ITEM_ID, how="anti", maintain_order="left")
             order = [place.get(item, len(place)) for item in [*old[c.ITEM_ID], *new[c.ITEM_ID]]]

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from kuapin.data.histories import Histories
 from kuapin.retrieval.selection import pairs_by_user
-from kuapin.retrieval.source import Arrays, Scores, Visible
+from kuapin.retrieval.source import Arrays, NewItems, Scores, Visible, with_rows
 from kuapin.retrieval.sources.groups import ByGroup
 from kuapin.retrieval.sources.item_knn import blocks, pairs_of
 
@@ -70,6 +70,13 @@ class _Affinity(ByGroup):
         met = (histories.matrix() @ self.items_of).tocsr()
         total = np.maximum(np.asarray(met.sum(axis=1)).ravel(), 1.0)
         return (sparse.diags((1.0 / total).astype(np.float32)) @ met @ self.lift).tocsr()
+
+    def with_items(self, new: NewItems) -> Self:
+        """As for all groups; what is new goes with nothing yet."""
+        other = super().with_items(new)
+        size = other.items_of.shape[1]
+        other.lift = with_rows(self.lift, size, size)
+        return other
 
     def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
         """Scores of given pairs, float32 (n,)."""

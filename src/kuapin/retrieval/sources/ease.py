@@ -1,5 +1,6 @@
 """EASE: the item–item weights that reconstruct the interactions best, in closed form (Steck 2019)."""
 
+from copy import copy
 from typing import Self
 
 import numpy as np
@@ -12,7 +13,7 @@ from kuapin.data.histories import Histories
 from kuapin.retrieval.best import best_columns
 from kuapin.retrieval.parallel import over_users
 from kuapin.retrieval.selection import Best, gather, pairs_by_user
-from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
+from kuapin.retrieval.source import Arrays, Candidates, NewItems, Scores, Source, Visible
 
 FEW = 16
 """For so few users the weights between history and candidates are read one by one; for more, whole rows are added."""
@@ -111,6 +112,13 @@ class Ease(Source):
 
     def _frequent(self, histories: Histories) -> sparse.csr_matrix:
         return histories.matrix()[:, self.rows]
+
+    def with_items(self, new: NewItems) -> Self:
+        """New items are none of the most frequent."""
+        other = copy(self)
+        other.n_items = len(new.catalogue)
+        other._place = places(self.rows, other.n_items)
+        return other
 
     def arrays(self) -> Arrays:
         """`rows`: int32 (k,) item rows; `weights`: float32 (k, k); `n_items`: int64 (1,)."""

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 
 from kuapin import columns as c
 from kuapin.serving.access import needs
-from kuapin.serving.bodies import Id, RecommendationsOut
+from kuapin.serving.bodies import Id, ItemIn, ItemOut, RecommendationsOut
 from kuapin.serving.failures import Refusal, responses
 from kuapin.serving.questions import SHOWN
 from kuapin.serving.routes.recommendations import Categories, Deny, Explain, N, Offset
@@ -67,3 +67,35 @@ async def similar_to_any(
 ) -> Response:
     """The same, for ids that do not fit into a path."""
     return await similar(request, item_id, n, offset, category, deny, explain)
+
+
+AnyItem = Annotated[Id, Query(description="Any characters, a slash among them.")]
+_WRITES = {"response_model": ItemOut, "dependencies": [needs("write")], "responses": responses(409, 413)}
+
+
+@router.put("/v1/items/{item_id}", **_WRITES)
+async def put(request: Request, item_id: Id, body: ItemIn) -> ItemOut:
+    """Put an item as it is from now on: read and recommendable when this answers, without any training."""
+    service: Service = request.app.state.service
+    live = await anyio.to_thread.run_sync(partial(service.put_item, item_id, body.fields()))
+    return ItemOut(item_id=item_id, release=live.model.release, recommendable=body.available is not False)
+
+
+@router.put("/v1/items", **_WRITES)
+async def put_any(request: Request, item_id: AnyItem, body: ItemIn) -> ItemOut:
+    """The same, for ids that do not fit into a path."""
+    return await put(request, item_id, body)
+
+
+@router.delete("/v1/items/{item_id}", **_WRITES)
+async def delete(request: Request, item_id: Id) -> ItemOut:
+    """Take an item away: nobody is shown it from now on. What people did with it still counts."""
+    service: Service = request.app.state.service
+    live = await anyio.to_thread.run_sync(partial(service.delete_item, item_id))
+    return ItemOut(item_id=item_id, release=live.model.release, recommendable=False)
+
+
+@router.delete("/v1/items", **_WRITES)
+async def delete_any(request: Request, item_id: AnyItem) -> ItemOut:
+    """The same, for ids that do not fit into a path."""
+    return await delete(request, item_id)
