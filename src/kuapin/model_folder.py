@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -250,6 +250,18 @@ class Releases:
             key=lambda release: (release.created_at, release.version),
         )
 
+    def drop(self, versions: Iterable[str]) -> None:
+        """Delete releases; the live one stays.
+
+        Raises:
+            StoreError: another process is changing what is live.
+        """
+        with self._locked():
+            live = self.live()
+            for version in versions:
+                if version != live and (self.folder / version).is_dir():
+                    self._drop(version)
+
     def log(self) -> list[Change]:
         """What was live when, oldest first."""
         current = self._current()
@@ -295,10 +307,14 @@ class Releases:
         needed = {current.live, *current.before[-1:]} if current else set()
         for release in self.versions()[: -self.config.keep]:
             if release.version not in needed and release.fault is None:  # what cannot be read is not ours to delete
-                # renamed first, so that a deletion cut short leaves no torn release in the list
-                doomed = self.folder / _DRAFTS / f"old-{release.version}"
-                (self.folder / release.version).rename(doomed)
-                shutil.rmtree(doomed, ignore_errors=True)
+                self._drop(release.version)
+
+    def _drop(self, version: str) -> None:
+        # renamed first, so that a deletion cut short leaves no torn release in the list
+        (self.folder / _DRAFTS).mkdir(exist_ok=True)
+        doomed = self.folder / _DRAFTS / f"old-{version}"
+        (self.folder / version).rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
 
     def _drop_old_drafts(self) -> None:
         """Delete what a killed process left behind; a draft of the last day may still be written to."""

@@ -13,8 +13,10 @@ import typer
 import kuapin
 from kuapin.cli.demo import demo
 from kuapin.cli.evaluate import evaluate
+from kuapin.cli.export import export
 from kuapin.cli.failures import run
 from kuapin.cli.finetune import finetune
+from kuapin.cli.forget import forget
 from kuapin.cli.import_ import import_tables
 from kuapin.cli.init import init
 from kuapin.cli.keys import keys
@@ -28,7 +30,7 @@ from kuapin.cli.validate import validate
 
 VERBS: dict[str, dict[str, Callable[..., None]]] = {
     "First look": {"demo": demo},
-    "Data": {"init": init, "import": import_tables, "validate": validate},
+    "Data": {"init": init, "import": import_tables, "validate": validate, "export": export, "forget": forget},
     "Model": {"finetune": finetune, "train": train, "evaluate": evaluate},
     "Use": {"recommend": recommend, "serve": serve, "keys": keys},
     "Releases": {"models": models, "publish": publish, "rollback": rollback},

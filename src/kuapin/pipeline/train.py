@@ -13,6 +13,7 @@ from kuapin.encoding.opening import open_encoder
 from kuapin.manifest import Route, Routing
 from kuapin.model import CATALOGUE, KEPT, Model
 from kuapin.model_folder import Releases
+from kuapin.pipeline.forget import finish
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.live import Fitted, LiveConfig, fit_live
 from kuapin.ranking.ranker import RankingConfig
@@ -71,6 +72,7 @@ def train(shop: Shop, *, quick: bool = False, progress: Progress = SILENT) -> Mo
                 config=config.model_dump(mode="json", exclude={"service"}) | {"note": _note(dataset, fitted, quick=quick)},
                 metrics=fitted.metrics,
             )
+    finish(shop)
     return Model.load(shop)
 
 

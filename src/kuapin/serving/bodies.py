@@ -213,7 +213,7 @@ class ErasedOut(BaseModel):
     """A person is gone."""
 
     receipt: str = Field(description="To be kept: it names the erasure without naming the person.")
-    events: int = Field(description="Events that were deleted.")
+    rows: int = Field(description="Rows that were deleted.")
     remains: list[str] = Field(description="What is left to do, and by when it is done by itself.")
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -24,11 +25,13 @@ class Live:
     Attributes:
         model: as it was loaded, with the items that came later.
         position: of the last event that its histories hold.
+        loaded_at: unix seconds, before its histories were read.
         items: number of the last change of an item that it knows.
     """
 
     model: Model
     position: int
+    loaded_at: float
     items: int = 0
 
     @property
@@ -123,12 +126,12 @@ class LiveModel:
             self.current = self._loaded(self.current.model.release)
 
     def _loaded(self, version: str | None) -> Live:
-        position = self.events.position()
+        loaded_at, position = time.time(), self.events.position()
         shop = Shop(self.shop.path)
         shop.store = self.store.at(position)
         model = Model.load(shop, version)
         changes = self.items.since(0)
-        live = Live(model, position)
+        live = Live(model, position, loaded_at)
         unknown = [one for one in changes if not _knows(model, one)]
         if unknown:
             try:
@@ -148,7 +151,7 @@ class LiveModel:
             available[gone[gone >= 0]] = False
             catalogue = replace(model.catalogue, available=available)
             model = Model(model.release, model.recommender, catalogue, model.users, model.histories)
-        return Live(model, live.position, changes[-1].number)
+        return replace(live, model=model, items=changes[-1].number)
 
     def _arrivals(self, version: str) -> Arrivals:
         if self._reader is None or self._reader[0] != version:

@@ -1,7 +1,7 @@
 """From questions to lists: those that wait are answered together, by one release."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,15 +59,21 @@ class Question:
         return self.n + self.offset, self.categories, self.explain, self.per_category, self.deny, self.surface
 
 
-def answer(live: Live, events: EventStore, questions: Sequence[Question]) -> list[dict[str, Any] | KuapinError]:
+def answer(
+    live: Live,
+    events: EventStore,
+    questions: Sequence[Question],
+    erased: Callable[[str], bool] = lambda _: False,
+) -> list[dict[str, Any] | KuapinError]:
     """Answers in the order of the questions; a question that cannot be answered has its error.
 
     Args:
         live: the one release that answers all of them.
         events: where new events are looked up.
         questions: any number.
+        erased: whether a user was erased after the release was loaded.
     """
-    histories, bases = _histories(live, events, questions)
+    histories, bases = _histories(live, events, questions, erased)
     answers: list[dict[str, Any] | KuapinError] = [{}] * len(questions)
     forms: dict[tuple[Any, ...], list[int]] = {}
     for place, question in enumerate(questions):
@@ -82,13 +88,15 @@ def answer(live: Live, events: EventStore, questions: Sequence[Question]) -> lis
     return answers
 
 
-def _histories(live: Live, events: EventStore, questions: Sequence[Question]) -> tuple[Histories, list[str]]:
+def _histories(
+    live: Live, events: EventStore, questions: Sequence[Question], erased: Callable[[str], bool]
+) -> tuple[Histories, list[str]]:
     """The history of every question, and what the answer rests on."""
     model = live.model
     users = [question.user for question in questions]
     since = events.since(live.position, list({user for user in users if user is not None}))
     base = model.histories_of([user if user is not None else "" for user in users])
-    base = _without_visitors(base, users)
+    base = _without(base, [place for place, user in enumerate(users) if user is None or erased(user)])
     new: list[New] = [since.get(user, ()) if user is not None else () for user in users]
     met = with_new(base, new, model.catalogue.items)
     lengths = met.lengths
@@ -110,13 +118,12 @@ def _histories(live: Live, events: EventStore, questions: Sequence[Question]) ->
     return met, bases
 
 
-def _without_visitors(histories: Histories, users: Sequence[str | None]) -> Histories:
-    """Nobody's history is that of a user whose id is empty."""
-    strangers = [place for place, user in enumerate(users) if user is None]
-    if not strangers or not histories.lengths[strangers].any():
+def _without(histories: Histories, places: Sequence[int]) -> Histories:
+    """The histories, some of them empty: those of visitors, and of people who were erased."""
+    if not places or not histories.lengths[np.array(places)].any():
         return histories
-    mask = np.ones(len(users), np.bool_)
-    mask[strangers] = False
+    mask = np.ones(len(histories), np.bool_)
+    mask[np.array(places)] = False
     return histories.keep(mask[histories.users])
 
 

@@ -1,6 +1,7 @@
 """The parts of a running service, put together once."""
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,13 +12,19 @@ from kuapin.data.sql.events import EventStore, GroupCommit, Row
 from kuapin.data.sql.keys import Keyring
 from kuapin.data.sql.overlay import ServedTables
 from kuapin.errors import KuapinError, StoreError
+from kuapin.pipeline.forget import Receipt, forget
 from kuapin.service_settings import ServiceConfig
 from kuapin.serving.access import Access
 from kuapin.serving.batching import Batcher
+from kuapin.serving.erased import Erased
 from kuapin.serving.live import Live, LiveModel, Watch
 from kuapin.serving.monitoring import Monitor
 from kuapin.serving.questions import Question, answer
 from kuapin.workspace import Shop
+
+
+DAY = 86_400
+TIDY_S = 60.0
 
 
 class Service:
@@ -42,6 +49,7 @@ class Service:
         self.access = Access(Keyring(store.database), config, shop.path)
         self.monitor = Monitor()
         self.live = LiveModel(shop)
+        self.erased = Erased(store.erasures)
         self.ready = False
 
     def start(self) -> None:
@@ -52,7 +60,8 @@ class Service:
         )
         users = self.live.current.model.users.ids.head(3).to_list()
         self._answer([Question(user) for user in [*users, None]])
-        self.watch = Watch(self.config.watch_seconds, [self.live.follow, self.live.follow_items])
+        self.watch = Watch(self.config.watch_seconds, [self.live.follow, self.live.follow_items, self.erased.look])
+        self.tidying = Watch(TIDY_S, [self.tidy])
         threading.Thread(target=self.live.warm, name="encoder", daemon=True).start()
         self.ready = True
 
@@ -60,6 +69,7 @@ class Service:
         """Finish what was begun."""
         self.ready = False
         self.watch.stop()
+        self.tidying.stop()
         self.batcher.close()
         self.writer.close()
 
@@ -69,9 +79,22 @@ class Service:
         ours = self.config.deadline_ms
         return (min(int(own), ours) if own.isdecimal() and own.isascii() and 0 < len(own) < 10 else ours) / 1000
 
+    def forget(self, user: str) -> Receipt:
+        """Erase a person from everything, this process first."""
+        receipt = forget(self.shop, user)
+        self.erased.look()
+        return receipt
+
     def not_erased(self, rows: Sequence[Row]) -> list[Row]:
         """Events without those from before the erasure of their person."""
-        return list(rows)
+        return [row for row in rows if row[c.TIMESTAMP] > self.erased.at(row[c.USER_ID])]
+
+    def tidy(self) -> None:
+        """What is done now and then: old events go, and so does from memory who was erased."""
+        if self.config.retention_days is not None:
+            self.events.drop_older(int(time.time()) - self.config.retention_days * DAY)
+        if self.erased.since(self.live.current.loaded_at):
+            self.live.reload()
 
     def put_item(self, item_id: str, fields: Mapping[str, Any]) -> Live:
         """Keep an item and let the live release know it.
@@ -96,4 +119,5 @@ class Service:
             self.monitor.events.labels(row[c.EVENT]).inc()
 
     def _answer(self, questions: Sequence[Question]) -> Sequence[dict[str, Any] | KuapinError]:
-        return answer(self.live.current, self.events, questions)
+        live = self.live.current
+        return answer(live, self.events, questions, lambda user: self.erased.at(user) >= live.loaded_at - 1)

@@ -141,7 +141,9 @@ class EventStore:
     def erase(self, user: str) -> int:
         """Delete all events of one user; returns how many there were."""
         with self.database.writing() as connection:
-            return connection.execute(sa.delete(INTERACTIONS).where(INTERACTIONS.c.user_id == user)).rowcount
+            gone = connection.execute(sa.delete(INTERACTIONS).where(INTERACTIONS.c.user_id == user)).rowcount
+        self.database.compact()
+        return gone
 
     def drop_older(self, than: int) -> int:
         """Delete events that came before a time (unix seconds); returns how many there were."""
