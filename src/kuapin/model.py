@@ -89,7 +89,6 @@ class Model:
         explain: bool = False,
         per_category: int | None = None,
         deny: Sequence[str] = (),
-        histories: Histories | None = None,
     ) -> pl.DataFrame:
         """The best ``n`` items of one user or of many.
 
@@ -104,7 +103,6 @@ class Model:
             explain: whether ``reason_code`` and ``reason`` are filled; null otherwise.
             per_category: items of one top-level category at most; more only where a list would be short without them.
             deny: ids of items that are not to be shown.
-            histories: of these users, in their order; ``None``: those of the store when the release was loaded.
 
         Returns:
             The columns of ``columns.RECOMMENDATION``; ``rank`` from 1, ``score`` the probability of a purchase (or
@@ -114,12 +112,31 @@ class Model:
             InputError: an unknown surface, or n below 1.
             UnknownIdError: a category that no item has.
         """
+        ids = _ids(users)
+        met = self.histories_of(ids)
+        answer = self.answer(met, n, categories, surface=surface, explain=explain, per_category=per_category, deny=deny)
+        return answer.table(ids, self.catalogue.items.ids, surface=surface, release=self.release)
+
+    def answer(
+        self,
+        histories: Histories,
+        n: int = 10,
+        categories: Sequence[str] | None = None,
+        *,
+        surface: str = products_surface.NAME,
+        explain: bool = False,
+        per_category: int | None = None,
+        deny: Sequence[str] = (),
+    ) -> Answer:
+        """The lists of ``recommend`` for some histories, in rows of the catalogue instead of a table.
+
+        Raises:
+            InputError: an unknown surface, or n below 1.
+            UnknownIdError: a category that no item has.
+        """
         if surface != products_surface.NAME:
             raise InputError(f"There is no surface {surface!r} for a user; there is {products_surface.NAME!r}.")
-        ids = _ids(users)
-        known = self.histories_of(ids) if histories is None else histories
-        answer = self._products(known, n, categories, explain, per_category, deny)
-        return answer.table(ids, self.catalogue.items.ids, surface=surface, release=self.release)
+        return self._products(histories, n, categories, explain, per_category, deny)
 
     def histories_of(self, users: Sequence[str] | pl.Series) -> Histories:
         """What users did, as the store held it when the release was loaded; an unknown one did nothing."""

@@ -93,7 +93,7 @@ def finish(shop: Shop) -> list[str]:
 def _is_older(version: str, shop: Shop, seconds: int) -> bool:
     releases = Releases(shop.models, shop.config.releases)
     made = next((one.created_at for one in releases.versions() if one.version == version), "")
-    return not made or made < datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return not made or made < datetime.fromtimestamp(seconds + 1, UTC).isoformat(timespec="milliseconds")
 
 
 def _exports(shop: Shop, user: str) -> list[str]:

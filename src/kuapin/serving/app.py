@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
+from threadpoolctl import threadpool_limits
 
 import kuapin
 from kuapin.service_settings import ServiceConfig
@@ -42,9 +43,10 @@ def create_app(shop: Shop, config: ServiceConfig | None = None) -> FastAPI:
     async def running(_app: FastAPI) -> AsyncIterator[None]:
         before = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_S)
-        service.start()
-        yield
-        service.stop()
+        with threadpool_limits(1):  # requests run side by side; threads that wait for each other would spin
+            service.start()
+            yield
+            service.stop()
         sys.setswitchinterval(before)
 
     app = FastAPI(

@@ -128,20 +128,22 @@ def _without(histories: Histories, places: Sequence[int]) -> Histories:
 
 
 def _lists(live: Live, histories: Histories, question: Question) -> list[list[dict[str, Any]]]:
-    numbers = [str(place) for place in range(len(histories))]
-    table = live.model.recommend(
-        numbers,
-        n=question.n + question.offset,
+    found = live.model.answer(
+        histories,
+        question.n + question.offset,
         categories=question.categories,
         surface=question.surface,
         explain=question.explain,
         per_category=question.per_category,
         deny=question.deny,
-        histories=histories,
     )
-    lists: list[list[dict[str, Any]]] = [[] for _ in numbers]
-    for number, *cells in table.select(c.USER_ID, *SHOWN).iter_rows():
-        lists[int(number)].append(dict(zip(SHOWN, cells, strict=True)))
+    # Without a table: for a few rows Polars takes longer to begin than the whole list
+    lists: list[list[dict[str, Any]]] = [[] for _ in range(len(histories))]
+    items, reasons = live.model.catalogue.items, found.reasons
+    for place, (number, item, score) in enumerate(zip(found.asked, found.items, found.scores, strict=True)):
+        own = lists[number]
+        code, text = (reasons.codes[place], reasons.texts[place]) if reasons else (None, None)
+        own.append(dict(zip(SHOWN, (len(own) + 1, "item", items.id(item), float(score), code, text), strict=True)))
     return lists
 
 

@@ -4,13 +4,15 @@ import os
 
 import uvicorn
 
-from kuapin.errors import KuapinError
+from kuapin.errors import KuapinError, ModelFolderError
 from kuapin.model_folder import Releases
 from kuapin.serving.app import SHOP, app_of_environment
 from kuapin.workspace import Shop
 
 GRACE_S = 10
 """Seconds that requests have to end when the service is stopped."""
+KEEP_ALIVE_S = 75
+"""Seconds that an idle connection stays open: longer than a reverse proxy keeps its own."""
 MOST_CONNECTIONS = 1_000
 
 
@@ -28,11 +30,9 @@ def run(shop: Shop, host: str, port: int, workers: int, *, quiet: bool) -> None:
         ModelFolderError: there is no release, or it is damaged.
         KuapinError: the service did not start.
     """
-    Releases(shop.models, shop.config.releases).open_live()
+    if Releases(shop.models, shop.config.releases).live() is None:
+        raise ModelFolderError(f"{shop.path} has no model yet. Run: kuapin train {shop.path}")
     os.environ[SHOP] = str(shop.path.resolve())
-    # One thread a product: requests run side by side, and waiting threads would spin
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
     config = uvicorn.Config(
         app_of_environment if workers == 1 else "kuapin.serving.app:app_of_environment",
         factory=True,
@@ -44,6 +44,7 @@ def run(shop: Shop, host: str, port: int, workers: int, *, quiet: bool) -> None:
         server_header=False,
         date_header=True,
         limit_concurrency=MOST_CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
         h11_max_incomplete_event_size=65_536,
     )

@@ -13,6 +13,7 @@ from kuapin.data.sql.keys import Keyring
 from kuapin.data.sql.overlay import ServedTables
 from kuapin.errors import KuapinError, StoreError
 from kuapin.pipeline.forget import Receipt, forget
+from kuapin.retrieval.parallel import in_this_thread
 from kuapin.service_settings import ServiceConfig
 from kuapin.serving.access import Access
 from kuapin.serving.batching import Batcher
@@ -120,4 +121,5 @@ class Service:
 
     def _answer(self, questions: Sequence[Question]) -> Sequence[dict[str, Any] | KuapinError]:
         live = self.live.current
-        return answer(live, self.events, questions, lambda user: self.erased.at(user) >= live.loaded_at - 1)
+        with in_this_thread():
+            return answer(live, self.events, questions, lambda user: self.erased.at(user) >= live.loaded_at - 1)
