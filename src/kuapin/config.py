@@ -24,6 +24,7 @@ from kuapin.ranking.live import LiveConfig
 from kuapin.ranking.ranker import RankingConfig
 from kuapin.ranking.signals import SignalsConfig
 from kuapin.retrieval.sources.settings import SourcesConfig
+from kuapin.service_settings import ServiceConfig
 from kuapin.text.template import TextConfig
 
 _NONE = "none"
@@ -57,6 +58,7 @@ class Config(BaseModel):
     gate: GateConfig = GateConfig()
     diversity: DiversityConfig = DiversityConfig()
     releases: ReleasesConfig = ReleasesConfig()
+    service: ServiceConfig = ServiceConfig()
 
     @model_validator(mode="before")
     @classmethod

@@ -68,18 +68,21 @@ class Model:
         self.reranker = reranker or Reranker(recommender, catalogue)
 
     @classmethod
-    def load(cls, shop: Shop, log: pl.DataFrame | None = None) -> Self:
-        """The live release of a shop, every file of it checked; nothing is fitted.
+    def load(cls, shop: Shop, version: str | None = None, log: pl.DataFrame | None = None) -> Self:
+        """A release of a shop, every file of it checked; nothing is fitted.
 
         Args:
-            shop: with a release.
+            shop: its histories and stock are read, as they are now.
+            version: which release; ``None``: the live one.
             log: user_id, item_id, timestamp and event of what its users did, in place of what the store holds.
 
         Raises:
             ModelFolderError: there is no release, or it is damaged or does not fit.
             InputError: ``rules.toml`` is wrong.
+            UnknownIdError: there is no such release.
         """
-        folder = Releases(shop.models, shop.config.releases).open_live()
+        releases = Releases(shop.models, shop.config.releases)
+        folder = releases.open_live() if version is None else releases.open(version)
         try:
             frame = pl.read_parquet(folder / CATALOGUE)
         except (OSError, pl.exceptions.PolarsError) as error:
@@ -135,14 +138,61 @@ class Model:
             InputError: an unknown surface, n below 1, or a discovery outside -1 to 1.
             UnknownIdError: a category that no item has.
         """
+        ids = _ids(users)
+        answer = self.answer(
+            self.histories_of(ids),
+            n,
+            categories,
+            surface=surface,
+            explain=explain,
+            per_category=per_category,
+            deny=deny,
+            discovery=discovery,
+            who=self.users.rows(ids),
+            now=now,
+        )
+        return answer.table(ids, self.catalogue.items.ids, surface=surface, release=self.release)
+
+    def answer(
+        self,
+        histories: Histories,
+        n: int = 10,
+        categories: Sequence[str] | None = None,
+        *,
+        surface: str = products_surface.NAME,
+        explain: bool = False,
+        per_category: int | None = None,
+        deny: Sequence[str] = (),
+        discovery: float | None = None,
+        who: NDArray[np.integer] | None = None,
+        now: datetime | None = None,
+    ) -> Answer:
+        """The lists of ``recommend`` for some histories, in rows of the catalogue instead of a table.
+
+        ``who`` are the rows of their users, int (n_histories,), -1 for one whom the shop does not know; ``None``: it
+        knows none of them.
+
+        Raises:
+            InputError: an unknown surface, n below 1, or a discovery outside -1 to 1.
+            UnknownIdError: a category that no item has.
+        """
         if surface != products_surface.NAME:
             raise InputError(f"There is no surface {surface!r} for a user; there is {products_surface.NAME!r}.")
-        ids = _ids(users)
-        who = self.users.rows(ids)
-        histories = queries_of(self.histories, who)
-        diversity = self._diversity(per_category, discovery)
-        answer = self._products(histories, who, n, self._mask(categories, deny), diversity, explain=explain, now=now)
-        return answer.table(ids, self.catalogue.items.ids, surface=surface, release=self.release)
+        mask = self._mask(categories, deny)
+        return products(
+            self.reranker,
+            histories,
+            n=_checked(n),
+            items=None if mask.all() else np.flatnonzero(mask),
+            diversity=self._diversity(per_category, discovery),
+            who=who,
+            now=now,
+            explain=explain,
+        )
+
+    def histories_of(self, users: Sequence[str] | pl.Series) -> Histories:
+        """What users did, as the store held it when the release was loaded; an unknown one did nothing."""
+        return queries_of(self.histories, self.users.rows(users))
 
     def try_rules(self, user: str, n: int = 10, now: datetime | None = None) -> Trial:
         """One user's list, and what each rule of the shop changes in it.
@@ -166,7 +216,7 @@ class Model:
     def strangers(self, users: str | Sequence[str] | pl.Series) -> pl.Series:
         """Those of the ids about whom there is nothing to go by: unknown, or without a history in these items."""
         ids = _ids(users)
-        return ids.filter(queries_of(self.histories, self.users.rows(ids)).lengths == 0)
+        return ids.filter(self.histories_of(ids).lengths == 0)
 
     def describe(self, items: Sequence[str] | pl.Series) -> pl.DataFrame:
         """What people know items of this release by: item_id, title, brand and top-level category, null where unknown.
@@ -200,23 +250,26 @@ class Model:
         Ids that the shop lacks are passed over. ``user_id`` is null in the answer. ``times`` are those of the history,
         unix seconds; ``None``: all of it was met just now.
         """
-        rows = self.catalogue.items.rows(pl.Series(history, dtype=pl.String))
-        now = int(self.histories.times.max(initial=0))
-        when = np.asarray(times if times is not None else now + np.arange(len(rows)), np.int64)
-        known = rows >= 0
-        rows = rows[known]
-        met = Histories(
-            np.array([0, len(rows)], np.int64),
-            rows,
-            when[known],
-            np.full(len(rows), c.EVENTS.index("view"), np.uint8),
-            len(self.catalogue),
-            self.histories.timed,
+        met = self.visitor(history, times)
+        answer = self.answer(
+            met, n, categories, explain=explain, per_category=per_category, deny=deny, discovery=discovery
         )
-        mask, diversity = self._mask(categories, deny), self._diversity(per_category, discovery)
-        answer = self._products(met, np.array([-1]), n, mask, diversity, explain=explain, now=None)
         nobody = pl.Series([None], dtype=pl.String)
         return answer.table(nobody, self.catalogue.items.ids, surface=products_surface.NAME, release=self.release)
+
+    def visitor(self, history: Sequence[str], times: Sequence[int] | None = None) -> Histories:
+        """The history of one person who met some items (ids, oldest first), of which the shop lacks none or some."""
+        rows = self.catalogue.items.rows(pl.Series(history, dtype=pl.String))
+        when = np.asarray(times if times is not None else self.latest + np.arange(len(rows)), np.int64)
+        known = rows >= 0
+        views = np.full(int(known.sum()), c.EVENTS.index("view"), np.uint8)
+        ends = np.array([0, len(views)], np.int64)
+        return Histories(ends, rows[known], when[known], views, len(self.catalogue), self.histories.timed)
+
+    @cached_property
+    def latest(self) -> int:
+        """When the last interaction of all was, unix seconds; without times, its place in the log."""
+        return int(self.histories.times.max(initial=0))
 
     def similar(
         self,
@@ -244,28 +297,6 @@ class Model:
         if not isinstance(content, Content):
             raise InputError("This release has no text vectors, so that it cannot tell similar items. Train again.")
         return SimilarItems(content, self.catalogue)
-
-    def _products(
-        self,
-        histories: Histories,
-        who: NDArray[np.integer],
-        n: int,
-        mask: NDArray[np.bool_],
-        diversity: DiversityConfig,
-        *,
-        explain: bool,
-        now: datetime | None,
-    ) -> Answer:
-        return products(
-            self.reranker,
-            histories,
-            n=_checked(n),
-            items=None if mask.all() else np.flatnonzero(mask),
-            diversity=diversity,
-            who=who,
-            now=now,
-            explain=explain,
-        )
 
     def _diversity(self, per_category: int | None, discovery: float | None) -> DiversityConfig:
         changed: dict[str, float] = {}

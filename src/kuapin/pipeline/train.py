@@ -8,6 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from kuapin.arrivals import save_whitening
 from kuapin.config import Config
 from kuapin.counts import counted
 from kuapin.data.dataset import Catalogue, Dataset
@@ -17,12 +18,13 @@ from kuapin.encoding.opening import open_encoder
 from kuapin.manifest import Route, Routing
 from kuapin.model import CATALOGUE, KEPT, Model
 from kuapin.model_folder import Releases
+from kuapin.pipeline.forget import finish
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.live import Fitted, LiveConfig, fit_live
 from kuapin.ranking.ranker import RankingConfig
 from kuapin.ranking.recommender import RANKER
 from kuapin.retrieval.source import Visible
-from kuapin.retrieval.whitening import whiten
+from kuapin.retrieval.whitening import Whitening, fit_whitening
 from kuapin.text.template import render
 from kuapin.workspace import Shop
 
@@ -65,6 +67,7 @@ def train(shop: Shop, *, quick: bool = False, progress: Progress = SILENT) -> Mo
                 config=described(config, dataset, fitted, quick=quick),
                 metrics=fitted.metrics,
             )
+    finish(shop)
     return Model.load(shop)
 
 
@@ -76,12 +79,14 @@ class Texts:
         encoder: that read it.
         texts: the masked text of every item, in row order.
         vectors: float32 (n_items, d), unit length.
-        white: the same whitened.
+        whitening: what is done to them before some sources read them.
+        white: float32 (n_items, d), the vectors whitened.
     """
 
     encoder: Encoder
     texts: pl.Series
     vectors: NDArray[np.float32]
+    whitening: Whitening
     white: NDArray[np.float32]
 
 
@@ -91,7 +96,8 @@ def read_texts(shop: Shop, catalogue: Catalogue, progress: Progress = SILENT) ->
     texts = render(catalogue.frame, config.text)
     encoder = open_encoder(config.encoding, shop.vectors / "encoders", texts.to_list(), progress)
     vectors = encoded(encoder, config.text, catalogue.frame, texts, shop.vectors, progress)
-    return Texts(encoder, texts, vectors, whiten(vectors))
+    whitening = fit_whitening(vectors)
+    return Texts(encoder, texts, vectors, whitening, whitening.of(vectors))
 
 
 def fit(config: Config, dataset: Dataset, read: Texts, *, quick: bool = False, progress: Progress = SILENT) -> Fitted:
@@ -107,6 +113,7 @@ def fit(config: Config, dataset: Dataset, read: Texts, *, quick: bool = False, p
 def write_default(folder: Path, catalogue: Catalogue, read: Texts, fitted: Fitted) -> None:
     """Write the encoder and the default part into a draft."""
     read.encoder.save(folder / ENCODER)
+    save_whitening(read.whitening, folder)
     fitted.recommender.save(folder)
     write_catalogue(catalogue, folder)
 
@@ -115,7 +122,10 @@ def described(config: Config, dataset: Dataset, fitted: Fitted, *, quick: bool =
     """What a manifest says of how its release came about: the configuration, a note, and up to when it has learnt."""
     histories = dataset.histories
     newest = int(histories.times.max(initial=0)) if histories.timed else None
-    return config.model_dump(mode="json") | {"note": _note(dataset, fitted, quick=quick), NEWEST: newest}
+    return config.model_dump(mode="json", exclude={"service"}) | {
+        "note": _note(dataset, fitted, quick=quick),
+        NEWEST: newest,
+    }
 
 
 def tables_of(shop: Shop) -> tuple[str, Dataset]:

@@ -1,0 +1,81 @@
+"""Items that come to a release after its training: read by its own encoder, and ranked without learning anything."""
+
+import warnings
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kuapin.arrays import load_arrays, save_arrays
+from kuapin.encoding.encoder import Encoder
+from kuapin.encoding.items import encoded_now
+from kuapin.encoding.opening import load_encoder
+from kuapin.errors import ModelFolderError
+from kuapin.manifest import read_manifest, read_routing
+from kuapin.model import Model
+from kuapin.ranking.signals import TEXTS
+from kuapin.retrieval.whitening import Whitening
+from kuapin.text.template import TextConfig
+
+WHITENING = "whitening.safetensors"
+"""In a release: what was done to the text vectors of its items, to be done to those of later ones."""
+
+
+def save_whitening(whitening: Whitening, folder: Path) -> None:
+    """Write the whitening into a release's draft."""
+    save_arrays(folder / WHITENING, {"mean": whitening.mean, "axes": whitening.axes})
+
+
+class Arrivals:
+    """Adds items to models of one release.
+
+    Args:
+        folder: of the release, verified.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def add(self, model: Model, items: pl.DataFrame) -> Model:
+        """A model that knows more items, and others in place of those with the same id; the old one is unchanged.
+
+        Args:
+            model: of this release.
+            items: as in the items table, ids distinct.
+
+        Raises:
+            ModelFolderError: the release was trained before this was possible.
+        """
+        if items.height == 0:
+            return model
+        grown = model.recommender.with_items(items, model.catalogue, self._read(model, items))
+        histories = replace(model.histories, n_items=len(grown.catalogue))
+        return Model(model.release, grown.recommender, grown.catalogue, model.users, histories)
+
+    def warm(self) -> None:
+        """Read the encoder, so that the first item does not wait for it."""
+        if self._encoder is not None:
+            self._encoder.encode(["warm"])
+
+    def _read(self, model: Model, items: pl.DataFrame) -> NDArray[np.float32] | None:
+        if TEXTS not in model.recommender.signals.signals or self._encoder is None:
+            return None
+        try:
+            saved = load_arrays(self.folder / WHITENING)
+            text = TextConfig.model_validate(read_manifest(self.folder).config["text"])
+        except (OSError, KeyError, ValueError) as error:
+            raise ModelFolderError(
+                f"Release {model.release} takes no new items: it was trained by an older Kuapin. Train again."
+            ) from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a missing title
+            vectors = encoded_now(self._encoder, text, items)
+        return Whitening(np.asarray(saved["mean"], np.float32), np.asarray(saved["axes"], np.float32)).of(vectors)
+
+    @cached_property
+    def _encoder(self) -> Encoder | None:
+        part = read_routing(self.folder).default.encoder
+        return None if part is None else load_encoder(self.folder / part)
