@@ -14,13 +14,15 @@ from kuapin import columns as c
 from kuapin.data.dataset import Catalogue, build_catalogue, build_dataset
 from kuapin.data.histories import Histories
 from kuapin.data.vocabulary import Vocabulary
-from kuapin.errors import InputError, ModelFolderError
+from kuapin.errors import InputError
 from kuapin.list_layer import open_reranker
+from kuapin.manifest import read_routing
 from kuapin.model_folder import Releases
 from kuapin.ranking.diversity import DiversityConfig
 from kuapin.ranking.live import queries_of
 from kuapin.ranking.recommender import TEXTS, Recommender
 from kuapin.ranking.reranker import Reranker
+from kuapin.release_parts import open_release
 from kuapin.retrieval.filters import Filter
 from kuapin.retrieval.sources.content import Content
 from kuapin.surfaces import products as products_surface
@@ -31,12 +33,10 @@ from kuapin.surfaces.rule_trial import Trial, change
 from kuapin.surfaces.similar import SimilarItems
 from kuapin.workspace import Shop
 
-CATALOGUE = "catalogue.parquet"
-"""In a release: what was known of its items, in row order."""
 LOGGED = (c.USER_ID, c.ITEM_ID, c.TIMESTAMP, c.EVENT)
 """Columns of the log that a model reads."""
 KEPT = (c.ITEM_ID, c.TITLE, c.CATEGORY, c.BRAND, c.PRICE, c.AVAILABLE)
-"""Columns of it, as far as the shop has them."""
+"""Columns of a release's catalogue, as far as the shop has them."""
 
 
 class Model:
@@ -83,19 +83,15 @@ class Model:
         """
         releases = Releases(shop.models, shop.config.releases)
         folder = releases.open_live() if version is None else releases.open(version)
-        try:
-            frame = pl.read_parquet(folder / CATALOGUE)
-        except (OSError, pl.exceptions.PolarsError) as error:
-            raise ModelFolderError(f"Model folder {folder}: {CATALOGUE} cannot be read. Train again.") from error
+        recommender, known = open_release(folder, read_routing(folder))
         if log is None:
             log = shop.store.read(c.INTERACTIONS, list(LOGGED))
         users = shop.store.read(c.USERS, [c.USER_ID])
-        dataset = build_dataset(frame, log, users if users.height else None)
+        dataset = build_dataset(known.frame, log, users if users.height else None)
         present = build_catalogue(shop.store.read(c.ITEMS, [c.ITEM_ID, c.AVAILABLE]))
-        place = present.items.rows(dataset.catalogue.items.ids)
+        place = present.items.rows(known.items.ids)
         available = (place >= 0) & (present.available[place] if len(present) else False)
-        catalogue = replace(dataset.catalogue, available=available)
-        recommender = Recommender.load(folder, catalogue)
+        catalogue = replace(known, available=available)
         reranker = open_reranker(shop, recommender, catalogue, dataset.users)
         return cls(folder.name, recommender, catalogue, dataset.users, dataset.histories, reranker)
 

@@ -16,13 +16,14 @@ from kuapin.encoding.encoder import Encoder
 from kuapin.encoding.items import encoded
 from kuapin.encoding.opening import open_encoder
 from kuapin.manifest import Route, Routing
-from kuapin.model import CATALOGUE, KEPT, Model
+from kuapin.model import KEPT, Model
 from kuapin.model_folder import Releases
 from kuapin.pipeline.forget import finish
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.live import Fitted, LiveConfig, fit_live
 from kuapin.ranking.ranker import RankingConfig
 from kuapin.ranking.recommender import RANKER
+from kuapin.release_parts import CATALOGUE
 from kuapin.retrieval.source import Visible
 from kuapin.retrieval.whitening import Whitening, fit_whitening
 from kuapin.text.template import render
