@@ -34,6 +34,10 @@ ABOUT = {
         "≤ 2 GB."
     ),
     "batch": "`kuapin recommend --users FILE` on Complete Journey, n = 10. Asked for: ≥ 500 users/s, ≤ 3 GB.",
+    "dirty_logs": (
+        "Robots, bulk buyers and fake bursts planted into amazon18_arts_office: share found, share of people's events "
+        "taken for them, NDCG@10 kept of the clean log's, with the defence and without."
+    ),
     "gate": (
         "How often the gate of `kuapin refresh` lets a model pass, by categories, users in each, and what it loses. "
         "Asked for: a loss of 15 % among 1,000 users passes in ≤ 10 % of trials."

@@ -160,9 +160,11 @@ def _note(dataset: Dataset, fitted: Fitted, *, quick: bool) -> str:
         (len(dataset.histories.items), "interaction"),
     )
     size = ", ".join(counted(*one) for one in sizes)
+    suspects = fitted.suspects.told()
     if len(dataset.histories.items) == 0:
         return f"{size}: without interactions the texts alone speak, and nothing was measured."
     if not fitted.metrics:
-        return f"{size}: too few users came back in the hidden part of the log, so that nothing was measured."
+        few = "too few users came back in the hidden part of the log, so that nothing was measured"
+        return f"{size}: {few}. {suspects}".strip()
     measured = f"measured on {counted(round(fitted.metrics['held_out_users']), 'held-out user')}"
-    return f"{size}; {measured}{'; quick: a first look' if quick else ''}."
+    return f"{size}; {measured}{'; quick: a first look' if quick else ''}. {suspects}".strip()
