@@ -1,6 +1,7 @@
 """The server process, or several of them on one port."""
 
 import os
+from contextlib import suppress
 
 import uvicorn
 
@@ -50,12 +51,14 @@ def run(shop: Shop, host: str, port: int, workers: int, *, quiet: bool) -> None:
     )
     server = uvicorn.Server(config)
     if workers == 1:
-        server.run()
+        with suppress(KeyboardInterrupt):  # that is how a service ends
+            server.run()
         started = server.started
     else:
         from uvicorn.supervisors import Multiprocess
 
-        Multiprocess(config, target=server.run, sockets=[config.bind_socket()]).run()
+        with suppress(KeyboardInterrupt):
+            Multiprocess(config, target=server.run, sockets=[config.bind_socket()]).run()
         started = True
     if not started:
         raise KuapinError(f"The service did not start on {host}:{port}; the lines above say why.")

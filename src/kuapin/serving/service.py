@@ -63,7 +63,8 @@ class Service:
         self._answer([Question(user) for user in [*users, None]])
         self.watch = Watch(self.config.watch_seconds, [self.live.follow, self.live.follow_items, self.erased.look])
         self.tidying = Watch(TIDY_S, [self.tidy])
-        threading.Thread(target=self.live.warm, name="encoder", daemon=True).start()
+        self.warming = threading.Thread(target=self.live.warm, name="encoder", daemon=True)
+        self.warming.start()
         self.ready = True
 
     def stop(self) -> None:
@@ -73,6 +74,7 @@ class Service:
         self.tidying.stop()
         self.batcher.close()
         self.writer.close()
+        self.warming.join()  # what compiles cannot be cut off: the process would not end cleanly
 
     def timeout(self, request: Request) -> float:
         """Seconds that a request may take: the shorter of ours and its own, header X-Deadline-Ms."""
