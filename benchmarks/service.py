@@ -1,4 +1,4 @@
-"""The service on Complete Journey under an open-loop load from another process: uniform users, n = 10, no cache of lists.
+"""The service on Complete Journey under an open-loop load from another process: uniform users, n = 10, no cached lists.
 
 One request in ten is preceded by an event of its user. ``products.*`` is at 100 requests/s; ``max_rps`` is the highest
 of the rates tried at which p99 stays within 100 ms and nothing is refused; ``beyond.*`` is at twice that. Latency
@@ -86,7 +86,12 @@ def serving(shop: Shop, key: str) -> Iterator[Server]:
 def drive(load: Load) -> Seen:
     """Send a load from another process."""
     done = subprocess.run(
-        [sys.executable, "-c", DRIVE], input=json.dumps(asdict(load)), capture_output=True, text=True, check=True, cwd=ROOT
+        [sys.executable, "-c", DRIVE],
+        input=json.dumps(asdict(load)),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
     )
     seen = Seen(**json.loads(done.stdout))
     seen.statuses = {int(status): count for status, count in seen.statuses.items()}
@@ -142,7 +147,7 @@ def lists(server: Server, shop: Shop, seconds: float, rates: Sequence[float]) ->
 
 
 def _row(rate: float, seen: Seen) -> list[Any]:
-    p50, p99 = (np.quantile(seen.latency_ms, (0.5, 0.99)) if seen.latency_ms else (np.nan, np.nan))
+    p50, p99 = np.quantile(seen.latency_ms, (0.5, 0.99)) if seen.latency_ms else (np.nan, np.nan)
     refused = sum(count for status, count in seen.statuses.items() if status != 200)
     return [rate, float(p50), float(p99), sum(seen.statuses.values()), refused, seen.late_ms]
 

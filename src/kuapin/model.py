@@ -16,7 +16,8 @@ from kuapin.data.vocabulary import Vocabulary
 from kuapin.errors import InputError, ModelFolderError
 from kuapin.model_folder import Releases
 from kuapin.ranking.live import queries_of
-from kuapin.ranking.recommender import TEXTS, Recommender
+from kuapin.ranking.recommender import Recommender
+from kuapin.ranking.signals import TEXTS
 from kuapin.retrieval.filters import Filter
 from kuapin.retrieval.sources.content import Content
 from kuapin.surfaces import products as products_surface

@@ -14,7 +14,8 @@ class TokenConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     jwks: str | None = Field(
-        None, description="The provider's keys: an https URL, or a file relative to the shop's folder; not set: no tokens."
+        None,
+        description="The provider's keys: an https URL, or a file relative to the shop's folder; not set: no tokens.",
     )
     issuer: str | None = Field(None, description="Claim `iss` that a token must have; needed with jwks.")
     audience: str | None = Field(None, description="Claim `aud` that a token must have; needed with jwks.")

@@ -1,4 +1,4 @@
-"""Schemathesis on the whole OpenAPI document: no 5xx but deliberate 503s, and no answer that the document does not know."""
+"""Schemathesis on the whole OpenAPI document: no 5xx but deliberate 503s, no answer that the document does not know."""
 
 from collections import Counter
 
@@ -44,7 +44,11 @@ def examine(application, examples):
     for operation in found:
 
         @settings(
-            max_examples=examples, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
+            max_examples=examples,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+            database=None,
         )
         @given(case=operation.as_strategy())
         def check(case):

@@ -24,7 +24,9 @@ def keys(
     ] = None,
     scope: Annotated[
         list[str] | None,
-        typer.Option("--scope", help=f"What it may do: {', '.join(SCOPES)}; repeat for several.", show_default="recommend"),
+        typer.Option(
+            "--scope", help=f"What it may do: {', '.join(SCOPES)}; repeat for several.", show_default="recommend"
+        ),
     ] = None,
     days: Annotated[
         int | None, typer.Option("--days", min=1, max=36_500, help="It ends after so many days.", show_default="never")
@@ -69,7 +71,9 @@ def keys(
             say_json(vars(key) | {"key": text})
         else:
             say(text)
-            remark(f"The key {key.key_id} ({', '.join(key.scopes)}). Keep it now: it cannot be shown again.", quiet=False)
+            remark(
+                f"The key {key.key_id} ({', '.join(key.scopes)}). Keep it now: it cannot be shown again.", quiet=False
+            )
     elif as_json:
         say_json([vars(key) for key in ring.all()])
     else:

@@ -55,9 +55,7 @@ def encoded(
     What a category and a brand say is alike for many items; the title by itself tells them apart. So an item is the
     sum of both readings, the title's with its weight, at unit length; one without a title is its text.
     """
-    return _with_titles(
-        lambda said, how: cached_vectors(encoder, how, said, folder, progress), text, items, texts
-    )
+    return _with_titles(lambda said, how: cached_vectors(encoder, how, said, folder, progress), text, items, texts)
 
 
 def encoded_now(encoder: Encoder, text: TextConfig, items: pl.DataFrame) -> NDArray[np.float32]:

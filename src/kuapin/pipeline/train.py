@@ -69,7 +69,8 @@ def train(shop: Shop, *, quick: bool = False, progress: Progress = SILENT) -> Mo
                 routing=Routing(default=Route(encoder=ENCODER, ranker=RANKER)),
                 snapshot=snapshot,
                 fingerprint=snapshot,
-                config=config.model_dump(mode="json", exclude={"service"}) | {"note": _note(dataset, fitted, quick=quick)},
+                config=config.model_dump(mode="json", exclude={"service"})
+                | {"note": _note(dataset, fitted, quick=quick)},
                 metrics=fitted.metrics,
             )
     finish(shop)

@@ -17,7 +17,8 @@ from scipy import sparse
 from kuapin import columns as c
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
-from kuapin.ranking.recommender import TEXTS, Ranked, Recommender
+from kuapin.ranking.recommender import Ranked, Recommender
+from kuapin.ranking.signals import TEXTS
 from kuapin.retrieval.distinct import distinct_items, recent_items
 from kuapin.retrieval.selection import pairs_of_sparse
 from kuapin.retrieval.sources.affinity import LeafAffinity

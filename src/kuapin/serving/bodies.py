@@ -117,7 +117,9 @@ class InteractionsIn(_In):
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
-            "examples": [{"interactions": [{"event_id": "e-1", "user_id": "u7", "item_id": "1082185", "event": "cart"}]}]
+            "examples": [
+                {"interactions": [{"event_id": "e-1", "user_id": "u7", "item_id": "1082185", "event": "cart"}]}
+            ]
         },
     )
 

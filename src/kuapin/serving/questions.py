@@ -82,9 +82,11 @@ def answer(
         try:
             found = _lists(live, histories.select(np.array(places)), questions[places[0]])
         except KuapinError as error:
-            found = [error] * len(places)
+            for place in places:
+                answers[place] = error
+            continue
         for place, one in zip(places, found, strict=True):
-            answers[place] = one if isinstance(one, KuapinError) else _said(live, questions[place], bases[place], one)
+            answers[place] = _said(live, questions[place], bases[place], one)
     return answers
 
 

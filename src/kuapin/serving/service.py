@@ -23,7 +23,6 @@ from kuapin.serving.monitoring import Monitor
 from kuapin.serving.questions import Question, answer
 from kuapin.workspace import Shop
 
-
 DAY = 86_400
 TIDY_S = 60.0
 

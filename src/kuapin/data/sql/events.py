@@ -82,7 +82,9 @@ class EventStore:
         found: set[str] = set()
         for first in range(0, len(ids), AT_ONCE):
             asked = ids[first : first + AT_ONCE]
-            found.update(connection.scalars(sa.select(INTERACTIONS.c.event_id).where(INTERACTIONS.c.event_id.in_(asked))))
+            found.update(
+                connection.scalars(sa.select(INTERACTIONS.c.event_id).where(INTERACTIONS.c.event_id.in_(asked)))
+            )
         return found
 
     def since(self, position: int, users: Sequence[str]) -> dict[str, list[tuple[str, int, str]]]:
@@ -213,7 +215,7 @@ class GroupCommit:
             return
         try:
             written = self.store.add([batch for batch, _ in group])
-        except Exception as error:  # noqa: BLE001 - whoever waits is told, and the thread lives on
+        except Exception as error:
             for _, future in group:
                 future.set_exception(error)
         else:

@@ -12,7 +12,7 @@ from kuapin import columns as c
 from kuapin.data.identity import with_event_ids
 from kuapin.serving.access import needs
 from kuapin.serving.bodies import EventIn, ImpressionIn, ImpressionsIn, InteractionsIn, WrittenOut
-from kuapin.serving.failures import DeadlineError, Refusal, responses
+from kuapin.serving.failures import DeadlineError, RefusedError, responses
 from kuapin.serving.service import Service
 from kuapin.text.masking import mask_text
 
@@ -50,7 +50,8 @@ def _rows_of(shown: ImpressionIn) -> list[dict[str, Any]]:
     when = int(time.time()) if shown.timestamp is None else shown.timestamp
     same = shown.model_dump(exclude={"items"}) | {c.TIMESTAMP: when, c.EVENT: "impression"}
     return [
-        same | one.model_dump() | {c.EVENT_ID: f"{shown.ranking_id}/{one.position}/{one.item_id}"} for one in shown.items
+        same | one.model_dump() | {c.EVENT_ID: f"{shown.ranking_id}/{one.position}/{one.item_id}"}
+        for one in shown.items
     ]
 
 
@@ -58,7 +59,9 @@ def _with_ids(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Events without an id get the hash of their content (``data/identity.py``)."""
     nameless = [row for row in rows if row[c.EVENT_ID] is None]
     if nameless:
-        frame = pl.DataFrame([{k: v for k, v in row.items() if k != c.EVENT_ID} for row in nameless], infer_schema_length=None)
+        frame = pl.DataFrame(
+            [{k: v for k, v in row.items() if k != c.EVENT_ID} for row in nameless], infer_schema_length=None
+        )
         for row, event_id in zip(nameless, with_event_ids(frame)[c.EVENT_ID], strict=True):
             row[c.EVENT_ID] = event_id
     return rows
@@ -66,7 +69,9 @@ def _with_ids(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _check_size(service: Service, size: int) -> None:
     if size > service.config.max_events:
-        raise Refusal(422, f"A request has at most {service.config.max_events:,} events; {size:,} came. Send less at a time.")
+        raise RefusedError(
+            422, f"A request has at most {service.config.max_events:,} events; {size:,} came. Send less at a time."
+        )
 
 
 async def _written(request: Request, rows: Sequence[dict[str, Any]]) -> WrittenOut:

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from kuapin import columns as c
 from kuapin.serving.access import Asking, may_see
 from kuapin.serving.bodies import Id, Met, RecommendationsOut, VisitorIn
-from kuapin.serving.failures import Refusal, responses
+from kuapin.serving.failures import RefusedError, responses
 from kuapin.serving.questions import Question
 from kuapin.serving.service import Service
 
@@ -41,9 +41,7 @@ async def of_user(
     """The best items for a user, over all categories or in some."""
     may_see(asking, user_id)
     wanted = tuple(category) if category else None
-    question = Question(
-        user_id, session_id, (), n, offset, wanted, explain, per_category, tuple(deny or ()), surface
-    )
+    question = Question(user_id, session_id, (), n, offset, wanted, explain, per_category, tuple(deny or ()), surface)
     return await _answered(request, question)
 
 
@@ -73,7 +71,7 @@ async def of_visitor(request: Request, asking: Asking, body: VisitorIn) -> JSONR
     may_see(asking, None)
     service: Service = request.app.state.service
     if len(body.history) > service.config.max_history:
-        raise Refusal(422, f"A history has at most {service.config.max_history:,} entries. Send the latest.")
+        raise RefusedError(422, f"A history has at most {service.config.max_history:,} entries. Send the latest.")
     history = tuple(
         (one.item_id, one.timestamp, one.event) if isinstance(one, Met) else (one, None, "view") for one in body.history
     )
@@ -88,7 +86,9 @@ async def _answered(request: Request, question: Question) -> JSONResponse:
     service: Service = request.app.state.service
     most = service.config.max_n
     if question.n + question.offset > most:
-        raise Refusal(422, f"n and offset are at most {most:,} together; {question.n + question.offset:,} came. Ask less.")
+        raise RefusedError(
+            422, f"n and offset are at most {most:,} together; {question.n + question.offset:,} came. Ask less."
+        )
     found: dict[str, Any] = await service.batcher.ask(question, service.timeout(request))
     service.monitor.lists.labels(found[c.SURFACE], found["basis"], found[c.RELEASE]).inc()
     return JSONResponse(found)
