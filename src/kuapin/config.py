@@ -17,7 +17,9 @@ from pydantic.fields import FieldInfo
 
 from kuapin.encoding.settings import EncodingConfig
 from kuapin.errors import InputError
+from kuapin.evaluation.gate import GateConfig
 from kuapin.model_folder import ReleasesConfig
+from kuapin.ranking.diversity import DiversityConfig
 from kuapin.ranking.live import LiveConfig
 from kuapin.ranking.ranker import RankingConfig
 from kuapin.ranking.signals import SignalsConfig
@@ -53,6 +55,8 @@ class Config(BaseModel):
     signals: SignalsConfig = SignalsConfig()
     ranking: RankingConfig = RankingConfig()
     live: LiveConfig = LiveConfig()
+    gate: GateConfig = GateConfig()
+    diversity: DiversityConfig = DiversityConfig()
     releases: ReleasesConfig = ReleasesConfig()
     service: ServiceConfig = ServiceConfig()
 

@@ -72,7 +72,10 @@ class Draft:
 
 @dataclass(frozen=True)
 class Release:
-    """One release as listed; ``fault`` says why it would be refused at first sight (files are not hashed for this)."""
+    """One release as listed: what stands behind it, in words (``note``), and what was measured.
+
+    ``fault`` says why it would be refused at first sight (files are not hashed for this).
+    """
 
     version: str
     created_at: str
@@ -80,6 +83,7 @@ class Release:
     live: bool
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     fault: str | None = None
+    note: str = ""
 
 
 class Releases:
@@ -273,7 +277,8 @@ class Releases:
         except ModelFolderError as error:
             return Release(path.name, "", 0, path.name == live, fault=str(error))
         size = sum(entry.bytes for entry in manifest.files.values())
-        return Release(path.name, manifest.created_at, size, path.name == live, manifest.metrics)
+        note = str(manifest.config.get("note") or "")
+        return Release(path.name, manifest.created_at, size, path.name == live, manifest.metrics, note=note)
 
     def _check_known(self, version: str) -> None:
         if version not in {release.version for release in self.versions()}:

@@ -23,7 +23,9 @@ from kuapin.cli.keys import keys
 from kuapin.cli.models import models
 from kuapin.cli.publish import publish
 from kuapin.cli.recommend import recommend
+from kuapin.cli.refresh import refresh
 from kuapin.cli.rollback import rollback
+from kuapin.cli.rules import rules
 from kuapin.cli.serve import serve
 from kuapin.cli.train import train
 from kuapin.cli.validate import validate
@@ -32,8 +34,8 @@ VERBS: dict[str, dict[str, Callable[..., None]]] = {
     "First look": {"demo": demo},
     "Data": {"init": init, "import": import_tables, "validate": validate, "export": export, "forget": forget},
     "Model": {"finetune": finetune, "train": train, "evaluate": evaluate},
-    "Use": {"recommend": recommend, "serve": serve, "keys": keys},
-    "Releases": {"models": models, "publish": publish, "rollback": rollback},
+    "Use": {"recommend": recommend, "rules": rules, "serve": serve, "keys": keys},
+    "Releases": {"refresh": refresh, "models": models, "publish": publish, "rollback": rollback},
 }
 """Help panel → verb → its function, in the order of the help."""
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,10 @@ FLUSH_SECONDS = 5.0
 """At most about so much work is lost when a run is interrupted."""
 CHUNK = 2048
 """Texts between two looks at the clock."""
+SAMPLED = 1_000
+"""Texts at most by which it is judged whether the model can read the language."""
+UNREAD = 0.2
+"""Share of unknown tokens above which it cannot: Chinese titles under an English model have .6, English ones 0."""
 
 
 def item_vectors(
@@ -98,8 +103,21 @@ def cached_vectors(
     keys = [text_key(one) for one in texts]
     missing = {key: one for key, one in zip(keys, texts, strict=True) if key not in cache}
     if missing:
+        _warn_of_unread(encoder, list(missing.values()))
         _encode_into(cache, encoder, missing, progress)
     return cache.get(keys)
+
+
+def _warn_of_unread(encoder: Encoder, texts: list[str]) -> None:
+    """Say so where the model cannot read the language: Chinese under an English vocabulary is mostly unknown."""
+    some = texts[:: len(texts) // SAMPLED + 1]
+    unknown = encoder.unknown_share(some)
+    if unknown > UNREAD:
+        warnings.warn(
+            f"{unknown:.0%} of what the texts say is not in the language model's vocabulary: it cannot read them. Set "
+            'encoding.backbone = "e5" in kuapin.toml (many languages, Chinese too), or a backbone of their language.',
+            stacklevel=2,
+        )
 
 
 def cache_name(encoder: Encoder, text: TextConfig) -> str:

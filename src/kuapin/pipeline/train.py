@@ -1,13 +1,18 @@
 """``train``: from a shop's tables to a live release."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from kuapin.arrivals import save_whitening
 from kuapin.config import Config
 from kuapin.counts import counted
 from kuapin.data.dataset import Catalogue, Dataset
+from kuapin.encoding.encoder import Encoder
 from kuapin.encoding.items import encoded
 from kuapin.encoding.opening import open_encoder
 from kuapin.manifest import Route, Routing
@@ -19,11 +24,13 @@ from kuapin.ranking.live import Fitted, LiveConfig, fit_live
 from kuapin.ranking.ranker import RankingConfig
 from kuapin.ranking.recommender import RANKER
 from kuapin.retrieval.source import Visible
-from kuapin.retrieval.whitening import fit_whitening
+from kuapin.retrieval.whitening import Whitening, fit_whitening
 from kuapin.text.template import render
 from kuapin.workspace import Shop
 
 ENCODER = "encoder"
+NEWEST = "newest"
+"""In a manifest's config: unix seconds of the last interaction that the release has learnt from."""
 QUICK_USERS = 400
 QUICK_ROUNDS = 40
 
@@ -47,37 +54,82 @@ def train(shop: Shop, *, quick: bool = False, progress: Progress = SILENT) -> Mo
     config = shop.config
     releases = Releases(shop.models, config.releases)
     with shop.run("train"):
-        snapshot, dataset = _dataset(shop)
-        texts = render(dataset.catalogue.frame, config.text)
-        encoder = open_encoder(config.encoding, shop.vectors / "encoders", texts.to_list(), progress)
-        vectors = encoded(encoder, config.text, dataset.catalogue.frame, texts, shop.vectors, progress)
-        histories = dataset.histories
-        now = int(histories.times.max(initial=0))
-        whitening = fit_whitening(vectors)
-        visible = Visible(dataset.catalogue, histories, vectors, now, texts, whitening.of(vectors))
-        ranking, live = _sized(config, quick=quick)
-        fitted = fit_live(
-            visible, signals=config.signals, ranking=ranking, live=live, sources=config.sources, progress=progress
-        )
+        snapshot, dataset = tables_of(shop)
+        read = read_texts(shop, dataset.catalogue, progress)
+        fitted = fit(config, dataset, read, quick=quick, progress=progress)
         with progress.step("Writing the release"), releases.begin() as draft:
-            encoder.save(draft.path / ENCODER)
-            save_whitening(whitening, draft.path)
-            fitted.recommender.save(draft.path)
-            write_catalogue(dataset.catalogue, draft.path)
+            write_default(draft.path, dataset.catalogue, read, fitted)
             releases.publish(
                 draft,
                 routing=Routing(default=Route(encoder=ENCODER, ranker=RANKER)),
                 snapshot=snapshot,
                 fingerprint=snapshot,
-                config=config.model_dump(mode="json", exclude={"service"})
-                | {"note": _note(dataset, fitted, quick=quick)},
+                config=described(config, dataset, fitted, quick=quick),
                 metrics=fitted.metrics,
             )
     finish(shop)
     return Model.load(shop)
 
 
-def _dataset(shop: Shop) -> tuple[str, Dataset]:
+@dataclass(frozen=True)
+class Texts:
+    """What the language model makes of a catalogue.
+
+    Attributes:
+        encoder: that read it.
+        texts: the masked text of every item, in row order.
+        vectors: float32 (n_items, d), unit length.
+        white: the same whitened.
+        whitening: what was done to them; ``None``: the release will take no new items.
+    """
+
+    encoder: Encoder
+    texts: pl.Series
+    vectors: NDArray[np.float32]
+    white: NDArray[np.float32]
+    whitening: Whitening | None = None
+
+
+def read_texts(shop: Shop, catalogue: Catalogue, progress: Progress = SILENT) -> Texts:
+    """Encode what was not encoded before."""
+    config = shop.config
+    texts = render(catalogue.frame, config.text)
+    encoder = open_encoder(config.encoding, shop.vectors / "encoders", texts.to_list(), progress)
+    vectors = encoded(encoder, config.text, catalogue.frame, texts, shop.vectors, progress)
+    whitening = fit_whitening(vectors)
+    return Texts(encoder, texts, vectors, whitening.of(vectors), whitening)
+
+
+def fit(config: Config, dataset: Dataset, read: Texts, *, quick: bool = False, progress: Progress = SILENT) -> Fitted:
+    """Fit sources, ranker and scale on a dataset whose catalogue was read."""
+    now = int(dataset.histories.times.max(initial=0))
+    visible = Visible(dataset.catalogue, dataset.histories, read.vectors, now, read.texts, read.white)
+    ranking, live = _sized(config, quick=quick)
+    return fit_live(
+        visible, signals=config.signals, ranking=ranking, live=live, sources=config.sources, progress=progress
+    )
+
+
+def write_default(folder: Path, catalogue: Catalogue, read: Texts, fitted: Fitted) -> None:
+    """Write the encoder and the default part into a draft."""
+    read.encoder.save(folder / ENCODER)
+    if read.whitening is not None:
+        save_whitening(read.whitening, folder)
+    fitted.recommender.save(folder)
+    write_catalogue(catalogue, folder)
+
+
+def described(config: Config, dataset: Dataset, fitted: Fitted, *, quick: bool = False) -> dict[str, JsonValue]:
+    """What a manifest says of how its release came about: the configuration, a note, and up to when it has learnt."""
+    histories = dataset.histories
+    newest = int(histories.times.max(initial=0)) if histories.timed else None
+    return config.model_dump(mode="json", exclude={"service"}) | {
+        "note": _note(dataset, fitted, quick=quick),
+        NEWEST: newest,
+    }
+
+
+def tables_of(shop: Shop) -> tuple[str, Dataset]:
     """The tables and the name of the snapshot that they are of."""
     while True:
         snapshot = shop.snapshot

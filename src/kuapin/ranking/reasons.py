@@ -18,6 +18,7 @@ from kuapin import columns as c
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
 from kuapin.ranking.recommender import Ranked, Recommender
+from kuapin.ranking.reranker import Reranked
 from kuapin.ranking.signals import TEXTS
 from kuapin.retrieval.distinct import distinct_items, recent_items
 from kuapin.retrieval.selection import pairs_of_sparse
@@ -27,7 +28,7 @@ from kuapin.retrieval.sources.ease import Ease
 from kuapin.retrieval.sources.groups import members, pairs_of_groups
 from kuapin.retrieval.sources.item_knn import ItemKnn
 
-REPEAT, BRAND, SIMILAR, TOGETHER, CATEGORY, TASTE, POPULAR, NEW = CODES = (
+REPEAT, BRAND, SIMILAR, TOGETHER, CATEGORY, TASTE, POPULAR, NEW, RULE = CODES = (
     "repeat",
     "brand",
     "similar",
@@ -36,9 +37,13 @@ REPEAT, BRAND, SIMILAR, TOGETHER, CATEGORY, TASTE, POPULAR, NEW = CODES = (
     "taste",
     "popular",
     "new",
+    "rule",
 )
 """Reason codes: the user had it before; he met the brand; it reads like an item that he met; others met both; its shelf
-is one of his or goes with one; people of like taste met it; many met it; nothing is known of it yet."""
+is one of his or goes with one; people of like taste met it; many met it; nothing is known of it yet; a
+rule of the shop placed it."""
+SPOKEN = CODES[:-1]
+"""Those that the ranker's evidence gives."""
 
 KIND_OF = {
     "repeat": REPEAT,
@@ -65,7 +70,7 @@ READ_BACK = 100
 DONE = {
     "view": "viewed",
     "click": "clicked on",
-    "cart": "put into the cart",
+    "cart": "added to the cart",
     "purchase": "bought",
     "favourite": "marked",
     "share": "shared",
@@ -83,11 +88,14 @@ def explain_products(
     kind = case.kinds()
     codes = [CODES[k] for k in kind]
     texts = [""] * len(codes)
-    for number, name in enumerate(CODES):
+    for number, name in enumerate(SPOKEN):
         rows = np.flatnonzero(kind == number)
         if len(rows):
             for row, text in zip(rows, _SENTENCES[name](case, rows), strict=True):
                 texts[row] = text
+    for place, rule in enumerate(ranked.by_rule if isinstance(ranked, Reranked) else ()):
+        if rule is not None:
+            codes[place], texts[place] = RULE, f"Placed by the shop's rule “{rule}”"
     return codes, texts
 
 
@@ -146,8 +154,8 @@ class _Case:
         """Which of ``CODES`` speaks most for every row, among those that there is evidence of."""
         ranker = self.recommender.ranker
         parts = ranker.linear.contributions(self.ranked.features)
-        said = np.zeros((len(self.items), len(CODES)))
-        heard = np.zeros(len(CODES), np.bool_)
+        said = np.zeros((len(self.items), len(SPOKEN)))
+        heard = np.zeros(len(SPOKEN), np.bool_)
         for part, name in zip(parts.T, ranker.signals, strict=False):
             if name in KIND_OF:
                 number = CODES.index(KIND_OF[name])
@@ -164,7 +172,7 @@ class _Case:
             POPULAR: self.met_by > 0,
             NEW: np.zeros(len(self.items), np.bool_),
         }
-        for number, name in enumerate(CODES):
+        for number, name in enumerate(SPOKEN):
             said[:, number] = np.where(evidence[name] & (heard[number] | (name == POPULAR)), said[:, number], -np.inf)
         best = np.argmax(said, axis=1)
         return np.where(np.isneginf(said.max(axis=1)), CODES.index(NEW), best)

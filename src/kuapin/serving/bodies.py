@@ -85,6 +85,7 @@ class VisitorIn(_In):
     categories: list[Id] | None = Field(None, description="Top-level categories; null: all.")
     per_category: int | None = Field(None, ge=1)
     deny: list[Id] = Field(default_factory=list, description="Items that are not to be shown.")
+    discovery: float | None = Field(None, ge=-1, le=1, description="From -1, more of the same, to 1, what is new.")
     explain: bool = False
 
 

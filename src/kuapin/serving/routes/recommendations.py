@@ -20,6 +20,9 @@ Categories = Annotated[list[Id] | None, Query(description="Top-level categories;
 PerCategory = Annotated[int | None, Query(ge=1, description="At most so many of one top-level category.")]
 Deny = Annotated[list[Id] | None, Query(description="Items that are not to be shown.")]
 Explain = Annotated[bool, Query(description="Whether reasons are given.")]
+Discovery = Annotated[
+    float | None, Query(ge=-1, le=1, description="From -1, more of the same, to 1, what is new. Left out: the shop's.")
+]
 Session = Annotated[Id | None, Query(description="Whose events count where the user has none.")]
 Surface = Annotated[Id, Query(description="What is asked for.")]
 
@@ -35,13 +38,16 @@ async def of_user(
     category: Categories = None,
     per_category: PerCategory = None,
     deny: Deny = None,
+    discovery: Discovery = None,
     explain: Explain = False,  # noqa: FBT002
     session_id: Session = None,
 ) -> JSONResponse:
     """The best items for a user, over all categories or in some."""
     may_see(asking, user_id)
     wanted = tuple(category) if category else None
-    question = Question(user_id, session_id, (), n, offset, wanted, explain, per_category, tuple(deny or ()), surface)
+    question = Question(
+        user_id, session_id, (), n, offset, wanted, explain, per_category, tuple(deny or ()), discovery, surface
+    )
     return await _answered(request, question)
 
 
@@ -56,12 +62,13 @@ async def of_any_user(
     category: Categories = None,
     per_category: PerCategory = None,
     deny: Deny = None,
+    discovery: Discovery = None,
     explain: Explain = False,  # noqa: FBT002
     session_id: Session = None,
 ) -> JSONResponse:
     """The same, for ids that do not fit into a path."""
     return await of_user(
-        request, asking, user_id, surface, n, offset, category, per_category, deny, explain, session_id
+        request, asking, user_id, surface, n, offset, category, per_category, deny, discovery, explain, session_id
     )
 
 
@@ -77,7 +84,16 @@ async def of_visitor(request: Request, asking: Asking, body: VisitorIn) -> JSONR
     )
     wanted = None if body.categories is None else tuple(body.categories)
     question = Question(
-        None, None, history, body.n, body.offset, wanted, body.explain, body.per_category, tuple(body.deny)
+        None,
+        None,
+        history,
+        body.n,
+        body.offset,
+        wanted,
+        body.explain,
+        body.per_category,
+        tuple(body.deny),
+        body.discovery,
     )
     return await _answered(request, question)
 
