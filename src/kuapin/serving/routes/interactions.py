@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import anyio.to_thread
 import polars as pl
 from fastapi import APIRouter, Request
 
@@ -14,7 +15,7 @@ from kuapin.serving.access import needs
 from kuapin.serving.bodies import EventIn, ImpressionIn, ImpressionsIn, InteractionsIn, WrittenOut
 from kuapin.serving.failures import DeadlineError, RefusedError, responses
 from kuapin.serving.service import Service
-from kuapin.text.masking import mask_text
+from kuapin.text.personal import mask_personal
 
 router = APIRouter(
     tags=["feedback"], responses=responses(400, 401, 403, 413, 422, 429, 503), dependencies=[needs("write")]
@@ -26,7 +27,11 @@ async def interactions(request: Request, body: InteractionsIn) -> WrittenOut:
     """Note what people did: on the disk when this answers, and counted in their very next lists."""
     service: Service = request.app.state.service
     _check_size(service, len(body.interactions))
-    rows = _with_ids([_row(one) for one in body.interactions])
+    with_library = service.config.masking == "presidio"
+    if any(one.text or one.query for one in body.interactions):  # long texts must not keep others waiting
+        rows = await anyio.to_thread.run_sync(_rows, body.interactions, with_library)
+    else:
+        rows = _rows(body.interactions, with_library)
     return await _written(request, rows)
 
 
@@ -38,11 +43,15 @@ async def impressions(request: Request, body: ImpressionsIn) -> WrittenOut:
     return await _written(request, [row for one in body.impressions for row in _rows_of(one)])
 
 
-def _row(event: EventIn) -> dict[str, Any]:
+def _rows(events: Sequence[EventIn], with_library: bool) -> list[dict[str, Any]]:  # noqa: FBT001
+    return _with_ids([_row(one, with_library) for one in events])
+
+
+def _row(event: EventIn, with_library: bool) -> dict[str, Any]:  # noqa: FBT001
     row = event.model_dump()
     row[c.TIMESTAMP] = int(time.time()) if event.timestamp is None else event.timestamp
     for name in (c.TEXT, c.QUERY):
-        row[name] = None if row[name] is None else mask_text(row[name])
+        row[name] = None if row[name] is None else mask_personal(row[name], library=with_library)
     return row
 
 
