@@ -3,8 +3,8 @@
 The records come from Faker (its own lists of names, streets and formats, none of which the recognisers know), put into
 sentences of reviews and notes. ``structured_recall`` is the share of e-mail addresses, phone, identity and payment-card
 numbers of which nothing is left; of names and addresses recall is the same, and precision the share of masks that
-touch one. ``false_mask`` is the share of real titles that the masking of item texts changes; ``false_mask.texts`` that of
-the stricter masking of people's texts on the same titles.
+touch one. ``false_mask`` is the share of real titles that the masking of item texts changes; ``false_mask.texts`` that
+of the stricter masking of people's texts on the same titles.
 
 English records are half American, half British; Chinese ones have mainland formats. Intervals: bootstrap over records.
 """
@@ -136,7 +136,7 @@ def examine(language: str, count: int, seed: int, masker: Callable[[str], str], 
     return figures
 
 
-def titles(quick: bool) -> pl.Series:
+def titles(most: int | None) -> pl.Series:
     """Real product titles, English and Chinese."""
     parts = []
     for name in TITLES:
@@ -144,7 +144,7 @@ def titles(quick: bool) -> pl.Series:
         if path.is_file():
             parts.append(pl.read_parquet(path, columns=["title"])["title"].drop_nulls())
     whole = pl.concat(parts)
-    return whole.sample(min(5_000, len(whole)), seed=0) if quick else whole
+    return whole if most is None else whole.sample(min(most, len(whole)), seed=0)
 
 
 def main() -> None:
@@ -156,7 +156,7 @@ def main() -> None:
     for language in ("en", "zh"):
         figures |= examine(language, count, seed, mask_personal, "")
         figures |= examine(language, count, seed, lambda text: mask_personal(text, library=True), ".presidio")
-    real = titles(arguments.quick)
+    real = titles(5_000 if arguments.quick else None)
     plain = (mask(real) != real).to_list()
     strict = [mask_personal(title) != title for title in real]
     figures["false_mask"] = share(plain, seed)

@@ -46,6 +46,7 @@ NEEDS = {
     ],
     "admin": [
         ("GET", "/v1/models", None),
+        ("GET", "/v1/outcomes", None),
         ("POST", "/v1/models/none/activate", None),
         ("POST", "/v1/models/rollback", None),
         ("DELETE", "/v1/users/u", None),

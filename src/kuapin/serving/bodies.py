@@ -238,6 +238,26 @@ class ReleasesOut(BaseModel):
     releases: list[ReleaseOut]
 
 
+class OutcomeOut(BaseModel):
+    """What followed from what was shown."""
+
+    surface: str | None
+    release: str | None
+    category: str | None = Field(description="Top-level; null: the live release does not know the item.")
+    shown: int = Field(description="Impressions.")
+    clicked: int = Field(description="Of these, how many led to a click.")
+    bought: int = Field(description="Of these, how many led to a purchase.")
+    click_rate: float
+    purchase_rate: float
+
+
+class OutcomesOut(BaseModel):
+    """By surface, release and category."""
+
+    days: int
+    outcomes: list[OutcomeOut]
+
+
 class LiveOut(BaseModel):
     """What is live."""
 

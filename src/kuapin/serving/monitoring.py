@@ -21,12 +21,6 @@ class Monitor:
         self.lists = Counter("lists", "Lists shown, by what they rest on.", ["surface", "basis", "release"], **kept)
         self.batch = Histogram("batch_users", "Users worked on together.", buckets=USERS, **kept)
         self.events = Counter("events", "Events received.", ["event"], **kept)
-        self.outcomes = Counter(
-            "outcomes",
-            "Impressions, and events that followed one.",
-            ["event", "surface", "category", "release"],
-            **kept,
-        )
         self.release = Gauge("release_live", "1 for the release that is live.", ["release"], **kept)
 
     def seen(self, method: str, route: str, status: int, seconds: float) -> None:

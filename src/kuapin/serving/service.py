@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import polars as pl
 from starlette.requests import Request
 
 from kuapin import columns as c
@@ -114,6 +115,22 @@ class Service:
         """
         self.live.current.model.catalogue.items.row(item_id)
         return self.live.follow_items(self.live.items.delete(item_id))
+
+    def outcomes(self, since: int) -> pl.DataFrame:
+        """What followed from what was shown since a time, with the items' categories: as ``OutcomeOut``."""
+        found, catalogue = self.events.outcomes(since), self.live.current.model.catalogue
+        rows = catalogue.items.rows(found[c.ITEM_ID])
+        names = [catalogue.categories[catalogue.category[row]] if row >= 0 else None for row in rows]
+        groups = [c.SURFACE, c.RELEASE, c.CATEGORY]
+        return (
+            found.with_columns(pl.Series(c.CATEGORY, names, dtype=pl.String))
+            .group_by(groups)
+            .agg(pl.col("shown", "clicked", "bought").sum())
+            .with_columns(
+                click_rate=pl.col("clicked") / pl.col("shown"), purchase_rate=pl.col("bought") / pl.col("shown")
+            )
+            .sort(groups)
+        )
 
     def count(self, rows: Sequence[Row]) -> None:
         """Tell the monitor of events."""

@@ -143,7 +143,8 @@ def _replaced(text: str, spans: Iterable[tuple[int, int, str]]) -> str:
 def _analyzer() -> Any:
     """Presidio's recognisers of patterns on a blank pipeline: no model, and nothing is fetched."""
     presidio = require("presidio_analyzer", "privacy")
-    tldextract, spacy = require("tldextract", "privacy"), require("spacy", "privacy")
+    tldextract: Any = require("tldextract", "privacy")
+    spacy = require("spacy", "privacy")
     tldextract.extract = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)  # the list that it brings along
     engine = require("presidio_analyzer.nlp_engine", "privacy").SpacyNlpEngine(
         models=[{"lang_code": "en", "model_name": "blank"}]

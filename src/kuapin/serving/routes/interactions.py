@@ -3,26 +3,34 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import Annotated, Any
 
 import anyio.to_thread
 import polars as pl
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 
 from kuapin import columns as c
 from kuapin.data.identity import with_event_ids
 from kuapin.serving.access import needs
-from kuapin.serving.bodies import EventIn, ImpressionIn, ImpressionsIn, InteractionsIn, WrittenOut
+from kuapin.serving.bodies import (
+    EventIn,
+    ImpressionIn,
+    ImpressionsIn,
+    InteractionsIn,
+    OutcomeOut,
+    OutcomesOut,
+    WrittenOut,
+)
 from kuapin.serving.failures import DeadlineError, RefusedError, responses
 from kuapin.serving.service import Service
 from kuapin.text.personal import mask_personal
 
-router = APIRouter(
-    tags=["feedback"], responses=responses(400, 401, 403, 413, 422, 429, 503), dependencies=[needs("write")]
-)
+router = APIRouter(tags=["feedback"], responses=responses(400, 401, 403, 413, 422, 429, 503))
+DAY = 86_400
 
 
-@router.post("/v1/interactions", response_model=WrittenOut)
+@router.post("/v1/interactions", response_model=WrittenOut, dependencies=[needs("write")])
 async def interactions(request: Request, body: InteractionsIn) -> WrittenOut:
     """Note what people did: on the disk when this answers, and counted in their very next lists."""
     service: Service = request.app.state.service
@@ -35,12 +43,22 @@ async def interactions(request: Request, body: InteractionsIn) -> WrittenOut:
     return await _written(request, rows)
 
 
-@router.post("/v1/impressions", response_model=WrittenOut)
+@router.post("/v1/impressions", response_model=WrittenOut, dependencies=[needs("write")])
 async def impressions(request: Request, body: ImpressionsIn) -> WrittenOut:
     """Note what people were shown; an item of a list that is sent twice counts once."""
     service: Service = request.app.state.service
     _check_size(service, sum(len(one.items) for one in body.impressions))
     return await _written(request, [row for one in body.impressions for row in _rows_of(one)])
+
+
+@router.get("/v1/outcomes", response_model=OutcomesOut, dependencies=[needs("admin")])
+async def outcomes(
+    request: Request, days: Annotated[int, Query(ge=1, le=365, description="How far back.")] = 7
+) -> OutcomesOut:
+    """Click and purchase rates of what was shown, by surface, release and category."""
+    service: Service = request.app.state.service
+    table = await anyio.to_thread.run_sync(partial(service.outcomes, int(time.time()) - days * DAY))
+    return OutcomesOut(days=days, outcomes=[OutcomeOut(**row) for row in table.iter_rows(named=True)])
 
 
 def _rows(events: Sequence[EventIn], with_library: bool) -> list[dict[str, Any]]:  # noqa: FBT001
