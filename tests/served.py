@@ -73,6 +73,8 @@ def key(shop: Shop, *scopes: str, **options: object) -> str:
 @contextmanager
 def client(shop: Shop, *, keys: bool = False, **settings: object):
     """The running service; without ``keys`` everybody may do everything."""
-    config = ServiceConfig(authentication="required" if keys else "off on loopback", deadline_ms=20_000, queue_ms=20_000)
+    config = ServiceConfig(
+        authentication="required" if keys else "off on loopback", deadline_ms=20_000, queue_ms=20_000
+    )
     with TestClient(create_app(shop, config.model_copy(update=settings))) as asking:
         yield asking

@@ -14,12 +14,14 @@ from kuapin.encoding.encoder import Encoder
 from kuapin.encoding.items import encoded_now
 from kuapin.encoding.opening import load_encoder
 from kuapin.errors import ModelFolderError
+from kuapin.list_layer import open_reranker
 from kuapin.manifest import read_manifest, read_routing
 from kuapin.model import Model
 from kuapin.ranking.routed import Routed
 from kuapin.ranking.signals import TEXTS
 from kuapin.retrieval.whitening import Whitening
 from kuapin.text.template import TextConfig
+from kuapin.workspace import Shop
 
 WHITENING = "whitening.safetensors"
 """In a release: what was done to the text vectors of its items, to be done to those of later ones."""
@@ -49,10 +51,12 @@ class Arrivals:
     """Adds items to models of one release.
 
     Args:
+        shop: whose rules hold for them.
         folder: of the release, verified.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, shop: Shop, folder: Path) -> None:
+        self.shop = shop
         self.folder = folder
 
     def add(self, model: Model, items: pl.DataFrame) -> Model:
@@ -78,7 +82,8 @@ class Arrivals:
                 others.append(replace(one, recommender=part.recommender, catalogue=part.catalogue))
             recommender = Routed.of(grown.recommender, others)
         histories = replace(model.histories, n_items=len(grown.catalogue))
-        return Model(model.release, recommender, grown.catalogue, model.users, histories)
+        reranker = open_reranker(self.shop, recommender, grown.catalogue, model.users)
+        return Model(model.release, recommender, grown.catalogue, model.users, histories, reranker)
 
     def warm(self) -> None:
         """Read the encoder, so that the first item does not wait for it."""

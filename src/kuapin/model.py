@@ -20,8 +20,9 @@ from kuapin.manifest import read_routing
 from kuapin.model_folder import Releases
 from kuapin.ranking.diversity import DiversityConfig
 from kuapin.ranking.live import queries_of
-from kuapin.ranking.recommender import TEXTS, Recommender
+from kuapin.ranking.recommender import Recommender
 from kuapin.ranking.reranker import Reranker
+from kuapin.ranking.signals import TEXTS
 from kuapin.release_parts import open_release
 from kuapin.retrieval.filters import Filter
 from kuapin.retrieval.sources.content import Content
@@ -68,18 +69,18 @@ class Model:
         self.reranker = reranker or Reranker(recommender, catalogue)
 
     @classmethod
-    def load(cls, shop: Shop, version: str | None = None, log: pl.DataFrame | None = None) -> Self:
+    def load(cls, shop: Shop, log: pl.DataFrame | None = None, version: str | None = None) -> Self:
         """A release of a shop, every file of it checked; nothing is fitted.
 
         Args:
-            shop: its histories and stock are read, as they are now.
-            version: which release; ``None``: the live one.
+            shop: with a release.
             log: user_id, item_id, timestamp and event of what its users did, in place of what the store holds.
+            version: which release; ``None``: the live one.
 
         Raises:
+            UnknownIdError: there is no such release.
             ModelFolderError: there is no release, or it is damaged or does not fit.
             InputError: ``rules.toml`` is wrong.
-            UnknownIdError: there is no such release.
         """
         releases = Releases(shop.models, shop.config.releases)
         folder = releases.open_live() if version is None else releases.open(version)
@@ -139,12 +140,12 @@ class Model:
             self.histories_of(ids),
             n,
             categories,
+            who=self.users.rows(ids),
             surface=surface,
             explain=explain,
             per_category=per_category,
             deny=deny,
             discovery=discovery,
-            who=self.users.rows(ids),
             now=now,
         )
         return answer.table(ids, self.catalogue.items.ids, surface=surface, release=self.release)
@@ -155,18 +156,27 @@ class Model:
         n: int = 10,
         categories: Sequence[str] | None = None,
         *,
+        who: NDArray[np.integer] | None = None,
         surface: str = products_surface.NAME,
         explain: bool = False,
         per_category: int | None = None,
         deny: Sequence[str] = (),
         discovery: float | None = None,
-        who: NDArray[np.integer] | None = None,
         now: datetime | None = None,
     ) -> Answer:
         """The lists of ``recommend`` for some histories, in rows of the catalogue instead of a table.
 
-        ``who`` are the rows of their users, int (n_histories,), -1 for one whom the shop does not know; ``None``: it
-        knows none of them.
+        Args:
+            histories: of some people.
+            n: length of a list.
+            categories: top-level categories to choose from; ``None``: all.
+            who: int (n_users,), rows of ``users``, for rules about users; -1 or ``None``: unknown.
+            surface: as in ``recommend``, and so are the others.
+            explain: whether there are reasons.
+            per_category: items of one top-level category at most.
+            deny: ids of items that are not to be shown.
+            discovery: from -1 to 1.
+            now: for rules that have a time.
 
         Raises:
             InputError: an unknown surface, n below 1, or a discovery outside -1 to 1.
@@ -246,9 +256,14 @@ class Model:
         Ids that the shop lacks are passed over. ``user_id`` is null in the answer. ``times`` are those of the history,
         unix seconds; ``None``: all of it was met just now.
         """
-        met = self.visitor(history, times)
         answer = self.answer(
-            met, n, categories, explain=explain, per_category=per_category, deny=deny, discovery=discovery
+            self.visitor(history, times),
+            n,
+            categories,
+            explain=explain,
+            per_category=per_category,
+            deny=deny,
+            discovery=discovery,
         )
         nobody = pl.Series([None], dtype=pl.String)
         return answer.table(nobody, self.catalogue.items.ids, surface=products_surface.NAME, release=self.release)

@@ -14,7 +14,8 @@ class TokenConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     jwks: str | None = Field(
-        None, description="The provider's keys: an https URL, or a file relative to the shop's folder; not set: no tokens."
+        None,
+        description="The provider's keys: an https URL, or a file relative to the shop's folder; not set: no tokens.",
     )
     issuer: str | None = Field(None, description="Claim `iss` that a token must have; needed with jwks.")
     audience: str | None = Field(None, description="Claim `aud` that a token must have; needed with jwks.")
@@ -48,6 +49,10 @@ class ServiceConfig(BaseModel):
     max_history: int = Field(1000, ge=1, le=100_000, description="Longest history in a request.")
     max_events: int = Field(1000, ge=1, le=100_000, description="Most events in one request.")
     max_body_bytes: int = Field(1_048_576, ge=1024, le=100_000_000, description="Largest body of a request.")
+    masking: Literal["own", "presidio"] = Field(
+        "own",
+        description="What finds personal data in texts of people; presidio adds kinds, and needs the privacy extra.",
+    )
     retention_days: int | None = Field(
         None, ge=1, description="Events that the service received longer ago are deleted; not set: none."
     )

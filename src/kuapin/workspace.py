@@ -145,7 +145,7 @@ class Shop:
 
     @property
     def database_url(self) -> str | None:
-        """Where the service's database is: ``$KUAPIN_DATABASE``, the configured one, or the shop's own if it is there."""
+        """The service's database: ``$KUAPIN_DATABASE``, the configured one, or the shop's own if there is one."""
         own = self.path / DATABASE
         given = os.environ.get("KUAPIN_DATABASE") or self.config.service.database
         return given or (f"sqlite:///{own.resolve()}" if own.exists() else None)

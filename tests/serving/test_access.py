@@ -13,7 +13,7 @@ from kuapin.cli.app import app
 from kuapin.cli.failures import run
 from kuapin.errors import InputError
 from kuapin.service_settings import TokenConfig
-from kuapin.serving.failures import Refusal
+from kuapin.serving.failures import RefusedError
 from kuapin.serving.rates import Rates
 from kuapin.workspace import Shop
 from tests import served
@@ -33,7 +33,11 @@ NEEDS = {
         (
             "POST",
             "/v1/impressions",
-            {"impressions": [{"ranking_id": "r", "user_id": "u", "release": "x", "items": [{"item_id": "i", "position": 1}]}]},
+            {
+                "impressions": [
+                    {"ranking_id": "r", "user_id": "u", "release": "x", "items": [{"item_id": "i", "position": 1}]}
+                ]
+            },
         ),
         ("PUT", "/v1/items/i", {}),
         ("PUT", "/v1/items?item_id=i", {}),
@@ -42,6 +46,7 @@ NEEDS = {
     ],
     "admin": [
         ("GET", "/v1/models", None),
+        ("GET", "/v1/outcomes", None),
         ("POST", "/v1/models/none/activate", None),
         ("POST", "/v1/models/rollback", None),
         ("DELETE", "/v1/users/u", None),
@@ -80,7 +85,10 @@ def test_no_route_is_missing_above(guarded):
     routes = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
     named = {(method, path.partition("?")[0]) for requests in NEEDS.values() for method, path, _ in requests}
     named = {(m, p.replace("/users/u", "/users/{user_id}").replace("/none/", "/{version}/")) for m, p in named}
-    named = {(m, p.replace("/items/B-rose-soap-small", "/items/{item_id}").replace("/items/i", "/items/{item_id}")) for m, p in named}
+    named = {
+        (m, p.replace("/items/B-rose-soap-small", "/items/{item_id}").replace("/items/i", "/items/{item_id}"))
+        for m, p in named
+    }
     assert routes - named == {("GET", path) for path in (*OPEN, "/metrics")}
     assert ask(client, "GET", "/metrics").status_code == 401
     assert ask(client, "GET", "/metrics", key=keys["write"]).status_code == 200
@@ -125,15 +133,15 @@ def test_a_bucket_fills_evenly():
     rates = Rates(10.0)
     for _ in range(20):
         rates.take("a", now=0.0)
-    with pytest.raises(Refusal, match="10 requests a second") as error:
+    with pytest.raises(RefusedError, match="10 requests a second") as error:
         rates.take("a", now=0.0)
     assert error.value.retry_after_s == pytest.approx(0.1)
     rates.take("a", now=0.1)
-    with pytest.raises(Refusal, match="10 requests"):
+    with pytest.raises(RefusedError, match="10 requests"):
         rates.take("a", now=0.1)
     for _ in range(20):
         rates.take("a", now=100.0)
-    with pytest.raises(Refusal, match="10 requests"):
+    with pytest.raises(RefusedError, match="10 requests"):
         rates.take("a", now=100.0)
 
 
@@ -141,7 +149,9 @@ def test_without_keys_only_this_machine_is_listened_to(shop, capfd):
     for arguments in (["--without-keys"], []):
         if not arguments:
             path = shop.path / "kuapin.toml"
-            path.write_text(path.read_text().replace('authentication = "required"', 'authentication = "off on loopback"'))
+            path.write_text(
+                path.read_text().replace('authentication = "required"', 'authentication = "off on loopback"')
+            )
         assert run(app, ["serve", str(shop.path), "--host", "0.0.0.0", *arguments]) == 2
         assert "allowed on 127.0.0.1 alone" in capfd.readouterr().err
 
@@ -177,7 +187,15 @@ def test_a_token_of_the_provider_opens_what_its_scopes_say(with_tokens, provider
 
 @pytest.mark.parametrize(
     "claims",
-    [{"exp": 1}, {"exp": None}, {"iss": "https://other"}, {"aud": "other"}, {"sub": None}, {"kid": "k2"}, {"nbf": 2**33}],
+    [
+        {"exp": 1},
+        {"exp": None},
+        {"iss": "https://other"},
+        {"aud": "other"},
+        {"sub": None},
+        {"kid": "k2"},
+        {"nbf": 2**33},
+    ],
 )
 def test_a_token_that_is_not_good_opens_nothing(with_tokens, provider, claims):
     assert ask(with_tokens, "GET", LIST, key=token(provider, **claims)).status_code == 401

@@ -70,7 +70,10 @@ def test_the_others_stay(shop):
     after = Shop.open(shop.path).dataset()
     assert len(after.users) == len(before.users) - 1
     assert len(after.histories.items) == len(before.histories.items) - 24
-    assert after.histories.of(after.users.row("user 004")).tolist() == before.histories.of(before.users.row("user 004")).tolist()
+    assert (
+        after.histories.of(after.users.row("user 004")).tolist()
+        == before.histories.of(before.users.row("user 004")).tolist()
+    )
 
 
 def test_a_restored_backup_brings_nobody_back(shop, tmp_path):

@@ -23,7 +23,9 @@ def grown(shop):
     model = Model.load(shop)
     white = fit_whitening(market.visible(market.dataset()).vectors).of(market.visible(market.dataset()).vectors)
     row = model.catalogue.items.row("H-sea-candle-small")
-    new = pl.DataFrame([{"item_id": "new", "title": "sea candle small", "category": "Home > candle", "brand": "Sea", "price": 5.0}])
+    new = pl.DataFrame(
+        [{"item_id": "new", "title": "sea candle small", "category": "Home > candle", "brand": "Sea", "price": 5.0}]
+    )
     return model, model.recommender.with_items(new, model.catalogue, white[[row]]), row
 
 
@@ -95,7 +97,9 @@ def test_a_new_category_and_brand_get_codes_behind_the_old(grown):
     assert catalogue.categories == (*model.catalogue.categories, "Aa")
     assert catalogue.category[rows].tolist() == [len(model.catalogue.categories)]
     assert catalogue.category[:96].tolist() == model.catalogue.category.tolist()
-    changed = pl.DataFrame([{"item_id": "B-sea-soap-small", "title": "t", "category": None, "brand": None, "price": 3.0}])
+    changed = pl.DataFrame(
+        [{"item_id": "B-sea-soap-small", "title": "t", "category": None, "brand": None, "price": 3.0}]
+    )
     catalogue, rows = model.catalogue.with_items(changed)
     assert (len(catalogue), catalogue.items.id(rows[0])) == (96, "B-sea-soap-small")
     assert (catalogue.price[rows[0]], catalogue.brand[rows[0]]) == (3.0, -1)
@@ -110,7 +114,12 @@ def test_a_release_without_an_encoder_says_that_it_takes_no_items(client):
 
 @pytest.mark.parametrize(
     ("body", "where"),
-    [({"price": -1}, "price"), ({"colour": "red"}, "colour"), ({"title": "\ud800"}, "title"), ({"created_at": 1}, "created_at")],
+    [
+        ({"price": -1}, "price"),
+        ({"colour": "red"}, "colour"),
+        ({"title": "\ud800"}, "title"),
+        ({"created_at": 1}, "created_at"),
+    ],
 )
 def test_a_fault_in_an_item_is_named(client, body, where):
     import json

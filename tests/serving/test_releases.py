@@ -43,7 +43,7 @@ def test_releases_are_listed_activated_and_rolled_back(client, shop, two):
 def test_every_answer_is_wholly_of_the_release_that_it_names(shop, two):
     expected = {}
     for version in two:
-        model = Model.load(shop, version)
+        model = Model.load(shop, version=version)
         expected[version] = {user: model.recommend(user, 8)["target_id"].to_list() for user in USERS}
     assert any(expected[two[0]][user] != expected[two[1]][user] for user in USERS)
     with served.client(shop) as client:

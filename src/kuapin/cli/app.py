@@ -34,8 +34,8 @@ VERBS: dict[str, dict[str, Callable[..., None]]] = {
     "First look": {"demo": demo},
     "Data": {"init": init, "import": import_tables, "validate": validate, "export": export, "forget": forget},
     "Model": {"finetune": finetune, "train": train, "evaluate": evaluate},
-    "Releases": {"refresh": refresh, "models": models, "publish": publish, "rollback": rollback},
     "Use": {"recommend": recommend, "rules": rules, "serve": serve, "keys": keys},
+    "Releases": {"refresh": refresh, "models": models, "publish": publish, "rollback": rollback},
 }
 """Help panel → verb → its function, in the order of the help."""
 

@@ -23,6 +23,7 @@ def forget(
         said = {"receipt": receipt.erasure.receipt, "erased_at": receipt.erasure.erased_at, "rows": receipt.rows}
         say_json(said | {"files": receipt.files, "remains": receipt.remains})
         return
-    say(f"Erased: {counted(receipt.rows, 'row')}, {counted(len(receipt.files), 'file')}. Receipt {receipt.erasure.receipt}")
+    rows, files = counted(receipt.rows, "row"), counted(len(receipt.files), "file")
+    say(f"Erased: {rows}, {files}. Receipt {receipt.erasure.receipt}")
     for one in receipt.remains:
         remark(one, quiet=False)

@@ -8,7 +8,6 @@ import typer
 
 from kuapin.cli.output import AsJson, ShopFolder, open_shop, remark, say, say_json, say_table
 from kuapin.errors import InputError
-from kuapin.service_settings import SCOPES
 
 if TYPE_CHECKING:
     from kuapin.data.sql.keys import Key
@@ -24,7 +23,7 @@ def keys(
     ] = None,
     scope: Annotated[
         list[str] | None,
-        typer.Option("--scope", help=f"What it may do: {', '.join(SCOPES)}; repeat for several.", show_default="recommend"),
+        typer.Option("--scope", help="recommend, write or admin; repeat for several.", show_default="recommend"),
     ] = None,
     days: Annotated[
         int | None, typer.Option("--days", min=1, max=36_500, help="It ends after so many days.", show_default="never")
@@ -47,6 +46,8 @@ def keys(
     """List the service's keys; make, exchange or end one. What is stored of a key does not open anything."""
     if sum(one is not None for one in (create, rotate, revoke)) > 1:
         raise InputError("--create, --rotate and --revoke are three different things. Give one of them.")
+    from kuapin.service_settings import SCOPES
+
     wrong = [one for one in scope or () if one not in SCOPES]
     if wrong:
         raise InputError(f"There is no scope {wrong[0]!r}; there are {', '.join(SCOPES)}.")
@@ -69,7 +70,9 @@ def keys(
             say_json(vars(key) | {"key": text})
         else:
             say(text)
-            remark(f"The key {key.key_id} ({', '.join(key.scopes)}). Keep it now: it cannot be shown again.", quiet=False)
+            remark(
+                f"The key {key.key_id} ({', '.join(key.scopes)}). Keep it now: it cannot be shown again.", quiet=False
+            )
     elif as_json:
         say_json([vars(key) for key in ring.all()])
     else:

@@ -17,7 +17,8 @@ def serve(
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to listen on.")] = 8080,
     workers: Annotated[
-        int | None, typer.Option("--workers", min=1, max=64, help="Processes that answer.", show_default="as configured")
+        int | None,
+        typer.Option("--workers", min=1, max=64, help="Processes that answer.", show_default="as configured"),
     ] = None,
     without_keys: Annotated[
         bool, typer.Option("--without-keys", help="Answer everybody; on this machine's own address alone.")
@@ -35,7 +36,10 @@ def serve(
         )
     from kuapin.serving.running import run
 
-    remark(f"Listening on http://{host}:{port}, {'without keys' if open_to_all else 'for those who have a key'}.", quiet=quiet)
+    remark(
+        f"Listening on http://{host}:{port}, {'without keys' if open_to_all else 'for those who have a key'}.",
+        quiet=quiet,
+    )
     if open_to_all:
         os.environ["KUAPIN_AUTHENTICATION"] = "off on loopback"
     run(shop, host, port, workers or config.workers, quiet=quiet)

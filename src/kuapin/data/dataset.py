@@ -58,7 +58,9 @@ class Catalogue:
         fresh = place < 0
         rows = place.copy()
         rows[fresh] = np.arange(len(self), len(self) + int(fresh.sum()))
-        frame = pl.concat([self.frame, new.select(name for name in new.columns if name in self.frame.columns)], how="diagonal_relaxed")
+        frame = pl.concat(
+            [self.frame, new.select(name for name in new.columns if name in self.frame.columns)], how="diagonal_relaxed"
+        )
         order = np.arange(len(self) + int(fresh.sum()))
         order[rows] = np.arange(len(self), frame.height)
         frame = frame[order]
@@ -66,11 +68,18 @@ class Catalogue:
         category, categories = _recoded(other.category, other.categories, self.categories)
         leaf, leaves = _recoded(other.leaf, other.leaves, self.leaves)
         brand, brands = _recoded(other.brand, other.brands, self.brands)
-        parts = ((self.category, category), (self.leaf, leaf), (self.brand, brand), (self.price, other.price))
-        whole = [_put(old, rows, values, len(order)) for old, values in (*parts, (self.available, other.available))]
         vocabulary = Vocabulary(frame[c.ITEM_ID], "item")
         return Catalogue(
-            frame, vocabulary, whole[0], categories, whole[1], leaves, whole[2], brands, whole[3], whole[4]
+            frame,
+            vocabulary,
+            _put(self.category, rows, category),
+            categories,
+            _put(self.leaf, rows, leaf),
+            leaves,
+            _put(self.brand, rows, brand),
+            brands,
+            _put(self.price, rows, other.price),
+            _put(self.available, rows, other.available),
         ), rows
 
 
@@ -85,8 +94,8 @@ def _recoded(
     return table[codes], old + more
 
 
-def _put(old: NDArray[T], rows: NDArray[np.int32], values: NDArray[T], size: int) -> NDArray[T]:
-    whole = np.empty(size, old.dtype)
+def _put(old: NDArray[T], rows: NDArray[np.int32], values: NDArray[T]) -> NDArray[T]:
+    whole = np.empty(max(len(old), int(rows.max(initial=-1)) + 1), old.dtype)
     whole[: len(old)] = old
     whole[rows] = values
     return whole

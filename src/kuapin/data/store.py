@@ -171,7 +171,9 @@ class ParquetStore:
                     after = Manifest(number=number, tables=parts, files=manifest.files)
                     write_durably(self._manifest_path, after.model_dump_json(indent=1).encode())
             except OSError as error:
-                raise StoreError(f"{self.folder} could not be written ({_reason(error)}). The tables are as before.") from error
+                raise StoreError(
+                    f"{self.folder} could not be written ({_reason(error)}). The tables are as before."
+                ) from error
             finally:
                 self._sweep()
             return gone

@@ -62,13 +62,15 @@ def forget(shop: Shop, user: str) -> Receipt:
         try:
             rows += ParquetStore(shop.path / "data").erase(user)
         except StoreError as error:
-            remains.append(f"The tables still hold rows, which nothing reads: {error} Then run kuapin forget once more.")
+            remains.append(
+                f"The tables still hold rows, which nothing reads: {error} Then run kuapin forget once more."
+            )
         files = [*_exports(shop, user), *_reports(shop, user), *_runs(shop, remains)]
         files += finish(shop)
         live = Releases(shop.models, shop.config.releases).live()
         if live is not None and _is_older(live, shop, erasure.erased_at):
             remains.append(
-                f"Release {live} holds no row of the person, but sums that he or she is part of: kuapin train {shop.path}"
+                f"Release {live} holds no row of the person, but sums with a part of it. Run: kuapin train {shop.path}"
             )
         return Receipt(erasure, rows, tuple(files), tuple(remains))
     finally:

@@ -17,9 +17,10 @@ from scipy import sparse
 from kuapin import columns as c
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
-from kuapin.ranking.recommender import TEXTS, Ranked, Recommender
+from kuapin.ranking.recommender import Ranked, Recommender
 from kuapin.ranking.reranker import Reranked
 from kuapin.ranking.routed import Routed, of_part
+from kuapin.ranking.signals import TEXTS
 from kuapin.retrieval.distinct import distinct_items, recent_items
 from kuapin.retrieval.selection import pairs_of_sparse
 from kuapin.retrieval.sources.affinity import LeafAffinity
@@ -91,7 +92,7 @@ def explain_products(
         for part, its_catalogue, mask in served:
             places = np.flatnonzero(mask[ranked.found.items])
             said = _explained(_Case(part, its_catalogue, histories, of_part(ranked, part, places)))
-            for place, code, text in zip(places, *said, strict=True):
+            for place, code, text in zip(places.tolist(), *said, strict=True):
                 codes[place], texts[place] = code, text
     else:
         codes, texts = _explained(_Case(recommender, catalogue, histories, ranked))

@@ -216,7 +216,7 @@ class Recommender:
         return np.asarray(self.signals.signals[name].source.score(nobody)[0], np.float32)
 
     def with_items(self, new: pl.DataFrame, catalogue: Catalogue, white: NDArray[np.float32] | None) -> "WithItems":
-        """The same recommender with more items: they can be proposed and ranked at once, by what they say of themselves.
+        """The same recommender with more items, which can be proposed and ranked at once by what they say.
 
         Args:
             new: the items, as ``Catalogue.with_items`` takes them.
@@ -235,7 +235,10 @@ class Recommender:
         usual[old] = (met / size)[category[old]]
         alike = self._alike(white, category, len(catalogue))
         signals = self.signals.with_items(NewItems(rows, whole, white, usual, alike))
-        scales = (None if one is None else one.with_categories(len(whole.categories)) for one in (self.calibration, self.strangers))
+        scales = (
+            None if one is None else one.with_categories(len(whole.categories))
+            for one in (self.calibration, self.strangers)
+        )
         return WithItems(Recommender(signals, self.ranker, *scales), whole, rows)
 
     def _alike(self, white: NDArray[np.float32] | None, category: NDArray[np.integer], n: int) -> NDArray[np.int32]:

@@ -67,13 +67,14 @@ class Facts:
     @cached_property
     def users_in_category(self) -> NDArray[np.float64]:
         """Sum of ``users`` over every category, float64 (n_categories,)."""
-        return np.bincount(self.category, weights=self.users, minlength=int(self.category.max(initial=0)) + 1)
+        n = int(self.category.max(initial=0)) + 1
+        return np.asarray(np.bincount(self.category, weights=self.users, minlength=n), np.float64)
 
     @cached_property
     def log_price(self) -> Scores:
         """float32, NaN where the price is unknown or not above 0."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(self.price > 0, np.log(self.price), np.float32(np.nan))
+            return np.asarray(np.where(self.price > 0, np.log(self.price), np.nan), np.float32)
 
 
 def _plain(scores: Scores, items: NDArray[np.int32], facts: Facts) -> Scores:

@@ -17,7 +17,7 @@ from fastapi.security.http import HTTPAuthorizationCredentials
 from kuapin.data.sql.keys import PREFIX, Keyring
 from kuapin.errors import InputError
 from kuapin.service_settings import SCOPES, Scope, ServiceConfig, TokenConfig
-from kuapin.serving.failures import Refusal
+from kuapin.serving.failures import RefusedError
 from kuapin.serving.rates import Rates
 
 REMEMBERED_S = 1.0
@@ -67,18 +67,20 @@ class Access:
         """Who shows this key or token.
 
         Raises:
-            Refusal: 401, nobody; 429, somebody who asks too often.
+            RefusedError: 401, nobody; 429, somebody who asks too often.
         """
         if self.open:
             return EVERYBODY
         if not text:
-            raise Refusal(401, "A key is needed: Authorization: Bearer KEY, or X-API-Key: KEY. See: kuapin keys SHOP")
+            raise RefusedError(
+                401, "A key is needed: Authorization: Bearer KEY, or X-API-Key: KEY. See: kuapin keys SHOP"
+            )
         mark, now = hashlib.sha256(text.encode("utf-8", "replace")).digest(), time.monotonic()
         known = self._known.get(mark)
         if known is None or known[0] < now:
             found = await anyio.to_thread.run_sync(partial(self._looked_up, text))
             if found is None:
-                raise Refusal(401, "This key or token opens nothing: it is wrong, has ended, or was taken back.")
+                raise RefusedError(401, "This key or token opens nothing: it is wrong, has ended, or was taken back.")
             if len(self._known) >= MOST_REMEMBERED:
                 self._known.clear()
             known = self._known[mark] = now + REMEMBERED_S, found
@@ -105,7 +107,9 @@ class Tokens:
         self.config = config
         try:
             if config.jwks.startswith("https://"):
-                self._key = jwt.PyJWKClient(config.jwks, cache_keys=True, timeout=5).get_signing_key_from_jwt
+                self._key: Callable[[str], Any] = jwt.PyJWKClient(
+                    config.jwks, cache_keys=True, timeout=5
+                ).get_signing_key_from_jwt
             else:
                 self._key = _from_file(folder / config.jwks)
         except (OSError, ValueError, jwt.PyJWTError) as error:
@@ -167,7 +171,7 @@ def needs(scope: Scope) -> Any:
 
     async def check(asking: Asking) -> Caller:
         if scope not in asking.scopes:
-            raise Refusal(403, f"This key may not do that: it needs the scope {scope}. Use another key.")
+            raise RefusedError(403, f"This key may not do that: it needs the scope {scope}. Use another key.")
         return asking
 
     return Depends(check)
@@ -177,8 +181,8 @@ def may_see(asking: Caller, user: str | None) -> None:
     """Let those pass who may see the lists of a user.
 
     Raises:
-        Refusal: 403, a token whose subject is somebody else.
+        RefusedError: 403, a token whose subject is somebody else.
     """
     if "recommend" in asking.scopes or (OWN in asking.scopes and user is not None and asking.subject == user):
         return
-    raise Refusal(403, "This key may not see that list: it needs the scope recommend. Use another key.")
+    raise RefusedError(403, "This key may not see that list: it needs the scope recommend. Use another key.")

@@ -99,7 +99,7 @@ class Batcher(Generic[Q, A]):
             self._started(len(batch))
             try:
                 answers = self._work([one.question for one in batch])
-            except Exception as error:  # noqa: BLE001 - whoever asked is told, and the thread lives on
+            except Exception as error:
                 answers = [error] * len(batch)
             self._cost += SMOOTHING * ((time.monotonic() - start) / len(batch) - self._cost)
         with self._lock:

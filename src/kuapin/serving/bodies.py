@@ -85,6 +85,7 @@ class VisitorIn(_In):
     categories: list[Id] | None = Field(None, description="Top-level categories; null: all.")
     per_category: int | None = Field(None, ge=1)
     deny: list[Id] = Field(default_factory=list, description="Items that are not to be shown.")
+    discovery: float | None = Field(None, ge=-1, le=1, description="From -1, more of the same, to 1, what is new.")
     explain: bool = False
 
 
@@ -117,7 +118,9 @@ class InteractionsIn(_In):
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
-            "examples": [{"interactions": [{"event_id": "e-1", "user_id": "u7", "item_id": "1082185", "event": "cart"}]}]
+            "examples": [
+                {"interactions": [{"event_id": "e-1", "user_id": "u7", "item_id": "1082185", "event": "cart"}]}
+            ]
         },
     )
 
@@ -233,6 +236,26 @@ class ReleasesOut(BaseModel):
 
     total: int
     releases: list[ReleaseOut]
+
+
+class OutcomeOut(BaseModel):
+    """What followed from what was shown."""
+
+    surface: str | None
+    release: str | None
+    category: str | None = Field(description="Top-level; null: the live release does not know the item.")
+    shown: int = Field(description="Impressions.")
+    clicked: int = Field(description="Of these, how many led to a click.")
+    bought: int = Field(description="Of these, how many led to a purchase.")
+    click_rate: float
+    purchase_rate: float
+
+
+class OutcomesOut(BaseModel):
+    """By surface, release and category."""
+
+    days: int
+    outcomes: list[OutcomeOut]
 
 
 class LiveOut(BaseModel):

@@ -72,7 +72,9 @@ class Envelope:
             told = failure(413, f"A body has at most {self.max_body_bytes:,} bytes. Send less at a time.", request_id)
             await told(scope, receive, sending)
         except TimeoutError:
-            await failure(408, f"The body did not come within {BODY_SECONDS:.0f} s.", request_id)(scope, receive, sending)
+            await failure(408, f"The body did not come within {BODY_SECONDS:.0f} s.", request_id)(
+                scope, receive, sending
+            )
         except Exception:
             log.exception("Request %s failed", request_id)
             if started:

@@ -31,7 +31,7 @@ CODES = {
 _MOST_DETAILS = 20
 
 
-class Refusal(KuapinError):
+class RefusedError(KuapinError):
     """A request that is not answered, with its HTTP status and, where waiting helps, how long to wait."""
 
     def __init__(self, status: int, message: str, retry_after_s: float | None = None) -> None:
@@ -40,14 +40,14 @@ class Refusal(KuapinError):
         self.retry_after_s = retry_after_s
 
 
-class OverloadedError(Refusal):
+class OverloadedError(RefusedError):
     """More is asked than can be answered in time."""
 
     def __init__(self, ahead_s: float) -> None:
         super().__init__(503, f"Too many requests wait ({ahead_s * 1000:.0f} ms of work). Try again later.", 1.0)
 
 
-class DeadlineError(Refusal):
+class DeadlineError(RefusedError):
     """The time for this request is up."""
 
     def __init__(self, timeout_s: float) -> None:
@@ -116,7 +116,7 @@ def install(app: FastAPI) -> None:
 
 def status_of(error: KuapinError) -> int:
     """The HTTP status of an error that Kuapin raises on purpose."""
-    if isinstance(error, Refusal):
+    if isinstance(error, RefusedError):
         return error.status
     for kind, status in ((UnknownIdError, 404), (InputError, 422), (ModelFolderError, 409), (StoreError, 503)):
         if isinstance(error, kind):

@@ -129,7 +129,7 @@ class LiveModel:
         loaded_at, position = time.time(), self.events.position()
         shop = Shop(self.shop.path)
         shop.store = self.store.at(position)
-        model = Model.load(shop, version)
+        model = Model.load(shop, version=version)
         changes = self.items.since(0)
         live = Live(model, position, loaded_at)
         unknown = [one for one in changes if not _knows(model, one)]
@@ -150,12 +150,13 @@ class LiveModel:
             available = model.catalogue.available.copy()
             available[gone[gone >= 0]] = False
             catalogue = replace(model.catalogue, available=available)
-            model = Model(model.release, model.recommender, catalogue, model.users, model.histories)
+            reranker = replace(model.reranker, catalogue=catalogue)
+            model = Model(model.release, model.recommender, catalogue, model.users, model.histories, reranker)
         return replace(live, model=model, items=changes[-1].number)
 
     def _arrivals(self, version: str) -> Arrivals:
         if self._reader is None or self._reader[0] != version:
-            self._reader = version, Arrivals(self.releases.folder / version)
+            self._reader = version, Arrivals(self.shop, self.releases.folder / version)
         return self._reader[1]
 
 

@@ -1,8 +1,10 @@
 """Histories up to this moment: what the release was loaded with, and what has come since."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kuapin import columns as c
 from kuapin.data.histories import Histories
@@ -36,16 +38,17 @@ def with_new(histories: Histories, new: Sequence[New], items: Vocabulary) -> His
     )
 
 
-def _merged(histories: Histories, user: int, new: New, items: Vocabulary) -> tuple[np.ndarray, ...]:
+def _merged(histories: Histories, user: int, new: New, items: Vocabulary) -> tuple[NDArray[Any], ...]:
     own = slice(histories.indptr[user], histories.indptr[user + 1])
-    before = histories.items[own], histories.times[own], histories.events[own]
+    before: tuple[NDArray[Any], ...] = (histories.items[own], histories.times[own], histories.events[own])
     if not new:
         return before
     rows = items.rows([item for item, _, _ in new])
     known = rows >= 0
     times = np.array([when for _, when, _ in new], np.int64)[known]
     codes = np.array([_CODE[event] for _, _, event in new], np.uint8)[known]
-    merged = tuple(np.concatenate(pair) for pair in zip(before, (rows[known], times, codes), strict=True))
+    later: tuple[NDArray[Any], ...] = (rows[known], times, codes)
+    merged = tuple(np.concatenate(pair) for pair in zip(before, later, strict=True))
     if not histories.timed:
         return merged
     order = np.argsort(merged[1], kind="stable")

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 
 from kuapin import columns as c
 from kuapin.data.histories import Histories
@@ -39,6 +41,7 @@ class Question:
         explain: whether reasons are given.
         per_category: items of one category at most.
         deny: items that are not to be shown.
+        discovery: from -1, more of the same, to 1, what is new; ``None``: as the shop has it.
         surface: what is asked for.
     """
 
@@ -51,12 +54,21 @@ class Question:
     explain: bool = False
     per_category: int | None = None
     deny: tuple[str, ...] = ()
+    discovery: float | None = None
     surface: str = "products"
 
     @property
     def form(self) -> tuple[Any, ...]:
         """Questions of one form are answered in one call."""
-        return self.n + self.offset, self.categories, self.explain, self.per_category, self.deny, self.surface
+        return (
+            self.n + self.offset,
+            self.categories,
+            self.explain,
+            self.per_category,
+            self.deny,
+            self.discovery,
+            self.surface,
+        )
 
 
 def answer(
@@ -74,17 +86,20 @@ def answer(
         erased: whether a user was erased after the release was loaded.
     """
     histories, bases = _histories(live, events, questions, erased)
+    who = live.model.users.rows(pl.Series([question.user for question in questions], dtype=pl.String))
     answers: list[dict[str, Any] | KuapinError] = [{}] * len(questions)
     forms: dict[tuple[Any, ...], list[int]] = {}
     for place, question in enumerate(questions):
         forms.setdefault(question.form, []).append(place)
     for places in forms.values():
         try:
-            found = _lists(live, histories.select(np.array(places)), questions[places[0]])
+            found = _lists(live, histories.select(np.array(places)), who[places], questions[places[0]])
         except KuapinError as error:
-            found = [error] * len(places)
+            for place in places:
+                answers[place] = error
+            continue
         for place, one in zip(places, found, strict=True):
-            answers[place] = one if isinstance(one, KuapinError) else _said(live, questions[place], bases[place], one)
+            answers[place] = _said(live, questions[place], bases[place], one)
     return answers
 
 
@@ -127,15 +142,17 @@ def _without(histories: Histories, places: Sequence[int]) -> Histories:
     return histories.keep(mask[histories.users])
 
 
-def _lists(live: Live, histories: Histories, question: Question) -> list[list[dict[str, Any]]]:
+def _lists(live: Live, histories: Histories, who: NDArray[np.int32], question: Question) -> list[list[dict[str, Any]]]:
     found = live.model.answer(
         histories,
         question.n + question.offset,
-        categories=question.categories,
+        question.categories,
+        who=who,
         surface=question.surface,
         explain=question.explain,
         per_category=question.per_category,
         deny=question.deny,
+        discovery=question.discovery,
     )
     # Without a table: for a few rows Polars takes longer to begin than the whole list
     lists: list[list[dict[str, Any]]] = [[] for _ in range(len(histories))]

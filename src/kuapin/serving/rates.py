@@ -2,7 +2,7 @@
 
 import time
 
-from kuapin.serving.failures import Refusal
+from kuapin.serving.failures import RefusedError
 
 BURST_SECONDS = 2.0
 MOST = 10_000
@@ -23,14 +23,14 @@ class Rates:
         """Take one request out of somebody's bucket.
 
         Raises:
-            Refusal: 429, the bucket is empty.
+            RefusedError: 429, the bucket is empty.
         """
         rate, now = rate or self.rate, time.monotonic() if now is None else now
         most = max(1.0, rate * BURST_SECONDS)
         left, at = self._buckets.get(name, (most, now))
         left = min(most, left + (now - at) * rate)
         if left < 1.0:
-            raise Refusal(429, f"More than {rate:g} requests a second. Ask less often.", (1.0 - left) / rate)
+            raise RefusedError(429, f"More than {rate:g} requests a second. Ask less often.", (1.0 - left) / rate)
         if len(self._buckets) >= MOST and name not in self._buckets:
             self._buckets.clear()
         self._buckets[name] = left - 1.0, now

@@ -1,6 +1,8 @@
 """The server process, or several of them on one port."""
 
 import os
+from contextlib import suppress
+from typing import Any
 
 import uvicorn
 
@@ -33,29 +35,22 @@ def run(shop: Shop, host: str, port: int, workers: int, *, quiet: bool) -> None:
     if Releases(shop.models, shop.config.releases).live() is None:
         raise ModelFolderError(f"{shop.path} has no model yet. Run: kuapin train {shop.path}")
     os.environ[SHOP] = str(shop.path.resolve())
-    config = uvicorn.Config(
-        app_of_environment if workers == 1 else "kuapin.serving.app:app_of_environment",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        log_level="warning" if quiet else "info",
-        access_log=False,
-        server_header=False,
-        date_header=True,
-        limit_concurrency=MOST_CONNECTIONS,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=GRACE_S,
-        h11_max_incomplete_event_size=65_536,
-    )
-    server = uvicorn.Server(config)
-    if workers == 1:
+    options: dict[str, Any] = {
+        "factory": True,
+        "host": host,
+        "port": port,
+        "log_level": "warning" if quiet else "info",
+        "access_log": False,
+        "server_header": False,
+        "limit_concurrency": MOST_CONNECTIONS,
+        "timeout_keep_alive": KEEP_ALIVE_S,
+        "timeout_graceful_shutdown": GRACE_S,
+    }
+    with suppress(KeyboardInterrupt):  # that is how a service ends
+        if workers > 1:
+            uvicorn.run("kuapin.serving.app:app_of_environment", workers=workers, **options)
+            return
+        server = uvicorn.Server(uvicorn.Config(app_of_environment, **options))
         server.run()
-        started = server.started
-    else:
-        from uvicorn.supervisors import Multiprocess
-
-        Multiprocess(config, target=server.run, sockets=[config.bind_socket()]).run()
-        started = True
-    if not started:
-        raise KuapinError(f"The service did not start on {host}:{port}; the lines above say why.")
+        if not server.started:
+            raise KuapinError(f"The service did not start on {host}:{port}; the lines above say why.")

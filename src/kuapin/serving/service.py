@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import polars as pl
 from starlette.requests import Request
 
 from kuapin import columns as c
@@ -22,7 +23,6 @@ from kuapin.serving.live import Live, LiveModel, Watch
 from kuapin.serving.monitoring import Monitor
 from kuapin.serving.questions import Question, answer
 from kuapin.workspace import Shop
-
 
 DAY = 86_400
 TIDY_S = 60.0
@@ -63,7 +63,8 @@ class Service:
         self._answer([Question(user) for user in [*users, None]])
         self.watch = Watch(self.config.watch_seconds, [self.live.follow, self.live.follow_items, self.erased.look])
         self.tidying = Watch(TIDY_S, [self.tidy])
-        threading.Thread(target=self.live.warm, name="encoder", daemon=True).start()
+        self.warming = threading.Thread(target=self.live.warm, name="encoder", daemon=True)
+        self.warming.start()
         self.ready = True
 
     def stop(self) -> None:
@@ -73,6 +74,7 @@ class Service:
         self.tidying.stop()
         self.batcher.close()
         self.writer.close()
+        self.warming.join()  # what compiles cannot be cut off: the process would not end cleanly
 
     def timeout(self, request: Request) -> float:
         """Seconds that a request may take: the shorter of ours and its own, header X-Deadline-Ms."""
@@ -113,6 +115,22 @@ class Service:
         """
         self.live.current.model.catalogue.items.row(item_id)
         return self.live.follow_items(self.live.items.delete(item_id))
+
+    def outcomes(self, since: int) -> pl.DataFrame:
+        """What followed from what was shown since a time, with the items' categories: as ``OutcomeOut``."""
+        found, catalogue = self.events.outcomes(since), self.live.current.model.catalogue
+        rows = catalogue.items.rows(found[c.ITEM_ID])
+        names = [catalogue.categories[catalogue.category[row]] if row >= 0 else None for row in rows]
+        groups = [c.SURFACE, c.RELEASE, c.CATEGORY]
+        return (
+            found.with_columns(pl.Series(c.CATEGORY, names, dtype=pl.String))
+            .group_by(groups)
+            .agg(pl.col("shown", "clicked", "bought").sum())
+            .with_columns(
+                click_rate=pl.col("clicked") / pl.col("shown"), purchase_rate=pl.col("bought") / pl.col("shown")
+            )
+            .sort(groups)
+        )
 
     def count(self, rows: Sequence[Row]) -> None:
         """Tell the monitor of events."""

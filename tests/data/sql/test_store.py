@@ -19,7 +19,13 @@ ODD = "a/b 跨品\0\\0 \\ \U0001f600 'x' %s"
 
 
 def event(number, user="u1", **more):
-    return {"event_id": f"e{number}", "user_id": user, "item_id": "i1", "timestamp": 100 + number, "event": "view"} | more
+    return {
+        "event_id": f"e{number}",
+        "user_id": user,
+        "item_id": "i1",
+        "timestamp": 100 + number,
+        "event": "view",
+    } | more
 
 
 def test_an_event_that_is_sent_twice_is_one(database):
@@ -31,7 +37,16 @@ def test_an_event_that_is_sent_twice_is_one(database):
 
 def test_events_are_found_by_person_position_and_session(database):
     store = EventStore(database)
-    store.add([[event(2), event(1, user="u2", session_id="s"), event(3, event="impression"), event(4, item_id=None, event="search")]])
+    store.add(
+        [
+            [
+                event(2),
+                event(1, user="u2", session_id="s"),
+                event(3, event="impression"),
+                event(4, item_id=None, event="search"),
+            ]
+        ]
+    )
     position = store.position()
     store.add([[event(0, event="purchase")]])
     assert store.since(0, ["u1", "u2", "none"]) == {
@@ -139,8 +154,15 @@ def test_old_events_go(database):
 
 def test_the_last_word_on_an_item_counts(database):
     store = ItemStore(database)
-    assert [store.put("i1", {"title": "a", "price": 2}), store.put(ODD, {"title": ODD}), store.put("i1", {"title": "b"})] == [1, 2, 3]
-    assert [(one.item_id, dict(one.fields)) for one in store.since(1)] == [(ODD, {"title": ODD}), ("i1", {"title": "b"})]
+    assert [
+        store.put("i1", {"title": "a", "price": 2}),
+        store.put(ODD, {"title": ODD}),
+        store.put("i1", {"title": "b"}),
+    ] == [1, 2, 3]
+    assert [(one.item_id, dict(one.fields)) for one in store.since(1)] == [
+        (ODD, {"title": ODD}),
+        ("i1", {"title": "b"}),
+    ]
     assert store.delete("i9") == 4
     table = pl.DataFrame({"item_id": ["i1", "i9", "i3"], "title": ["x", "y", "z"], "price": [1.0, 2.0, 3.0]})
     after = store.apply(table)

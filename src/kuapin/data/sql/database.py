@@ -88,7 +88,9 @@ def open_database(url: str) -> Database:
     try:
         parsed = sa.make_url(url)
         if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-            raise InputError(f"The database is {parsed.get_backend_name()}; sqlite and postgresql are known. Correct it.")
+            raise InputError(
+                f"The database is {parsed.get_backend_name()}; sqlite and postgresql are known. Correct it."
+            )
         engine = _engine(parsed)
     except (SQLAlchemyError, ModuleNotFoundError) as error:
         raise InputError(
@@ -129,9 +131,10 @@ def _upgrade(database: Database) -> None:
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     try:
         with database.reading() as connection:
-            if MigrationContext.configure(connection).get_current_revision() == ScriptDirectory.from_config(
-                config
-            ).get_current_head():
+            if (
+                MigrationContext.configure(connection).get_current_revision()
+                == ScriptDirectory.from_config(config).get_current_head()
+            ):
                 return
         with database.writing() as connection:
             config.attributes["connection"] = connection

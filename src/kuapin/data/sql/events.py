@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -82,7 +82,9 @@ class EventStore:
         found: set[str] = set()
         for first in range(0, len(ids), AT_ONCE):
             asked = ids[first : first + AT_ONCE]
-            found.update(connection.scalars(sa.select(INTERACTIONS.c.event_id).where(INTERACTIONS.c.event_id.in_(asked))))
+            found.update(
+                connection.scalars(sa.select(INTERACTIONS.c.event_id).where(INTERACTIONS.c.event_id.in_(asked)))
+            )
         return found
 
     def since(self, position: int, users: Sequence[str]) -> dict[str, list[tuple[str, int, str]]]:
@@ -129,14 +131,36 @@ class EventStore:
             rows = [tuple(row) for row in connection.execute(query)]
         return pl.DataFrame(rows, schema=schema, orient="row")
 
-    def impressions(self, rankings: Iterable[str]) -> dict[str, Row]:
-        """Of some rankings the release and surface that their impressions name."""
-        t = INTERACTIONS.c
-        query = sa.select(t.ranking_id, t.release, t.surface).where(
-            t.ranking_id.in_(list(rankings)), t.event == "impression"
+    def outcomes(self, since: int) -> pl.DataFrame:
+        """What followed from what was shown: one row a surface, release and item.
+
+        An impression led to a click (or purchase) where the same person did that with the item, naming the same
+        ranking. However often somebody clicks, an impression counts once.
+
+        Args:
+            since: unix seconds of the oldest impression.
+
+        Returns:
+            surface, release, item_id, and shown, clicked, bought (Int64).
+        """
+        shown, later = INTERACTIONS.alias("shown"), INTERACTIONS.alias("later")
+
+        def followed(event: str) -> sa.ColumnElement[int]:
+            same = [shown.c[name] == later.c[name] for name in (c.RANKING_ID, c.ITEM_ID, c.USER_ID)]
+            there = sa.exists().where(later.c.event == event, *same)
+            return sa.func.sum(sa.case((there, 1), else_=0))
+
+        groups = [shown.c[name] for name in (c.SURFACE, c.RELEASE, c.ITEM_ID)]
+        query = (
+            sa.select(*groups, sa.func.count(), followed("click"), followed("purchase"))
+            .where(shown.c.event == "impression", shown.c.timestamp >= since)
+            .group_by(*groups)
         )
+        texts = (c.SURFACE, c.RELEASE, c.ITEM_ID)
+        schema = {name: pl.String if name in texts else pl.Int64 for name in (*texts, "shown", "clicked", "bought")}
         with self.database.reading() as connection:
-            return {row[0]: {c.RELEASE: row[1], c.SURFACE: row[2]} for row in connection.execute(query)}
+            rows = [tuple(row) for row in connection.execute(query)]
+        return pl.DataFrame(rows, schema=schema, orient="row")
 
     def erase(self, user: str) -> int:
         """Delete all events of one user; returns how many there were."""
@@ -213,7 +237,7 @@ class GroupCommit:
             return
         try:
             written = self.store.add([batch for batch, _ in group])
-        except Exception as error:  # noqa: BLE001 - whoever waits is told, and the thread lives on
+        except Exception as error:
             for _, future in group:
                 future.set_exception(error)
         else:

@@ -59,9 +59,7 @@ class ItemStore:
             number = int(connection.scalar(sa.select(sa.func.coalesce(sa.func.max(t.number), 0))) or 0) + 1
             connection.execute(sa.delete(ITEM_CHANGES).where(t.item_id == item_id))
             row = {"number": number, "fields": json.dumps(dict(fields)), "deleted": deleted}
-            connection.execute(
-                sa.insert(ITEM_CHANGES), {c.ITEM_ID: item_id, "changed_at": int(time.time())} | row
-            )
+            connection.execute(sa.insert(ITEM_CHANGES), {c.ITEM_ID: item_id, "changed_at": int(time.time())} | row)
         return number
 
     def since(self, position: int) -> list[ItemChange]:

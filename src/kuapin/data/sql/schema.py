@@ -20,9 +20,9 @@ class AnyText(TypeDecorator[str]):
 
     def process_result_value(self, value: Any, dialect: Any) -> str | None:
         """Out of the database."""
-        if not value or "\\" not in value:
-            return value
-        return "\\".join(part.replace("\\0", "\0") for part in value.split("\\\\"))
+        if value is None:
+            return None
+        return "\\".join(part.replace("\\0", "\0") for part in str(value).split("\\\\"))
 
 
 METADATA = sa.MetaData()

@@ -73,7 +73,7 @@ class Adapted(Content):
         return np.asarray(rare / mean[recent.users], np.float32)
 
     def arrays(self) -> Arrays:
-        """Those of content, `rare` float32 (n_items,), how much an item of a history counts, `rotation` float32 (d, d)."""
+        """Those of content, `rare` (n_items,), how much an item of a history counts, `rotation` (d, d); float32."""
         own: Arrays = {"rare": self.rare}
         return super().arrays() | own | ({} if self.rotation is None else {"rotation": self.rotation})
 

@@ -65,7 +65,9 @@ class TextPopularity(SameForAll):
         """New items have the mean score of the items of their category that read like them."""
         other = super().with_items(new)
         known = new.alike >= 0
-        near = np.where(known, self.scores[np.maximum(new.alike, 0)], 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+        near = np.where(known, self.scores[np.maximum(new.alike, 0)], 0.0).sum(axis=1) / np.maximum(
+            known.sum(axis=1), 1
+        )
         fresh = new.rows >= len(self.scores)
         other.scores[new.rows[fresh]] = near[fresh]
         return other

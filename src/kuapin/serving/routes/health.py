@@ -33,7 +33,9 @@ async def ready(request: Request) -> JSONResponse:
     return JSONResponse(HealthOut(status="ok", release=release).model_dump())
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}, **responses(401, 429)})
+@router.get(
+    "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}, **responses(401, 429)}
+)
 async def metrics(request: Request, asking: Asking) -> Response:
     """Figures of this process in Prometheus' text format; any key opens them."""
     service: Service = request.app.state.service

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from kuapin import columns as c
 from kuapin.serving.access import needs
 from kuapin.serving.bodies import Id, ItemIn, ItemOut, RecommendationsOut
-from kuapin.serving.failures import Refusal, responses
+from kuapin.serving.failures import RefusedError, responses
 from kuapin.serving.questions import SHOWN
 from kuapin.serving.routes.recommendations import Categories, Deny, Explain, N, Offset
 from kuapin.serving.service import Service
@@ -33,7 +33,9 @@ async def similar(
     """The items that could best stand in for one."""
     service: Service = request.app.state.service
     if n + offset > service.config.max_n:
-        raise Refusal(422, f"n and offset are at most {service.config.max_n:,} together; {n + offset:,} came. Ask less.")
+        raise RefusedError(
+            422, f"n and offset are at most {service.config.max_n:,} together; {n + offset:,} came. Ask less."
+        )
     live = service.live.current
     form = repr((live.mark, item_id, n, offset, category, deny, explain))
     tag = f'"{hashlib.sha256(form.encode("utf-8", "replace")).hexdigest()[:24]}"'
@@ -70,7 +72,11 @@ async def similar_to_any(
 
 
 AnyItem = Annotated[Id, Query(description="Any characters, a slash among them.")]
-_WRITES = {"response_model": ItemOut, "dependencies": [needs("write")], "responses": responses(409, 413)}
+_WRITES: dict[str, Any] = {
+    "response_model": ItemOut,
+    "dependencies": [needs("write")],
+    "responses": responses(409, 413),
+}
 
 
 @router.put("/v1/items/{item_id}", **_WRITES)

@@ -11,9 +11,7 @@ from kuapin.serving.bodies import ErasedOut, Id
 from kuapin.serving.failures import responses
 from kuapin.serving.service import Service
 
-router = APIRouter(
-    tags=["users"], responses=responses(400, 401, 403, 422, 429, 503), dependencies=[needs("admin")]
-)
+router = APIRouter(tags=["users"], responses=responses(400, 401, 403, 422, 429, 503), dependencies=[needs("admin")])
 
 
 @router.delete("/v1/users/{user_id}", response_model=ErasedOut)
