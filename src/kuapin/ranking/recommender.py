@@ -199,9 +199,9 @@ class Recommender:
 
     @cached_property
     def fallback(self) -> NDArray[np.int32]:
-        """All item rows in the order for someone of whom nothing is known: popularity, then that of like texts."""
-        alike = self._of_nobody("text_popularity")
-        return np.lexsort((-alike, -self.popularity)).astype(np.int32)
+        """All item rows in the order for someone of whom nothing is known: popularity, then what texts let expect."""
+        alike, predicted = self._of_nobody("text_popularity"), self._of_nobody("predicted_popularity")
+        return np.lexsort((-predicted, -alike, -self.popularity)).astype(np.int32)
 
     @cached_property
     def popularity(self) -> NDArray[np.float32]:
