@@ -32,6 +32,8 @@ USERS_AT_ONCE = 512
 """Users whose candidates are put in order together: it bounds the memory of their feature table."""
 NEIGHBOURS = 20
 """Items from which the popularity of a new one is read."""
+SHOWN = 200
+"""First items of the popularity list by which its scale for strangers is found."""
 PROFILE = "profile"
 RANKER = "ranker"
 SOURCES = "sources"

@@ -65,6 +65,8 @@ def launch_lists(
     config: ReplayConfig,
     fitted: Signals,
     progress: Progress = SILENT,
+    *,
+    others: Lists | None = None,
 ) -> Lists:
     """Training lists for the launch of a category.
 
@@ -79,13 +81,14 @@ def launch_lists(
         config: how many replays.
         fitted: signals fitted on ``visible``, for the sources that do not learn.
         progress: told of every replay.
+        others: lists of replayed openings of other groups, where they were made before; ``None``: they are made.
     """
     own = list(own_folds(visible, items, config))
     enough = sum(len(replay.queries) for replay in own) >= config.enough
-    others = [] if enough else list(other_openings(visible, items, shot, config))
+    openings = [] if enough or others is not None else list(other_openings(visible, items, shot, config))
     parts: list[list[Lists]] = [[], []]
-    with progress.step("Replaying launches", len(others) + len(own), "launches") as step:
-        for kind, replays in enumerate((others, own)):
+    with progress.step("Replaying launches", len(openings) + len(own), "launches") as step:
+        for kind, replays in enumerate((openings, own)):
             for number, replay_ in enumerate(replays):
                 fit = Signals.fit(replay_.visible, signals, like=fitted)
                 launch = number if kind == 0 else -1
@@ -93,7 +96,9 @@ def launch_lists(
                     make_lists(fit, replay_.queries, replay_.items, replay_.answers, launch, whose=replay_.users)
                 )
                 step.advance()
-    joined = [_without_dead(join(part), fitted, visible, items, config) for part in parts if part]
+    joined = [without_dead(join(part), fitted, visible, items, config) for part in parts if part]
+    if others is not None and not enough:
+        joined.insert(0, others)
     if not joined:
         nobody = visible.histories.select(np.empty(0, np.int64))
         return make_lists(fitted, nobody, items, nobody)
@@ -103,7 +108,7 @@ def launch_lists(
     return join(joined)
 
 
-def _without_dead(
+def without_dead(
     lists: Lists, fitted: Signals, visible: Visible, items: NDArray[np.int32], config: ReplayConfig
 ) -> Lists:
     """The lists with the signals set to 0 that cannot tell the items of the real launch apart.

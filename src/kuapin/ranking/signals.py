@@ -195,6 +195,20 @@ def _signals(visible: Visible, config: SignalsConfig, settings: SourcesConfig) -
     return _chosen(table, config)
 
 
+def opening_config(visible: Visible, config: SignalsConfig, *, counted: bool) -> SignalsConfig:
+    """A configuration with the sources spelt out that it stands for where a category opens, ``NAMED_ONLY`` among them.
+
+    Args:
+        visible: of the opening.
+        config: which sources.
+        counted: whether people have been in the category, so that a regression into it has something to learn from.
+    """
+    names = [*_signals(visible, config, SourcesConfig()), *(NAMED_ONLY if visible.vectors is not None else ())]
+    if config.sources is None and counted:
+        names.append("ridge")
+    return config.model_copy(update={"sources": tuple(dict.fromkeys(names))})
+
+
 def _chosen(signals: Mapping[str, Signal], config: SignalsConfig) -> dict[str, Signal]:
     """The signals that a configuration names, those proposing that it lets."""
     read = {name: one for name, one in signals.items() if config.sources is None or name in config.sources}
