@@ -127,7 +127,7 @@ class Expectations:
         return passed[-1] if passed else None
 
     def next_stage(self, strategy: Strategy, shot: float) -> Stage | None:
-        """The first later level at which the best list beat today's in more launches than not; ``None``: at no level."""
+        """The first later level whose best list beat today's in more launches than not; ``None``: there is none."""
         today = self.at(shot)
         for level in self.levels:
             better = level.means(level.best) > today.means(strategy)

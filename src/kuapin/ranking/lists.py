@@ -166,4 +166,5 @@ def _summed(
     order = np.lexsort((-scores, lists.users))
     rank = np.arange(len(order)) - np.repeat(lists.indptr[:-1], lists.lengths)
     right = (rank < 10) & lists.relevant[order]
-    return np.bincount(lists.users, weights=np.where(right, gain(rank.astype(np.float64)), 0.0), minlength=len(lists))
+    gains = np.where(right, gain(rank.astype(np.float64)), 0.0)
+    return np.asarray(np.bincount(lists.users, weights=gains, minlength=len(lists)), np.float64)

@@ -90,9 +90,7 @@ def open_category(
     return Opening(Recommender(fitted, ranker, *scales), strategy, shot, found)
 
 
-def _scale(
-    scores: NDArray[np.float64], right: NDArray[np.bool_], rarer: float, n_categories: int
-) -> Calibration:
+def _scale(scores: NDArray[np.float64], right: NDArray[np.bool_], rarer: float, n_categories: int) -> Calibration:
     """The scale of a replayed opening, for people of whom it is not known that they will enter.
 
     There everybody had entered at some time. The log odds are shifted by the logarithm ``rarer`` of the share of the

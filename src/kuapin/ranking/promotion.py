@@ -18,7 +18,7 @@ def most_telling(
     n: int = PROMOTED,
     seed: int = 0,
 ) -> NDArray[np.int32]:
-    """The rows of ``n`` items that together lie nearest to all that people are expected to want, the most telling first.
+    """The ``n`` items that together lie nearest to all that people are expected to want, the most telling first.
 
     Facility location: maximise Σ_i w_i max_{j chosen} max(cos(v_i, v_j), 0), i the items of the category, w_i how
     popular each is expected to be. What people do with an item is evidence of the items that read like it, and a second
@@ -32,6 +32,9 @@ def most_telling(
         allowed: bool (len(items),), which may be promoted.
         n: how many; fewer where fewer are allowed.
         seed: of the draw of the stand-ins.
+
+    Returns:
+        Rows, int32.
     """
     mass = np.asarray(weight, np.float64) if np.any(weight > 0) else np.ones(len(items))
     stand_ins = np.arange(len(items))

@@ -98,6 +98,25 @@ def simulate(
     return Expectations(tuple(levels), groups, _entering(visible, groups), *kept, (shown, took), config.confidence)
 
 
+def shot_level(visible: Visible, items: NDArray[np.int32]) -> float:
+    """The share of the people who will enter a category that has been seen there.
+
+    How many will enter is taken from the other top-level categories that were met: their mean.
+
+    Args:
+        visible: all that may be seen.
+        items: int32, ascending rows of the category.
+    """
+    histories, category = visible.histories, visible.catalogue.category
+    inside = np.isin(histories.items, items)
+    here = np.count_nonzero(histories.keep(inside).lengths)
+    elsewhere = histories.keep(~inside)
+    pairs = np.unique(np.column_stack([elsewhere.users, category[elsewhere.items]]), axis=0)
+    people = np.bincount(pairs[:, 1]) if len(pairs) else np.zeros(1)
+    usual = people[people > 0].mean() if people.any() else 1.0
+    return float(min(1.0, here / usual))
+
+
 def _launches(visible: Visible, items: NDArray[np.int32], most: int) -> int:
     """How many openings to replay: one a category that was met, where there are enough of them."""
     catalogue = visible.catalogue
@@ -122,7 +141,9 @@ def _scores(
         learnt, asked = lists.select(np.flatnonzero(fold != number)), (fold == number)[lists.users]
         for strategy in scores:
             alone = strategy == "transfer" and not full and len(learnt.useful()) >= LEAST_LISTS
-            ranker = _sum_of(learnt, names, n_signals) if alone else ranker_of(strategy, names, n_signals, learnt, ranking)
+            ranker = (
+                _sum_of(learnt, names, n_signals) if alone else ranker_of(strategy, names, n_signals, learnt, ranking)
+            )
             scores[strategy][asked] = ranker.score(lists.features[asked])
     return scores
 

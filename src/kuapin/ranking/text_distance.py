@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from kuapin.retrieval.source import Scores
 
 NEAREST = 10
-SAMPLED = 1_000
+SAMPLED = 500
 """Items of the category at most that are looked at."""
 
 

@@ -41,9 +41,7 @@ class PredictedPopularity(SameForAll):
         """
         vectors = visible.whitened()
         if vectors is None:
-            raise InputError(
-                "The source 'predicted_popularity' needs text vectors, and none came. Encode the items."
-            )
+            raise InputError("The source 'predicted_popularity' needs text vectors, and none came. Encode the items.")
         users = np.bincount(visible.histories.matrix().indices, minlength=len(vectors)).astype(np.float64)
         category = visible.catalogue.category
         mean = np.bincount(category, weights=users) / np.maximum(np.bincount(category), 1)

@@ -1,0 +1,208 @@
+"""``onboard``: a category opens in a trained shop, and is live when this ends."""
+
+import hashlib
+import re
+import shutil
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from kuapin import columns as c
+from kuapin.arrays import load_arrays
+from kuapin.counts import counted
+from kuapin.data.dataset import build_dataset, category_paths, top_level
+from kuapin.data.ledger import ImportedFile
+from kuapin.data.merging import upsert
+from kuapin.encoding.encoder import Encoder
+from kuapin.encoding.items import encoded
+from kuapin.encoding.opening import load_encoder
+from kuapin.errors import InputError, ModelFolderError, StoreError
+from kuapin.manifest import Manifest, Route, read_manifest, read_routing
+from kuapin.model import CATALOGUE
+from kuapin.model_folder import Releases
+from kuapin.pipeline.new_items import new_items
+from kuapin.pipeline.onboarded import Onboarded, expected_json, look_around
+from kuapin.pipeline.parts import PARTS, take_over
+from kuapin.pipeline.train import write_catalogue
+from kuapin.progress import SILENT, Progress
+from kuapin.ranking.opening import Opening, open_category
+from kuapin.ranking.recommender import RANKER, SOURCES, TEXTS
+from kuapin.ranking.simulation import SimulationConfig, shot_level
+from kuapin.retrieval.source import Visible
+from kuapin.retrieval.whitening import whiten
+from kuapin.text.template import TextConfig, render
+from kuapin.workspace import Shop
+
+OPENED = "opened"
+"""Key of the manifest's ``config`` under which it stands what categories were opened by, for people and ``refresh``."""
+
+
+def onboard(
+    shop: Shop,
+    items: Path | str,
+    category: str,
+    *,
+    format: str = "auto",  # noqa: A002 - the command line's name
+    simulation: SimulationConfig | None = None,
+    progress: Progress = SILENT,
+) -> Onboarded:
+    """Open a category: check and encode its items, measure what to expect, choose what serves it best, make it live.
+
+    The release that is live is taken over whole; the category is routed to a part of its own. The items are stored in
+    the shop last but one, the release goes live last: whatever ends it before leaves both as they were.
+
+    Args:
+        shop: with a live release and at least two categories.
+        items: file with the category's items.
+        category: its top-level name.
+        format: whose layout the file has.
+        simulation: how much is replayed.
+        progress: told of every step.
+
+    Raises:
+        InputError: the file, the category or the shop is not fit for it.
+        ModelFolderError: the live release is damaged, or its encoder does not fit its vectors.
+        StoreError: the shop is being trained, or another release went live meanwhile.
+    """
+    started = time.monotonic()
+    releases = Releases(shop.models, shop.config.releases)
+    if releases.live() is None:
+        raise InputError(f"{shop.path} has no model yet, so that nothing can open in it. Run: kuapin train {shop.path}")
+    folder = releases.open_live()
+    manifest, routing = read_manifest(folder), read_routing(folder)
+    text = TextConfig.model_validate(manifest.config.get("text", {}))
+    with progress.step("Reading and checking the items"):
+        checked = shop.check_items(items, format)
+        fresh = new_items(checked, category, shop.store.read(c.ITEMS), text)
+    _check_unserved(folder, routing.categories, category)
+    encoder = _encoder(folder, routing.of(category), shop)
+    with shop.run("train"):
+        visible, rows = _material(shop, fresh, encoder, text, progress)
+        opening = open_category(
+            visible,
+            rows,
+            shot=shot_level(visible, rows),
+            hidden=_hidden(shop, timed=visible.histories.timed),
+            signals=shop.config.signals,
+            ranking=shop.config.ranking,
+            sources=shop.config.sources,
+            simulation=simulation,
+            progress=progress,
+        )
+        with progress.step("Comparing texts"):
+            surroundings = look_around(visible, rows, opening)
+        with progress.step("Writing the release"), releases.begin() as draft:
+            take_over(folder, draft.path)
+            part = f"{PARTS}/{slug(category)}"
+            opening.recommender.save(draft.path / part)
+            write_catalogue(visible.catalogue, draft.path / part)
+            route = routing.default.model_copy(update={"ranker": f"{part}/{RANKER}"})
+            releases.publish(
+                draft,
+                routing=routing.model_copy(update={"categories": {**routing.categories, category: route}}),
+                snapshot=manifest.snapshot,
+                fingerprint=manifest.fingerprint,
+                config=_said(manifest, category, len(rows), opening),
+                metrics=manifest.metrics,
+                activate=False,
+            )
+        _go_live(shop, releases, draft.version, folder.name, fresh, checked.entries)
+    return Onboarded(
+        draft.version,
+        category,
+        len(rows),
+        opening,
+        int(np.count_nonzero(visible.histories.lengths)),
+        surroundings,
+        checked.validation.faults,
+        time.monotonic() - started,
+    )
+
+
+def slug(category: str) -> str:
+    """A plain name for a category's folder: what of it is letters and digits, and a hash that tells it from others."""
+    plain = re.sub(r"[^a-z0-9]+", "-", category.lower()).strip("-")[:40]
+    return f"{plain or 'category'}-{hashlib.sha256(category.encode()).hexdigest()[:8]}"
+
+
+def _check_unserved(folder: Path, routed: Iterable[str], category: str) -> None:
+    """Raise ``InputError`` where the live release has the category."""
+    frame = pl.read_parquet(folder / CATALOGUE)
+    served = {*routed, *top_level(category_paths(frame))}
+    if category in served:
+        raise InputError(f"The live release serves a category {category!r} already. Choose another name.")
+
+
+def _encoder(folder: Path, route: Route, shop: Shop) -> Encoder:
+    """The live release's encoder.
+
+    Raises:
+        ModelFolderError: it has none, or one whose vectors are of another length than the release's.
+    """
+    if route.encoder is None:
+        raise ModelFolderError(f"Model folder {folder} names no encoder, so that no item can be read. Train again.")
+    encoder = load_encoder(folder / route.encoder, shop.config.encoding)
+    vectors = folder / SOURCES / f"{TEXTS}.safetensors"
+    length = load_arrays(vectors)["vectors"].shape[1] if vectors.exists() else encoder.dimension
+    if length != encoder.dimension:
+        raise ModelFolderError(
+            f"Model folder {folder}: its encoder makes vectors of {encoder.dimension} numbers, those in it have "
+            f"{length}. Train again: kuapin train {shop.path}"
+        )
+    return encoder
+
+
+def _hidden(shop: Shop, *, timed: bool) -> float:
+    """The share of the log that the live ranker's probabilities are of."""
+    return shop.config.live.hidden if timed else shop.config.live.hidden_untimed
+
+
+def _material(
+    shop: Shop, fresh: pl.DataFrame, encoder: Encoder, text: TextConfig, progress: Progress
+) -> tuple[Visible, NDArray[np.int32]]:
+    """The shop with the new items in it, and their rows."""
+    table, _ = upsert(c.ITEMS, shop.store.read(c.ITEMS), fresh)
+    log = shop.store.read(c.INTERACTIONS, [c.USER_ID, c.ITEM_ID, c.TIMESTAMP, c.EVENT])
+    users = shop.store.read(c.USERS, [c.USER_ID])
+    dataset = build_dataset(table, log, users if users.height else None)
+    texts = render(table, text)
+    vectors = encoded(encoder, text, table, texts, shop.vectors, progress)
+    now = int(dataset.histories.times.max(initial=0))
+    visible = Visible(dataset.catalogue, dataset.histories, vectors, now, texts, whiten(vectors))
+    return visible, np.sort(dataset.catalogue.items.rows(fresh[c.ITEM_ID]))
+
+
+def _said(manifest: Manifest, category: str, n: int, opening: Opening) -> dict[str, JsonValue]:
+    """The manifest's ``config`` with the note and the record of the opening."""
+    opened = manifest.config.get(OPENED)
+    record: dict[str, JsonValue] = {"items": n, "strategy": opening.strategy, "shot": opening.shot}
+    if opening.expectations is not None:
+        record["expected"] = expected_json(opening.expectations)
+    note = f"{manifest.config.get('note') or ''} {category} opened with {counted(n, 'item')}, by {opening.strategy}."
+    before = opened if isinstance(opened, dict) else {}
+    return {**manifest.config, "note": note.strip(), OPENED: {**before, category: record}}
+
+
+def _go_live(
+    shop: Shop,
+    releases: Releases,
+    version: str,
+    before: str,
+    fresh: pl.DataFrame,
+    entries: Sequence[ImportedFile],
+) -> None:
+    """Store the items and switch; where either fails the new release is taken away again."""
+    try:
+        if releases.live() != before:
+            raise StoreError(f"Another release went live while {shop.path} was at work. Run the command again.")
+        shop.store.write({c.ITEMS: fresh}, entries)
+        releases.activate(version)
+    except BaseException:
+        if releases.live() != version:
+            shutil.rmtree(releases.folder / version, ignore_errors=True)
+        raise
