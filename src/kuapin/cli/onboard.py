@@ -55,7 +55,9 @@ def onboard(
         _say_expected(done, done.opening.expectations)
         _say_next(done, done.opening.expectations)
     _say_promoted(done)
-    remark(f"Next: kuapin recommend {folder} --user USER_ID --category '{done.category}'  # look at a list", quiet=quiet)
+    remark(
+        f"Next: kuapin recommend {folder} --user USER_ID --category '{done.category}'  # look at a list", quiet=quiet
+    )
     remark(f"      kuapin rollback {folder}  # close it again", quiet=quiet)
 
 
@@ -113,7 +115,9 @@ def _say_distance(done: "Onboarded") -> None:
     far = f"{done.category}'s texts lie {around.distance:.2f} from those of the shop (0: the same, 1: unrelated)."
     launches = sorted(around.rehearsed, key=lambda one: one.distance)
     if not around.as_far:
-        far += f" Nothing so far away was replayed; the farthest, {launches[-1].name}, is at {launches[-1].distance:.2f}."
+        far += (
+            f" Nothing so far away was replayed; the farthest, {launches[-1].name}, is at {launches[-1].distance:.2f}."
+        )
         launches = launches[-1:]
     else:
         launches = sorted(launches, key=lambda one: abs(one.distance - around.distance))[:3]

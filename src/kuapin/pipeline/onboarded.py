@@ -13,7 +13,7 @@ from kuapin.data.faults import Fault
 from kuapin.errors import InputError
 from kuapin.ranking.expectations import Expectations, Range
 from kuapin.ranking.opening import Opening
-from kuapin.ranking.promotion import most_telling
+from kuapin.ranking.promotion import PROMOTED, most_telling
 from kuapin.ranking.text_distance import nearest_groups, text_distance
 from kuapin.retrieval.source import Scores, Visible
 
@@ -95,7 +95,8 @@ def look_around(visible: Visible, rows: NDArray[np.int32], opening: Opening) -> 
     expected = opening.recommender.signals.signals["predicted_popularity"].source.score(
         visible.histories.select(np.zeros(1, np.int64))
     )
-    chosen = most_telling(white, rows, expected[0][rows], catalogue.available[rows])
+    most = min(PROMOTED, len(rows) // 2)
+    chosen = most_telling(white, rows, expected[0][rows], catalogue.available[rows], most)
     kept = [name for name in (c.ITEM_ID, c.TITLE) if name in catalogue.frame.columns]
     return Surroundings(
         text_distance(white, rows, others, rng),

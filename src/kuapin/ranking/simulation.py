@@ -18,7 +18,6 @@ from kuapin.ranking.strategies import Strategy, possible_strategies, ranker_of
 from kuapin.retrieval.source import Visible
 from kuapin.retrieval.sources.settings import SourcesConfig
 
-SHOTS = (0.0, 0.01, 0.1, 1.0)
 LEAST_CATEGORIES = 3
 """With so many other categories these are replayed, else clusters of their leaves."""
 RIDGE_USERS = 2_000
@@ -33,6 +32,9 @@ class SimulationConfig(BaseModel):
     launches: int = Field(5, ge=2, description="Openings of other categories that are replayed at every shot level.")
     users: int = Field(200, ge=10, description="Users asked in each.")
     confidence: float = Field(0.95, gt=0, lt=1, description="Of the intervals, for one more category.")
+    shots: tuple[float, ...] = Field(
+        (0.0, 0.01, 0.1, 1.0), description="Shot levels that are replayed; the present one always is."
+    )
     seed: int = Field(0, ge=0, description="Of all draws.")
 
 
@@ -69,7 +71,7 @@ def simulate(
     config = config or SimulationConfig()
     launches = _launches(visible, items, config.launches)
     replays = ReplayConfig(groups=launches, users=config.users, first_day_users=config.users, seed=config.seed)
-    shots = sorted({*SHOTS, present})
+    shots = sorted({*config.shots, present})
     levels: list[Level] = []
     strangers: list[tuple[NDArray[np.float64], NDArray[np.bool_]]] = []
     with progress.step("Replaying openings of other categories", launches * len(shots), "openings") as step:
