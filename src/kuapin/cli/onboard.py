@@ -67,11 +67,12 @@ def _say_served(done: "Onboarded") -> None:
 
     say(f"{done.category} is open with {counted(done.items, 'item')}, in release {done.release}.")
     near = wording.listed(f"{name} ({wording.percent(share)})" for name, share in done.surroundings.near[:3])
+    people = counted(done.people, "person", "people")
     say(
-        f"To {counted(done.people, 'person', 'people')} with a history it recommends by {SERVES[done.opening.strategy]}. "
-        "To everybody else it shows what is popular there, before anything is seen what texts let expect."
+        f"To {people} with a history it recommends by {SERVES[done.opening.strategy]}. To everybody "
+        "else it shows what is popular there, before anything is seen what texts let expect."
     )
-    say(f"Its items read most like those of {near}: it is mainly their customers who will meet it.")
+    say(f"Its items read most like those of {near}: what people did there tells most of what they get here.")
     if done.opening.expectations is None:
         say("Nothing could be measured: too few people were in two parts of the shop. The mixture is what is left.")
 
@@ -162,7 +163,7 @@ def _ratio(found: "Range") -> str:
 
 
 def _median(values: Any) -> float:
-    return sorted(values.tolist())[len(values) // 2]
+    return float(sorted(values.tolist())[len(values) // 2])
 
 
 def _plain(done: "Onboarded") -> dict[str, Any]:

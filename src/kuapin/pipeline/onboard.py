@@ -119,7 +119,7 @@ def onboard(
         opening,
         int(np.count_nonzero(visible.histories.lengths)),
         surroundings,
-        checked.validation.faults,
+        tuple(fault for fault in checked.validation.faults if fault.column != c.CATEGORY),  # it is given by name
         time.monotonic() - started,
     )
 

@@ -81,23 +81,23 @@ def open_category(
         ranker = ranker_of(strategy, fitted.names, len(fitted.signals), lists, ranking)
     if found is None:
         return Opening(Recommender(fitted, ranker), strategy, shot, None)
-    rarer = float(np.log(max(found.entering.mean() * hidden, 1e-12)))
+    share = max(float(found.entering.mean()) * hidden, 1e-9)
     n_categories = len(visible.catalogue.categories)
     scales = (
-        _scale(found.scores[strategy], found.lists.relevant, rarer, n_categories),
-        _scale(*found.strangers, rarer, n_categories),
+        _scale(found.scores[strategy], found.lists.relevant, share, n_categories),
+        _scale(*found.strangers, share, n_categories),
     )
     return Opening(Recommender(fitted, ranker, *scales), strategy, shot, found)
 
 
-def _scale(scores: NDArray[np.float64], right: NDArray[np.bool_], rarer: float, n_categories: int) -> Calibration:
-    """The scale of a replayed opening, for people of whom it is not known that they will enter.
+def _scale(scores: NDArray[np.float64], right: NDArray[np.bool_], share: float, n_categories: int) -> Calibration:
+    """The scale of replayed openings, for people of whom it is not known that they will enter.
 
-    There everybody had entered at some time. The log odds are shifted by the logarithm ``rarer`` of the share of the
-    shop's people who do in a stretch of time as long as the live ranker's (for small probabilities, a product).
+    There everybody who was asked had entered at some time; here ``share`` of the shop's people will in a stretch of
+    time as long as the one that the live ranker's probabilities are of.
     """
     if np.ptp(scores) > 0:
-        slope, intercept = platt(scores, right)
+        slope, intercept = platt(scores, right, share)
     else:  # nothing tells the items apart
-        slope, intercept = 1.0, float(logit((right.sum() + 1) / (len(right) + 2)) - scores[0])
-    return Calibration(slope, intercept + rarer, np.zeros(n_categories))
+        slope, intercept = 1.0, float(logit(share * (right.sum() + 1) / (len(right) + 2)) - scores[0])
+    return Calibration(slope, intercept, np.zeros(n_categories))

@@ -144,22 +144,38 @@ def own_folds(visible: Visible, items: NDArray[np.int32], config: ReplayConfig) 
 
 def other_openings(visible: Visible, items: NDArray[np.int32], shot: float, config: ReplayConfig) -> Sequence[Replay]:
     """Openings of groups of the other items at the same shot level."""
+    groups = groups_of(visible, items, config)
+    replays = [opening_of(visible, group, number, shot, config) for number, group in enumerate(groups)]
+    return [replay for replay in replays if replay is not None]
+
+
+def opening_of(
+    visible: Visible, group: NDArray[np.int32], number: int, shot: float, config: ReplayConfig
+) -> Replay | None:
+    """The opening of one group at a shot level; ``None`` with fewer than ten people to ask.
+
+    The same are asked at all shot levels, as far as ``config`` asks as many, and who is seen at one is at the higher.
+
+    Args:
+        visible: all that may be seen.
+        group: int32, ascending rows of its items.
+        number: of the draws.
+        shot: share of the others who entered that is seen in it.
+        config: how many are asked.
+    """
     histories = visible.histories
-    replays = []
-    for number, group in enumerate(groups_of(visible, items, config)):
-        inside = np.isin(histories.items, group)
-        users = _askable(histories, inside)
-        if len(users) < 10:
-            continue
-        rng = np.random.default_rng([config.seed, 2, number])
-        most = config.users if shot > 0 else config.first_day_users
-        asked = np.sort(rng.permutation(users)[: min(most, len(users) // 2)])
-        met = np.setdiff1d(np.unique(histories.users[inside]), asked)
-        shown = rng.permutation(met)[: round(shot * len(met))]
-        keep = ~inside | _member(shown, len(histories))[histories.users]
-        hidden = opened(replace(visible, histories=histories.keep(keep)), group)
-        replays.append(_ask(hidden, asked, inside, group, len(asked), histories))
-    return replays
+    inside = np.isin(histories.items, group)
+    users = _askable(histories, inside)
+    if len(users) < 10:
+        return None
+    rng = np.random.default_rng([config.seed, 2, number])
+    most = config.users if shot > 0 else config.first_day_users
+    asked = np.sort(rng.permutation(users)[: min(most, len(users) // 2)])
+    met = np.setdiff1d(np.unique(histories.users[inside]), asked)
+    shown = rng.permutation(met)[: round(shot * len(met))]
+    keep = ~inside | _member(shown, len(histories))[histories.users]
+    hidden = opened(replace(visible, histories=histories.keep(keep)), group)
+    return _ask(hidden, asked, inside, group, len(asked), histories)
 
 
 def opened(visible: Visible, items: NDArray[np.int32]) -> Visible:
