@@ -1,8 +1,8 @@
 """A category opens: how long ``kuapin onboard`` takes for 10,000 items, and in how much memory.
 
 A shop of amazon18_arts_office without about 10,000 items (whole shelves of Office, drawn at random) is trained; then a
-fresh process opens them as a category. ``seconds`` is of the whole command, encoding included; ``cpu_s`` what it computed
-in all its threads, which on a busy machine is the better figure; ``peak_mb`` its memory.
+fresh process opens them as a category. ``seconds`` is of the whole command, encoding included; ``cpu_s`` what it
+computed in all its threads, which on a busy machine is the better figure; ``peak_mb`` its memory.
 """
 
 import json
