@@ -9,32 +9,34 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from kuapin import columns as c
 from kuapin.arrays import load_arrays
+from kuapin.arrivals import save_whitening
 from kuapin.counts import counted
-from kuapin.data.dataset import build_dataset, category_paths, top_level
+from kuapin.data.dataset import Catalogue, Dataset, build_catalogue, build_dataset
 from kuapin.data.ledger import ImportedFile
 from kuapin.data.merging import upsert
 from kuapin.encoding.encoder import Encoder
 from kuapin.encoding.items import encoded
 from kuapin.encoding.opening import load_encoder
 from kuapin.errors import InputError, ModelFolderError, StoreError
-from kuapin.manifest import Manifest, Route, read_manifest, read_routing
-from kuapin.model import CATALOGUE
+from kuapin.manifest import Manifest, Route, part_of, read_manifest, read_routing
+from kuapin.model import LOGGED
 from kuapin.model_folder import Releases
 from kuapin.pipeline.new_items import new_items
 from kuapin.pipeline.onboarded import Onboarded, expected_json, look_around
-from kuapin.pipeline.parts import PARTS, take_over
-from kuapin.pipeline.train import write_catalogue
+from kuapin.pipeline.parts import in_order_of, know_later, take_over
+from kuapin.pipeline.train import Texts, write_catalogue
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.opening import Opening, open_category
-from kuapin.ranking.recommender import RANKER, SOURCES, TEXTS
+from kuapin.ranking.recommender import RANKER, SOURCES
+from kuapin.ranking.signals import TEXTS
 from kuapin.ranking.simulation import SimulationConfig, shot_level
+from kuapin.release_parts import CATALOGUE, LATER, PARTS
 from kuapin.retrieval.source import Visible
-from kuapin.retrieval.whitening import whiten
+from kuapin.retrieval.whitening import fit_whitening
 from kuapin.text.template import TextConfig, render
 from kuapin.workspace import Shop
 
@@ -74,20 +76,24 @@ def onboard(
     if releases.live() is None:
         raise InputError(f"{shop.path} has no model yet, so that nothing can open in it. Run: kuapin train {shop.path}")
     folder = releases.open_live()
-    manifest, routing = read_manifest(folder), read_routing(folder)
+    manifest, routing, known = read_manifest(folder), read_routing(folder), _known(folder)
     text = TextConfig.model_validate(manifest.config.get("text", {}))
     with progress.step("Reading and checking the items"):
         checked = shop.check_items(items, format)
         fresh = new_items(checked, category, shop.store.read(c.ITEMS), text)
-    _check_unserved(folder, routing.categories, category)
+    _check_unserved(known, routing.categories, category)
     encoder = _encoder(folder, routing.of(category), shop)
     with shop.run("train"):
-        visible, rows = _material(shop, fresh, encoder, text, progress)
+        dataset = in_order_of(_dataset(shop, fresh), known)
+        read = _read(shop, dataset.catalogue, encoder, text, progress)
+        histories, rows = dataset.histories, np.sort(dataset.catalogue.items.rows(fresh[c.ITEM_ID]))
+        now = int(histories.times.max(initial=0))
+        visible = Visible(dataset.catalogue, histories, read.vectors, now, read.texts, read.white)
         opening = open_category(
             visible,
             rows,
             shot=shot_level(visible, rows),
-            hidden=_hidden(shop, timed=visible.histories.timed),
+            hidden=_hidden(shop, timed=histories.timed),
             signals=shop.config.signals,
             ranking=shop.config.ranking,
             sources=shop.config.sources,
@@ -98,9 +104,12 @@ def onboard(
             surroundings = look_around(visible, rows, opening)
         with progress.step("Writing the release"), releases.begin() as draft:
             take_over(folder, draft.path)
+            for route in (routing.default, *routing.categories.values()):
+                know_later(draft.path / part_of(route), dataset.catalogue, read)
             part = f"{PARTS}/{slug(category)}"
             opening.recommender.save(draft.path / part)
-            write_catalogue(visible.catalogue, draft.path / part)
+            write_catalogue(dataset.catalogue, draft.path / part)
+            save_whitening(read.whitening, draft.path / part)
             route = routing.default.model_copy(update={"ranker": f"{part}/{RANKER}"})
             releases.publish(
                 draft,
@@ -117,7 +126,7 @@ def onboard(
         category,
         len(rows),
         opening,
-        int(np.count_nonzero(visible.histories.lengths)),
+        int(np.count_nonzero(histories.lengths)),
         surroundings,
         tuple(fault for fault in checked.validation.faults if fault.column != c.CATEGORY),  # it is given by name
         time.monotonic() - started,
@@ -130,11 +139,15 @@ def slug(category: str) -> str:
     return f"{plain or 'category'}-{hashlib.sha256(category.encode()).hexdigest()[:8]}"
 
 
-def _check_unserved(folder: Path, routed: Iterable[str], category: str) -> None:
+def _known(folder: Path) -> Catalogue:
+    """The items that a release knows, in its order."""
+    frames = [pl.read_parquet(folder / name) for name in (CATALOGUE, LATER) if (folder / name).exists()]
+    return build_catalogue(pl.concat(frames, how="diagonal_relaxed"))
+
+
+def _check_unserved(known: Catalogue, routed: Iterable[str], category: str) -> None:
     """Raise ``InputError`` where the live release has the category."""
-    frame = pl.read_parquet(folder / CATALOGUE)
-    served = {*routed, *top_level(category_paths(frame))}
-    if category in served:
+    if category in {*routed, *known.categories}:
         raise InputError(f"The live release serves a category {category!r} already. Choose another name.")
 
 
@@ -162,19 +175,19 @@ def _hidden(shop: Shop, *, timed: bool) -> float:
     return shop.config.live.hidden if timed else shop.config.live.hidden_untimed
 
 
-def _material(
-    shop: Shop, fresh: pl.DataFrame, encoder: Encoder, text: TextConfig, progress: Progress
-) -> tuple[Visible, NDArray[np.int32]]:
-    """The shop with the new items in it, and their rows."""
+def _dataset(shop: Shop, fresh: pl.DataFrame) -> Dataset:
+    """The shop with the new items in it."""
     table, _ = upsert(c.ITEMS, shop.store.read(c.ITEMS), fresh)
-    log = shop.store.read(c.INTERACTIONS, [c.USER_ID, c.ITEM_ID, c.TIMESTAMP, c.EVENT])
     users = shop.store.read(c.USERS, [c.USER_ID])
-    dataset = build_dataset(table, log, users if users.height else None)
-    texts = render(table, text)
-    vectors = encoded(encoder, text, table, texts, shop.vectors, progress)
-    now = int(dataset.histories.times.max(initial=0))
-    visible = Visible(dataset.catalogue, dataset.histories, vectors, now, texts, whiten(vectors))
-    return visible, np.sort(dataset.catalogue.items.rows(fresh[c.ITEM_ID]))
+    return build_dataset(table, shop.store.read(c.INTERACTIONS, list(LOGGED)), users if users.height else None)
+
+
+def _read(shop: Shop, catalogue: Catalogue, encoder: Encoder, text: TextConfig, progress: Progress) -> Texts:
+    """Encode what was not encoded before, as the live release reads texts."""
+    texts = render(catalogue.frame, text)
+    vectors = encoded(encoder, text, catalogue.frame, texts, shop.vectors, progress)
+    whitening = fit_whitening(vectors)
+    return Texts(encoder, texts, vectors, whitening, whitening.of(vectors))
 
 
 def _said(manifest: Manifest, category: str, n: int, opening: Opening) -> dict[str, JsonValue]:

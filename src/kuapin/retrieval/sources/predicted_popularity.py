@@ -1,5 +1,6 @@
 """Popularity of items that nobody has met yet: what reads like them did well or badly in the other categories."""
 
+from copy import copy
 from typing import Self
 
 import numpy as np
@@ -8,7 +9,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from kuapin.errors import InputError
 from kuapin.retrieval.same_for_all import SameForAll
-from kuapin.retrieval.source import Scores, Visible
+from kuapin.retrieval.source import Arrays, NewItems, Scores, Visible
 
 
 class PredictedPopularityConfig(BaseModel):
@@ -16,7 +17,7 @@ class PredictedPopularityConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    l2: float = Field(1.0, gt=0, description="L2 penalty, in units of the mean variance of the texts' directions.")
+    l2: float = Field(1.0, gt=0, description="L2 penalty, in units of the mean eigenvalue of the Gram matrix.")
 
 
 class PredictedPopularity(SameForAll):
@@ -51,13 +52,30 @@ class PredictedPopularity(SameForAll):
             learnt[visible.opening] = False
             scored[:] = False
             scored[visible.opening] = True
-        self.scores = np.zeros(len(vectors), np.float32)
+        self.scores, self.weights = np.zeros(len(vectors), np.float32), np.zeros(vectors.shape[1], np.float32)
         if learnt.any():
             lift = np.log((users[learnt] + 0.5) / (mean[category[learnt]] + 0.5))
-            self.scores[scored] = np.exp(vectors[scored] @ self._weights(vectors[learnt], lift.astype(np.float32)))
+            self.weights = self._solved(vectors[learnt], lift.astype(np.float32))
+            self.scores[scored] = np.exp(vectors[scored] @ self.weights)
         return self
 
-    def _weights(self, vectors: Scores, lift: Scores) -> Scores:
+    def with_items(self, new: NewItems) -> Self:
+        """New items have what their texts let expect."""
+        other = copy(self)
+        expected = np.exp(new.white @ self.weights) if new.white is not None and self.weights.any() else 0.0
+        other.scores = new.into(self.scores, expected)
+        return other
+
+    def arrays(self) -> Arrays:
+        """`scores`: float32 (n_items,); `weights`: float32 (d,)."""
+        return {"scores": self.scores, "weights": self.weights}
+
+    def restore(self, arrays: Arrays) -> Self:
+        """Take `scores` and `weights`."""
+        self.weights = np.asarray(arrays["weights"], np.float32)
+        return super().restore(arrays)
+
+    def _solved(self, vectors: Scores, lift: Scores) -> Scores:
         gram = (vectors.T @ vectors).astype(np.float64)
         gram[np.diag_indices_from(gram)] += self.config.l2 * max(float(np.trace(gram)) / len(gram), 1e-9)
         return np.asarray(cho_solve(cho_factor(gram), vectors.T @ (lift - lift.mean())), np.float32)
