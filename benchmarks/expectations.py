@@ -28,8 +28,9 @@ from kuapin.ranking.strategies import POPULARITY, ranker_of
 from kuapin.retrieval.source import Visible
 from kuapin.retrieval.whitening import whiten
 
-SHOTS = (0.0, 0.1)
-LAUNCHES, TEST_USERS = 8, 800
+SHOTS = (0.0,)
+"""The day of ``kuapin onboard``."""
+LAUNCHES, TEST_USERS = 10, 800
 
 
 @dataclass(frozen=True)
