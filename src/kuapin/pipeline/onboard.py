@@ -4,8 +4,10 @@ import hashlib
 import re
 import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import polars as pl
@@ -18,11 +20,12 @@ from kuapin.counts import counted
 from kuapin.data.dataset import Catalogue, Dataset, build_catalogue, build_dataset
 from kuapin.data.ledger import ImportedFile
 from kuapin.data.merging import upsert
+from kuapin.data.suspects import find_suspects
 from kuapin.encoding.encoder import Encoder
 from kuapin.encoding.items import encoded
 from kuapin.encoding.opening import load_encoder
 from kuapin.errors import InputError, ModelFolderError, StoreError
-from kuapin.manifest import Manifest, Route, part_of, read_manifest, read_routing
+from kuapin.manifest import Manifest, Routing, part_of, read_manifest, read_routing
 from kuapin.model import LOGGED
 from kuapin.model_folder import Releases
 from kuapin.pipeline.new_items import new_items
@@ -30,6 +33,7 @@ from kuapin.pipeline.onboarded import Onboarded, expected_json, look_around
 from kuapin.pipeline.parts import in_order_of, know_later, take_over
 from kuapin.pipeline.train import Texts, write_catalogue
 from kuapin.progress import SILENT, Progress
+from kuapin.ranking.live import LiveConfig
 from kuapin.ranking.opening import Opening, open_category
 from kuapin.ranking.recommender import RANKER, SOURCES
 from kuapin.ranking.signals import TEXTS
@@ -71,62 +75,43 @@ def onboard(
         ModelFolderError: the live release is damaged, or its encoder does not fit its vectors.
         StoreError: the shop is being trained, or another release went live meanwhile.
     """
-    started = time.monotonic()
-    releases = Releases(shop.models, shop.config.releases)
+    started, config = time.monotonic(), shop.config
+    releases = Releases(shop.models, config.releases)
     if releases.live() is None:
         raise InputError(f"{shop.path} has no model yet, so that nothing can open in it. Run: kuapin train {shop.path}")
-    folder = releases.open_live()
-    manifest, routing, known = read_manifest(folder), read_routing(folder), _known(folder)
-    text = TextConfig.model_validate(manifest.config.get("text", {}))
+    live = _Live.read(releases.open_live())
     with progress.step("Reading and checking the items"):
         checked = shop.check_items(items, format)
-        fresh = new_items(checked, category, shop.store.read(c.ITEMS), text)
-    _check_unserved(known, routing.categories, category)
-    encoder = _encoder(folder, routing.of(category), shop)
+        fresh = new_items(checked, category, shop.store.read(c.ITEMS), live.text)
+    live.check_unserved(category)
+    encoder = _encoder(live, shop)
     with shop.run("train"):
-        dataset = in_order_of(_dataset(shop, fresh), known)
-        read = _read(shop, dataset.catalogue, encoder, text, progress)
-        histories, rows = dataset.histories, np.sort(dataset.catalogue.items.rows(fresh[c.ITEM_ID]))
-        now = int(histories.times.max(initial=0))
-        visible = Visible(dataset.catalogue, histories, read.vectors, now, read.texts, read.white)
+        dataset = in_order_of(_dataset(shop, fresh), live.known)
+        read = _read(shop, dataset.catalogue, encoder, live.text, progress)
+        rows = np.sort(dataset.catalogue.items.rows(fresh[c.ITEM_ID]))
+        visible = _visible(dataset, read, config.live)
         opening = open_category(
             visible,
             rows,
             shot=shot_level(visible, rows),
-            hidden=_hidden(shop, timed=histories.timed),
-            signals=shop.config.signals,
-            ranking=shop.config.ranking,
-            sources=shop.config.sources,
+            hidden=config.live.hidden if visible.histories.timed else config.live.hidden_untimed,
+            signals=config.signals,
+            ranking=config.ranking,
+            sources=config.sources,
             simulation=simulation,
             progress=progress,
         )
         with progress.step("Comparing texts"):
             surroundings = look_around(visible, rows, opening)
-        with progress.step("Writing the release"), releases.begin() as draft:
-            take_over(folder, draft.path)
-            for route in (routing.default, *routing.categories.values()):
-                know_later(draft.path / part_of(route), dataset.catalogue, read)
-            part = f"{PARTS}/{slug(category)}"
-            opening.recommender.save(draft.path / part)
-            write_catalogue(dataset.catalogue, draft.path / part)
-            save_whitening(read.whitening, draft.path / part)
-            route = routing.default.model_copy(update={"ranker": f"{part}/{RANKER}"})
-            releases.publish(
-                draft,
-                routing=routing.model_copy(update={"categories": {**routing.categories, category: route}}),
-                snapshot=manifest.snapshot,
-                fingerprint=manifest.fingerprint,
-                config=_said(manifest, category, len(rows), opening),
-                metrics=manifest.metrics,
-                activate=False,
-            )
-        _go_live(shop, releases, draft.version, folder.name, fresh, checked.entries)
+        with progress.step("Writing the release"):
+            version = _publish(releases, live, category, opening, dataset.catalogue, read, len(rows))
+        _go_live(shop, releases, version, live.folder.name, fresh, checked.entries)
     return Onboarded(
-        draft.version,
+        version,
         category,
         len(rows),
         opening,
-        int(np.count_nonzero(histories.lengths)),
+        int(np.count_nonzero(visible.histories.lengths)),
         surroundings,
         tuple(fault for fault in checked.validation.faults if fault.column != c.CATEGORY),  # it is given by name
         time.monotonic() - started,
@@ -139,27 +124,40 @@ def slug(category: str) -> str:
     return f"{plain or 'category'}-{hashlib.sha256(category.encode()).hexdigest()[:8]}"
 
 
-def _known(folder: Path) -> Catalogue:
-    """The items that a release knows, in its order."""
-    frames = [pl.read_parquet(folder / name) for name in (CATALOGUE, LATER) if (folder / name).exists()]
-    return build_catalogue(pl.concat(frames, how="diagonal_relaxed"))
+@dataclass(frozen=True)
+class _Live:
+    """The live release: what it says of itself, the items it knows, in its order, and how it reads texts."""
+
+    folder: Path
+    manifest: Manifest
+    routing: Routing
+    known: Catalogue
+    text: TextConfig
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        manifest = read_manifest(folder)
+        frames = [pl.read_parquet(folder / name) for name in (CATALOGUE, LATER) if (folder / name).exists()]
+        known = build_catalogue(pl.concat(frames, how="diagonal_relaxed"))
+        return cls(
+            folder, manifest, read_routing(folder), known, TextConfig.model_validate(manifest.config.get("text", {}))
+        )
+
+    def check_unserved(self, category: str) -> None:
+        if category in {*self.routing.categories, *self.known.categories}:
+            raise InputError(f"The live release serves a category {category!r} already. Choose another name.")
 
 
-def _check_unserved(known: Catalogue, routed: Iterable[str], category: str) -> None:
-    """Raise ``InputError`` where the live release has the category."""
-    if category in {*routed, *known.categories}:
-        raise InputError(f"The live release serves a category {category!r} already. Choose another name.")
-
-
-def _encoder(folder: Path, route: Route, shop: Shop) -> Encoder:
+def _encoder(live: _Live, shop: Shop) -> Encoder:
     """The live release's encoder.
 
     Raises:
         ModelFolderError: it has none, or one whose vectors are of another length than the release's.
     """
-    if route.encoder is None:
+    folder, part = live.folder, live.routing.default.encoder
+    if part is None:
         raise ModelFolderError(f"Model folder {folder} names no encoder, so that no item can be read. Train again.")
-    encoder = load_encoder(folder / route.encoder, shop.config.encoding)
+    encoder = load_encoder(folder / part, shop.config.encoding)
     vectors = folder / SOURCES / f"{TEXTS}.safetensors"
     length = load_arrays(vectors)["vectors"].shape[1] if vectors.exists() else encoder.dimension
     if length != encoder.dimension:
@@ -168,11 +166,6 @@ def _encoder(folder: Path, route: Route, shop: Shop) -> Encoder:
             f"{length}. Train again: kuapin train {shop.path}"
         )
     return encoder
-
-
-def _hidden(shop: Shop, *, timed: bool) -> float:
-    """The share of the log that the live ranker's probabilities are of."""
-    return shop.config.live.hidden if timed else shop.config.live.hidden_untimed
 
 
 def _dataset(shop: Shop, fresh: pl.DataFrame) -> Dataset:
@@ -188,6 +181,40 @@ def _read(shop: Shop, catalogue: Catalogue, encoder: Encoder, text: TextConfig, 
     vectors = encoded(encoder, text, catalogue.frame, texts, shop.vectors, progress)
     whitening = fit_whitening(vectors)
     return Texts(encoder, texts, vectors, whitening, whitening.of(vectors))
+
+
+def _visible(dataset: Dataset, read: Texts, live: LiveConfig) -> Visible:
+    """All that may be learnt from: as in training, without what no person did."""
+    kept = find_suspects(dataset.histories, live.suspects).kept
+    histories = dataset.histories.keep(kept)
+    now = int(histories.times.max(initial=0))
+    return Visible(dataset.catalogue, histories, read.vectors, now, read.texts, read.white)
+
+
+def _publish(
+    releases: Releases, live: _Live, category: str, opening: Opening, catalogue: Catalogue, read: Texts, n: int
+) -> str:
+    """A release that is not live yet: the live one, which gets to know the new items, and the part that serves them."""
+    routing, manifest = live.routing, live.manifest
+    part = f"{PARTS}/{slug(category)}"
+    with releases.begin() as draft:
+        take_over(live.folder, draft.path)
+        for place in {part_of(route) for route in (routing.default, *routing.categories.values())}:
+            know_later(draft.path / place, catalogue, read)
+        opening.recommender.save(draft.path / part)
+        write_catalogue(catalogue, draft.path / part)
+        save_whitening(read.whitening, draft.path / part)
+        own = routing.default.model_copy(update={"ranker": f"{part}/{RANKER}"})
+        releases.publish(
+            draft,
+            routing=routing.model_copy(update={"categories": {**routing.categories, category: own}}),
+            snapshot=manifest.snapshot,
+            fingerprint=manifest.fingerprint,
+            config=_said(manifest, category, n, opening),
+            metrics=manifest.metrics,
+            activate=False,
+        )
+    return draft.version
 
 
 def _said(manifest: Manifest, category: str, n: int, opening: Opening) -> dict[str, JsonValue]:
