@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kuapin.ranking import simulation
+from kuapin.ranking import signals, simulation
 from kuapin.ranking.ranker import RankingConfig
 from kuapin.ranking.replays import opened
 from kuapin.ranking.signals import Signals, SignalsConfig, opening_config
@@ -81,9 +81,21 @@ def test_strangers_take_little_and_entering_is_counted(found, fitted):
 
 
 def test_without_people_nothing_is_expected(fitted):
-    shop, pets, signals = fitted
+    shop, pets, made = fitted
     few = replace(shop, histories=shop.histories.select(np.arange(5)))
-    assert simulate(few, pets, signals, signals=SIGNALS, ranking=RANKING, config=CONFIG) is None
+    assert simulate(few, pets, made, signals=SIGNALS, ranking=RANKING, config=CONFIG) is None
+
+
+def test_every_opening_has_the_same_signals_however_many_were_there(monkeypatch):
+    monkeypatch.setitem(signals.OPENING_ONLY, "als", 1)
+    shop, pets = without_pets()
+    seen = opened(market.visible(market.dataset()), pets)
+    nobody, somebody = (set(opening_config(one, SIGNALS, counted=True).sources) for one in (shop, seen))
+    assert nobody == somebody
+    assert {"ridge", "predicted_popularity"} < nobody
+    assert "als" not in nobody
+    named = SignalsConfig(sources=("adapted", "item_knn"))
+    assert opening_config(seen, named, counted=True).sources == ("item_knn", "adapted", "predicted_popularity")
 
 
 def test_the_shot_level_is_people_here_to_people_elsewhere():

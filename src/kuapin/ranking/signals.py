@@ -196,16 +196,21 @@ def _signals(visible: Visible, config: SignalsConfig, settings: SourcesConfig) -
 
 
 def opening_config(visible: Visible, config: SignalsConfig, *, counted: bool) -> SignalsConfig:
-    """A configuration with the sources spelt out that it stands for where a category opens, ``NAMED_ONLY`` among them.
+    """A configuration with its sources spelt out where a category opens: the same in every opening of a shop.
+
+    Where none are named they are those that any opening has, ``NAMED_ONLY`` among them, with the ridge where people
+    have been there; ALS, which some openings would have, takes more time than it brings.
 
     Args:
-        visible: of the opening.
+        visible: of an opening.
         config: which sources.
         counted: whether people have been in the category, so that a regression into it has something to learn from.
     """
-    names = [*_signals(visible, config, SourcesConfig()), *(NAMED_ONLY if visible.vectors is not None else ())]
-    if config.sources is None and counted:
-        names.append("ridge")
+    names = list(_signals(visible, config, SourcesConfig()))
+    if config.sources is None:
+        names = [name for name in names if name not in OPENING_ONLY] + (["ridge"] if counted else [])
+    if visible.vectors is not None:
+        names += NAMED_ONLY
     return config.model_copy(update={"sources": tuple(dict.fromkeys(names))})
 
 
