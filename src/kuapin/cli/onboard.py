@@ -93,7 +93,7 @@ def _say_expected(done: "Onboarded", found: "Expectations") -> None:
     say_table(
         {
             "seen of those who will enter": [wording.percent(level.shot) for level in levels],
-            "people": [f"{int(_median(level.people)):,}" for level in levels],
+            "people": [f"{level.seen[0]:,}" for level in levels],
             "best": best,
             "find something in ten": [wording.percent(round(level.hit_rate(one), 3)) for level, one in pairs],
             "NDCG@10": [f"{level.means(one).mean():.4f}" for level, one in pairs],
@@ -104,8 +104,7 @@ def _say_expected(done: "Onboarded", found: "Expectations") -> None:
     )
     matched = found.matched(today, shot)
     if matched is not None and today != POPULARITY:
-        people = int(_median(matched.people))
-        say(f"Today's list is as good as popularity is when {people:,} people have been seen in the category.")
+        say(f"Today's list is as good as popularity is when {matched.seen[0]:,} people have been seen in the category.")
     _say_distance(done)
 
 
@@ -122,8 +121,8 @@ def _say_distance(done: "Onboarded") -> None:
         launches = launches[-1:]
     else:
         launches = sorted(launches, key=lambda one: abs(one.distance - around.distance))[:3]
-    told = (f"{one.name} (at {one.distance:.2f}) {wording.times(one.ratio)}" for one in launches)
-    say(f"{far} To popularity, on the day that is like today, gave: {wording.listed(told)}.")
+    told = wording.listed(f"{one.name} (at {one.distance:.2f}) {wording.times(one.ratio)}" for one in launches)
+    say(f"{far} On a day like today the same list was, to popularity: {told}.")
 
 
 def _say_next(done: "Onboarded", found: "Expectations") -> None:
@@ -162,10 +161,6 @@ def _ratio(found: "Range") -> str:
     return value if any(end != end for end in ends) else f"{value} ({' – '.join(map(wording.factor, ends))})"
 
 
-def _median(values: Any) -> float:
-    return float(sorted(values.tolist())[len(values) // 2])
-
-
 def _plain(done: "Onboarded") -> dict[str, Any]:
     from dataclasses import asdict
 
@@ -182,7 +177,7 @@ def _plain(done: "Onboarded") -> dict[str, Any]:
         "shot": done.opening.shot,
         "strategy": done.opening.strategy,
         "expected": expected_json(found) if found else None,
-        "as_good_as_popularity_of_people": int(_median(matched.people)) if matched else None,
+        "as_good_as_popularity_of_people": matched.seen[0] if matched else None,
         "distance": around.distance,
         "so_far_seen": bool(around.as_far),
         "near": [{"category": name, "share": share} for name, share in around.near],

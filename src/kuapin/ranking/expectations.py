@@ -52,6 +52,11 @@ class Level:
         """Share of people with something right among ten, mean over launches."""
         return float(np.mean([one.hits.mean() for one in self.quality[strategy]]))
 
+    @property
+    def seen(self) -> tuple[int, int]:
+        """How many people had been seen there and how much they had done, medians over launches."""
+        return int(np.median(self.people)), int(np.median(self.interactions))
+
     @cached_property
     def best(self) -> Strategy:
         """The strategy of the greatest mean over launches; of equal ones the plainest."""
@@ -133,8 +138,7 @@ class Expectations:
             better = level.means(level.best) > today.means(strategy)
             if level.shot > shot and level.people.min() > 0 and better.mean() > 1 / 2:
                 gain = self._ratio(level.quality[level.best], today.quality[strategy])
-                seen = int(np.median(level.people)), int(np.median(level.interactions))
-                return Stage(level.shot, level.best, *seen, gain, float(better.mean()))
+                return Stage(level.shot, level.best, *level.seen, gain, float(better.mean()))
         return None
 
     def by_launch(self, strategy: Strategy, shot: float) -> NDArray[np.float64]:
