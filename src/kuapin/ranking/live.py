@@ -20,7 +20,7 @@ from kuapin.ranking.calibration import (
 from kuapin.ranking.discoveries import Asked
 from kuapin.ranking.pruning import prune
 from kuapin.ranking.ranker import LEAST_LISTS, Ranker, RankingConfig, fit_ranker, fixed_ranker
-from kuapin.ranking.recommender import Recommender, log_popularity
+from kuapin.ranking.recommender import SHOWN, Recommender, log_popularity
 from kuapin.ranking.replays import Replay
 from kuapin.ranking.signals import Signals, SignalsConfig
 from kuapin.retrieval.source import Visible
@@ -28,8 +28,6 @@ from kuapin.retrieval.sources.settings import SourcesConfig
 
 JUDGES = 600
 """Users on whom it is judged which sources pay; none of them is held out."""
-SHOWN = 200
-"""First items of the popularity list by which its scale is found."""
 
 
 class LiveConfig(BaseModel):
