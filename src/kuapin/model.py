@@ -15,10 +15,12 @@ from kuapin.data.histories import Histories
 from kuapin.data.vocabulary import Vocabulary
 from kuapin.errors import InputError, ModelFolderError
 from kuapin.model_folder import Releases
+from kuapin.names import offered
 from kuapin.ranking.live import queries_of
 from kuapin.ranking.recommender import TEXTS, Recommender
 from kuapin.retrieval.filters import Filter
 from kuapin.retrieval.sources.content import Content
+from kuapin.storefront import FOLDER, SURFACES, Storefront
 from kuapin.surfaces import products as products_surface
 from kuapin.surfaces import similar as similar_surface
 from kuapin.surfaces.answer import Answer
@@ -51,6 +53,7 @@ class Model:
         self.catalogue = catalogue
         self.users = users
         self.histories = histories
+        self.storefront: Storefront | None = None
 
     @classmethod
     def load(cls, shop: Shop) -> Self:
@@ -71,7 +74,9 @@ class Model:
         place = present.items.rows(dataset.catalogue.items.ids)
         available = (place >= 0) & (present.available[place] if len(present) else False)
         catalogue = replace(dataset.catalogue, available=available)
-        return cls(folder.name, Recommender.load(folder, catalogue), catalogue, dataset.users, dataset.histories)
+        model = cls(folder.name, Recommender.load(folder, catalogue), catalogue, dataset.users, dataset.histories)
+        model.storefront = Storefront(model, folder / FOLDER, shop.store)
+        return model
 
     def recommend(
         self,
@@ -93,7 +98,7 @@ class Model:
             users: one id, or several; the table has the lists in this order.
             n: length of a list.
             categories: top-level categories to choose from; ``None``: all.
-            surface: what is asked for; ``products``.
+            surface: what is asked for: ``products``, or one of ``storefront.SURFACES``.
             explain: whether ``reason_code`` and ``reason`` are filled; null otherwise.
             per_category: items of one top-level category at most; more only where a list would be short without them.
             deny: ids of items that are not to be shown.
@@ -106,9 +111,11 @@ class Model:
             InputError: an unknown surface, or n below 1.
             UnknownIdError: a category that no item has.
         """
-        if surface != products_surface.NAME:
-            raise InputError(f"There is no surface {surface!r} for a user; there is {products_surface.NAME!r}.")
         ids = _ids(users)
+        if surface != products_surface.NAME:
+            return self._front(surface).recommend(
+                surface, ids, _checked(n), self._rows(categories, deny), explain=explain
+            )
         answer = self._products(
             queries_of(self.histories, self.users.rows(ids)), n, categories, explain, per_category, deny
         )
@@ -185,6 +192,40 @@ class Model:
         answer = self._similar.similar(row, _checked(n), self._mask(categories, deny), explain=explain)
         nobody = pl.Series([None], dtype=pl.String)
         return answer.table(nobody, self.catalogue.items.ids, surface=similar_surface.NAME, release=self.release)
+
+    def bundle(
+        self,
+        items: str | Sequence[str],
+        n: int = 10,
+        categories: Sequence[str] | None = None,
+        *,
+        user: str | None = None,
+        explain: bool = False,
+        deny: Sequence[str] = (),
+    ) -> pl.DataFrame:
+        """The ``n`` items of other kinds that complete an item or a basket; ``user_id`` is ``user``.
+
+        Ids that the shop lacks are passed over; for a basket without a known item the answer is what the user buys,
+        or else what is popular.
+
+        Raises:
+            InputError: the release has learnt no bundles, for the log has no baskets.
+        """
+        basket = [items] if isinstance(items, str) else items
+        rows = self._rows(categories, deny)
+        return self._front("bundles").bundle(basket, user, _checked(n), rows, explain=explain)
+
+    def _front(self, surface: str) -> Storefront:
+        if surface not in SURFACES:
+            names = (products_surface.NAME, *SURFACES)
+            raise InputError(f"There is no surface {surface!r}. {offered(surface, names, 'surfaces')}")
+        if self.storefront is None:
+            raise InputError(f"Release {self.release} has learnt no {surface}. Load it from its shop, or train again.")
+        return self.storefront
+
+    def _rows(self, categories: Sequence[str] | None, deny: Sequence[str]) -> NDArray[np.intp] | None:
+        mask = self._mask(categories, deny)
+        return None if mask.all() else np.flatnonzero(mask)
 
     @cached_property
     def _similar(self) -> SimilarItems:

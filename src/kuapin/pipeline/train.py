@@ -18,6 +18,7 @@ from kuapin.ranking.ranker import RankingConfig
 from kuapin.ranking.recommender import RANKER
 from kuapin.retrieval.source import Visible
 from kuapin.retrieval.whitening import whiten
+from kuapin.storefront import FOLDER, fit_surfaces
 from kuapin.text.template import render
 from kuapin.workspace import Shop
 
@@ -56,9 +57,11 @@ def train(shop: Shop, *, quick: bool = False, progress: Progress = SILENT) -> Mo
         fitted = fit_live(
             visible, signals=config.signals, ranking=ranking, live=live, sources=config.sources, progress=progress
         )
+        learned = fit_surfaces(visible, shop.store, dataset.users, seed=config.seed, progress=progress)
         with progress.step("Writing the release"), releases.begin() as draft:
             encoder.save(draft.path / ENCODER)
             fitted.recommender.save(draft.path)
+            learned.save(draft.path / FOLDER)
             write_catalogue(dataset.catalogue, draft.path)
             releases.publish(
                 draft,

@@ -21,7 +21,7 @@ from kuapin.ranking.ranker import LEAST_LISTS, Ranker, RankingConfig, fit_ranker
 from kuapin.ranking.signal_table import Facts, Signal, against_category, everything_of, log_scale, plain
 from kuapin.ranking.signals import Signals, SignalsConfig, facts_of
 from kuapin.retrieval.selection import without_met
-from kuapin.retrieval.source import Candidates, Scores, Visible
+from kuapin.retrieval.source import Arrays, Candidates, Scores, Visible
 from kuapin.retrieval.sources.affinity import LeafAffinity
 from kuapin.retrieval.sources.brand import Brand, Leaf
 from kuapin.retrieval.sources.complement import Complement
@@ -71,9 +71,7 @@ def basket_signals(visible: Visible, config: CompletionConfig) -> dict[str, Sign
     if visible.histories.timed:
         signals["popularity_decayed"] = Signal(DecayedPopularity(), proposes=True, scale=against_category)
     if visible.vectors is not None:
-        signals["profile"] = Signal(
-            Content(ContentConfig(pooling="mean", whitened=True)), proposes=True, scale=plain
-        )
+        signals["profile"] = Signal(Content(ContentConfig(pooling="mean", whitened=True)), proposes=True, scale=plain)
         signals["complement"] = Signal(Complement(), proposes=True, scale=plain)
     if visible.texts is not None:
         signals["lexical"] = Signal(Lexical(), proposes=True, scale=plain)
@@ -192,7 +190,7 @@ class Completion:
         for name, ranker in self.rankers.items():
             ranker.save(folder / name)
         facts = self.signals.facts
-        now = np.array([self.own["own_due"].now], np.int64)
+        now = self.own["own_due"].arrays()["now"]
         save_arrays(
             folder / "facts.safetensors", {"users": facts.users, "category_mean": facts.category_mean, "now": now}
         )
@@ -227,7 +225,7 @@ class Completion:
 
 def own_sources(now: int) -> dict[str, Own]:
     """What is read of the owner's earlier purchases, at a time (unix seconds) or at his latest one."""
-    arrays = {"now": np.array([now], np.int64)}
+    arrays: Arrays = {"now": np.array([now], np.int64)}
     return {"own": Repeat(), "own_fading": FadingRepeat().restore(arrays), "own_due": Due().restore(arrays)}
 
 
@@ -253,7 +251,9 @@ def fit_completion(
         before = baskets.select(np.setdiff1d(np.arange(len(baskets)), late))
         seen = Completion(_signals(visible, before, config, cut), {}, own_sources(cut))
         known = visible.histories
-        known = known.keep(known.times < cut) if known.timed else empty_histories(len(known), known.n_items, timed=False)
+        known = (
+            known.keep(known.times < cut) if known.timed else empty_histories(len(known), known.n_items, timed=False)
+        )
         owners = queries_of(known, baskets.owner[asked])
         rest, answers = hide_one(baskets.histories.select(asked), rng)
         rankers = {

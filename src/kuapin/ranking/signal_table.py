@@ -101,7 +101,9 @@ def possible_signals(visible: Visible, settings: SourcesConfig) -> dict[str, Sig
     }
     if visible.histories.timed:
         signals["popularity_30d"] = Signal(RecentPopularity(settings.popularity), proposes=True, scale=against_category)
-        signals["popularity_decayed"] = Signal(DecayedPopularity(settings.popularity), proposes=False, scale=against_category)
+        signals["popularity_decayed"] = Signal(
+            DecayedPopularity(settings.popularity), proposes=False, scale=against_category
+        )
         for source in (FadingRepeat(), LatestRepeat(), Due()):
             signals[source.name] = Signal(source, proposes=False, scale=log_scale)
     if visible.vectors is not None:

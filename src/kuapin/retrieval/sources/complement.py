@@ -21,8 +21,8 @@ class ComplementConfig(ContentConfig):
 class Complement(Content):
     """Score = cosine of the mean over the history of z_h W with z_i, on whitened vectors z.
 
-    W = (Σ_b Σ_i z_i z_iᵀ + λ I)⁻¹ Σ_b Σ_i z_i t_iᵀ, t_i the mean vector of the rest of basket b: the least squares guess,
-    from one item's text, of the texts that lie beside it (a linear form of Sceptre's complements, McAuley et al.
+    W = (Σ_b Σ_i z_i z_iᵀ + λ I)⁻¹ Σ_b Σ_i z_i t_iᵀ, t_i the mean vector of the rest of basket b: the least squares
+    guess, from one item's text, of the texts that lie beside it (a linear form of Sceptre's complements, McAuley et al.
     2015). Of two items with one text both get the same; items that nobody has bought have complements and are
     complements. Floor: -1, users without a history.
     """
@@ -80,4 +80,3 @@ class Complement(Content):
         """Take `vectors`, `text_of` and `projection`."""
         self.projection = np.asarray(arrays["projection"], np.float32)
         return super().restore(arrays)
-

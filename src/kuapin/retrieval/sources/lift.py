@@ -41,7 +41,7 @@ class Lift(ItemKnn):
 
         def weigh(both: Scores, one: NDArray[np.integer], other: NDArray[np.integer]) -> Scores:
             lift = np.log((both + s) / (count[one] * count[other] / total + s))
-            return np.maximum(lift, 0).astype(np.float32)
+            return np.asarray(np.maximum(lift, 0), np.float32)
 
         neighbours = row_limit(matrix, self.config.max_pairs)
         if self.config.neighbours is not None:

@@ -1,0 +1,157 @@
+"""All surfaces but the list of products: how they lie in a release, and what they answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kuapin import columns as c
+from kuapin.data.baskets import COLUMNS, DAY, build_baskets
+from kuapin.data.histories import Histories
+from kuapin.data.store import TableStore
+from kuapin.errors import InputError
+from kuapin.progress import SILENT, Progress
+from kuapin.ranking.completion import Completion, CompletionConfig, fit_completion
+from kuapin.ranking.live import queries_of
+from kuapin.retrieval.source import Visible
+from kuapin.surfaces import bundles as bundles_surface
+from kuapin.surfaces.bundles import COMPLETES, REPLACES, Bundles, links_of
+
+if TYPE_CHECKING:
+    from kuapin.data.vocabulary import Vocabulary
+    from kuapin.model import Model
+
+SURFACES = (bundles_surface.NAME,)
+"""What can be asked for a user, beside the list of products."""
+FOLDER = "surfaces"
+"""In a release: what the surfaces learnt, a folder each."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What the surfaces learn in training.
+
+    Attributes:
+        bundles: completes baskets; ``None``: the log has none.
+    """
+
+    bundles: Completion | None
+
+    def save(self, folder: Path) -> None:
+        """Write a folder each into a release's draft."""
+        if self.bundles is not None:
+            (folder / bundles_surface.NAME).mkdir(parents=True)
+            self.bundles.save(folder / bundles_surface.NAME)
+
+
+def fit_surfaces(
+    visible: Visible, store: TableStore, users: "Vocabulary", *, seed: int = 0, progress: Progress = SILENT
+) -> Learned:
+    """Learn what the surfaces need beside the recommender.
+
+    Args:
+        visible: the whole log, in the items of its catalogue.
+        store: the shop's tables, for what histories do not hold.
+        users: user_id ↔ row of the histories.
+        seed: of the draws.
+        progress: told of the steps.
+    """
+    baskets = build_baskets(store.read(c.INTERACTIONS, COLUMNS), visible.catalogue.items, users)
+    together = int(np.count_nonzero(baskets.histories.lengths > 1))
+    config = CompletionConfig(seed=seed)
+    return Learned(fit_completion(visible, baskets, config, progress) if together else None)
+
+
+@dataclass
+class Storefront:
+    """Answers with what a release learnt of the surfaces; a part is read when it is first asked for.
+
+    Attributes:
+        model: the release in memory.
+        folder: the release's ``surfaces/``.
+        store: the shop's tables: relations and campaigns count as they are now.
+    """
+
+    model: "Model"
+    folder: Path
+    store: TableStore
+
+    def recommend(
+        self, surface: str, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool
+    ) -> pl.DataFrame:
+        """The answer of one surface to some users.
+
+        Args:
+            surface: its name.
+            ids: of the users.
+            n: rows a user.
+            items: ascending rows of the items that may be shown; ``None``: all.
+            explain: whether every row gets its reason.
+        """
+        histories = queries_of(self.model.histories, self.model.users.rows(ids))
+        return self._bundles_of(last_baskets(histories), histories, ids, n, items, explain=explain)
+
+    def bundle(
+        self, basket: Sequence[str], user: str | None, n: int, items: NDArray[np.integer] | None, *, explain: bool
+    ) -> pl.DataFrame:
+        """What completes a basket (item ids; those the shop lacks are passed over) of a user, or of nobody known."""
+        rows = self.model.catalogue.items.rows(pl.Series(basket, dtype=pl.String))
+        rows = np.unique(rows[rows >= 0]).astype(np.int32)
+        now = np.full(len(rows), int(self.model.histories.times.max(initial=0)))
+        one = Histories(
+            np.array([0, len(rows)], np.int64),
+            rows,
+            now,
+            np.zeros(len(rows), np.uint8),
+            len(self.model.catalogue),
+            self.model.histories.timed,
+        )
+        ids = pl.Series([user], dtype=pl.String)
+        owners = queries_of(self.model.histories, self.model.users.rows(ids))
+        return self._bundles_of(one, owners, ids, n, items, explain=explain)
+
+    def _bundles_of(
+        self,
+        baskets: Histories,
+        owners: Histories,
+        ids: pl.Series,
+        n: int,
+        items: NDArray[np.integer] | None,
+        *,
+        explain: bool,
+    ) -> pl.DataFrame:
+        answer = self.bundles.complete(baskets, owners, n, items, explain=explain)
+        name, release = bundles_surface.NAME, self.model.release
+        return answer.table(ids, self.model.catalogue.items.ids, surface=name, release=release)
+
+    @cached_property
+    def bundles(self) -> Bundles:
+        """The surface ``bundles``."""
+        folder = self._part(bundles_surface.NAME, "baskets: purchases of one basket_id, session_id or day")
+        relations, catalogue = self.store.read(c.RELATIONS), self.model.catalogue
+        links = (links_of(relations, catalogue, names) for names in (COMPLETES, REPLACES))
+        return Bundles(Completion.load(folder, catalogue), catalogue, *links)
+
+    def _part(self, name: str, needs: str) -> Path:
+        if not (self.folder / name).is_dir():
+            raise InputError(
+                f"Release {self.model.release} has learnt no {name}. They need {needs}. Import these, then train again."
+            )
+        return self.folder / name
+
+
+def last_baskets(histories: Histories) -> Histories:
+    """Of every user what he met on his last day (without times: the last item), each item once."""
+    keep = np.zeros(len(histories.items), np.bool_)
+    for user in np.flatnonzero(histories.lengths):
+        own = slice(histories.indptr[user], histories.indptr[user + 1])
+        last = histories.times[own.stop - 1]
+        same = histories.times[own] // DAY == last // DAY if histories.timed else histories.times[own] == last
+        first = np.unique(histories.items[own][same], return_index=True)[1]
+        keep[own.start + np.flatnonzero(same)[first]] = True
+    return histories.keep(keep)
