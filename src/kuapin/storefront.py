@@ -19,14 +19,17 @@ from kuapin.progress import SILENT, Progress
 from kuapin.ranking.completion import Completion, CompletionConfig, fit_completion
 from kuapin.ranking.live import queries_of
 from kuapin.retrieval.source import Visible
+from kuapin.surfaces import brands as brands_surface
 from kuapin.surfaces import bundles as bundles_surface
+from kuapin.surfaces.brands import Brands
 from kuapin.surfaces.bundles import COMPLETES, REPLACES, Bundles, links_of
 
 if TYPE_CHECKING:
+    from kuapin.config import Config
     from kuapin.data.vocabulary import Vocabulary
     from kuapin.model import Model
 
-SURFACES = (bundles_surface.NAME,)
+SURFACES = (bundles_surface.NAME, brands_surface.NAME)
 """What can be asked for a user, beside the list of products."""
 FOLDER = "surfaces"
 """In a release: what the surfaces learnt, a folder each."""
@@ -38,19 +41,23 @@ class Learned:
 
     Attributes:
         bundles: completes baskets; ``None``: the log has none.
+        brands: ranks brands; ``None``: no item that anybody met has one.
     """
 
     bundles: Completion | None
+    brands: Brands | None
 
     def save(self, folder: Path) -> None:
         """Write a folder each into a release's draft."""
         if self.bundles is not None:
             (folder / bundles_surface.NAME).mkdir(parents=True)
             self.bundles.save(folder / bundles_surface.NAME)
+        if self.brands is not None:
+            self.brands.save(folder / brands_surface.NAME)
 
 
 def fit_surfaces(
-    visible: Visible, store: TableStore, users: "Vocabulary", *, seed: int = 0, progress: Progress = SILENT
+    visible: Visible, store: TableStore, users: "Vocabulary", config: "Config", *, progress: Progress = SILENT
 ) -> Learned:
     """Learn what the surfaces need beside the recommender.
 
@@ -58,13 +65,17 @@ def fit_surfaces(
         visible: the whole log, in the items of its catalogue.
         store: the shop's tables, for what histories do not hold.
         users: user_id ↔ row of the histories.
-        seed: of the draws.
+        config: of the shop.
         progress: told of the steps.
     """
     baskets = build_baskets(store.read(c.INTERACTIONS, COLUMNS), visible.catalogue.items, users)
     together = int(np.count_nonzero(baskets.histories.lengths > 1))
-    config = CompletionConfig(seed=seed)
-    return Learned(fit_completion(visible, baskets, config, progress) if together else None)
+    branded = bool((visible.catalogue.brand[visible.histories.items] >= 0).any())
+    completion = CompletionConfig(seed=config.seed, ranking=config.ranking)
+    return Learned(
+        fit_completion(visible, baskets, completion, progress) if together else None,
+        Brands.fit(visible, config.signals, config.ranking, config.live, progress) if branded else None,
+    )
 
 
 @dataclass
@@ -94,6 +105,8 @@ class Storefront:
             explain: whether every row gets its reason.
         """
         histories = queries_of(self.model.histories, self.model.users.rows(ids))
+        if surface == brands_surface.NAME:
+            return self._brands_of(histories, ids, n, items, explain=explain)
         return self._bundles_of(last_baskets(histories), histories, ids, n, items, explain=explain)
 
     def bundle(
@@ -136,6 +149,20 @@ class Storefront:
         relations, catalogue = self.store.read(c.RELATIONS), self.model.catalogue
         links = (links_of(relations, catalogue, names) for names in (COMPLETES, REPLACES))
         return Bundles(Completion.load(folder, catalogue), catalogue, *links)
+
+    def _brands_of(
+        self, histories: Histories, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool
+    ) -> pl.DataFrame:
+        answer, kinds = self.brands.brands(histories, n, items, explain=explain)
+        names, release = self.brands.catalogue.items.ids, self.model.release
+        table = answer.table(ids, names, surface=brands_surface.NAME, release=release)
+        return table.with_columns(kinds.alias(c.KIND))
+
+    @cached_property
+    def brands(self) -> Brands:
+        """The surface ``brands``."""
+        folder = self._part(brands_surface.NAME, "items with a brand that somebody met")
+        return Brands.load(folder, self.model.catalogue)
 
     def _part(self, name: str, needs: str) -> Path:
         if not (self.folder / name).is_dir():
