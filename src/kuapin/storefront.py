@@ -12,25 +12,34 @@ from numpy.typing import NDArray
 
 from kuapin import columns as c
 from kuapin.data.baskets import COLUMNS, DAY, build_baskets
+from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
+from kuapin.data.offers import COUPON_COLUMN, build_offers
 from kuapin.data.store import TableStore
 from kuapin.errors import InputError
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.completion import Completion, CompletionConfig, fit_completion
 from kuapin.ranking.live import queries_of
+from kuapin.ranking.recommender import TEXTS, Recommender
+from kuapin.ranking.response import Response, ResponseConfig, Setting, price_sensitivity, read_redemptions
 from kuapin.retrieval.source import Visible
+from kuapin.retrieval.sources.content import Content
 from kuapin.surfaces import brands as brands_surface
 from kuapin.surfaces import bundles as bundles_surface
+from kuapin.surfaces import campaigns as campaigns_surface
 from kuapin.surfaces.brands import Brands
 from kuapin.surfaces.bundles import COMPLETES, REPLACES, Bundles, links_of
+from kuapin.surfaces.campaigns import Campaigns
 
 if TYPE_CHECKING:
     from kuapin.config import Config
     from kuapin.data.vocabulary import Vocabulary
     from kuapin.model import Model
 
-SURFACES = (bundles_surface.NAME, brands_surface.NAME)
+SURFACES = (bundles_surface.NAME, brands_surface.NAME, campaigns_surface.NAME)
 """What can be asked for a user, beside the list of products."""
+OF_RESPONSES = (c.USER_ID, c.ITEM_ID, c.TIMESTAMP, c.EVENT, c.VALUE, "quantity", c.CAMPAIGN_ID, COUPON_COLUMN)
+"""What the response to offers reads of the log."""
 FOLDER = "surfaces"
 """In a release: what the surfaces learnt, a folder each."""
 
@@ -42,10 +51,12 @@ class Learned:
     Attributes:
         bundles: completes baskets; ``None``: the log has none.
         brands: ranks brands; ``None``: no item that anybody met has one.
+        campaigns: who uses an offer; ``None``: the shop has no campaigns.
     """
 
     bundles: Completion | None
     brands: Brands | None
+    campaigns: Response | None
 
     def save(self, folder: Path) -> None:
         """Write a folder each into a release's draft."""
@@ -54,15 +65,24 @@ class Learned:
             self.bundles.save(folder / bundles_surface.NAME)
         if self.brands is not None:
             self.brands.save(folder / brands_surface.NAME)
+        if self.campaigns is not None:
+            self.campaigns.save(folder / campaigns_surface.NAME)
 
 
 def fit_surfaces(
-    visible: Visible, store: TableStore, users: "Vocabulary", config: "Config", *, progress: Progress = SILENT
+    visible: Visible,
+    recommender: Recommender,
+    store: TableStore,
+    users: "Vocabulary",
+    config: "Config",
+    *,
+    progress: Progress = SILENT,
 ) -> Learned:
     """Learn what the surfaces need beside the recommender.
 
     Args:
         visible: the whole log, in the items of its catalogue.
+        recommender: fitted on it; the response to offers reads its text vectors, which the release keeps.
         store: the shop's tables, for what histories do not hold.
         users: user_id ↔ row of the histories.
         config: of the shop.
@@ -75,7 +95,34 @@ def fit_surfaces(
     return Learned(
         fit_completion(visible, baskets, completion, progress) if together else None,
         Brands.fit(visible, config.signals, config.ranking, config.live, progress) if branded else None,
+        _response(visible, recommender, store, users, config.seed, progress)
+        if store.read(c.CAMPAIGNS).height
+        else None,
     )
+
+
+def _response(
+    visible: Visible, recommender: Recommender, store: TableStore, users: "Vocabulary", seed: int, progress: Progress
+) -> Response:
+    with progress.step("Learning who uses an offer"):
+        setting = _setting(visible.catalogue, visible.histories, recommender, store, users)
+        return Response.fit(setting, ResponseConfig(seed=seed))
+
+
+def _setting(
+    catalogue: Catalogue,
+    histories: Histories,
+    recommender: Recommender,
+    store: TableStore,
+    users: "Vocabulary",
+) -> Setting:
+    """What the response to offers is read from, as the tables have it now."""
+    texts = recommender.signals.signals.get(TEXTS)
+    vectors = texts.source.vectors[texts.source.text_of] if texts and isinstance(texts.source, Content) else None
+    log = store.read(c.INTERACTIONS, OF_RESPONSES)
+    offers = build_offers(store.read(c.CAMPAIGNS), store.read(c.RELATIONS), catalogue, users)
+    used = read_redemptions(log, offers, users)
+    return Setting(catalogue, histories, offers, used, price_sensitivity(log, users), vectors)
 
 
 @dataclass
@@ -107,6 +154,8 @@ class Storefront:
         histories = queries_of(self.model.histories, self.model.users.rows(ids))
         if surface == brands_surface.NAME:
             return self._brands_of(histories, ids, n, items, explain=explain)
+        if surface == campaigns_surface.NAME:
+            return self._campaigns_of(ids, n, explain=explain)
         return self._bundles_of(last_baskets(histories), histories, ids, n, items, explain=explain)
 
     def bundle(
@@ -163,6 +212,20 @@ class Storefront:
         """The surface ``brands``."""
         folder = self._part(brands_surface.NAME, "items with a brand that somebody met")
         return Brands.load(folder, self.model.catalogue)
+
+    def _campaigns_of(self, ids: pl.Series, n: int, *, explain: bool) -> pl.DataFrame:
+        answer = self.campaigns.campaigns(self.model.users.rows(ids), n, explain=explain)
+        offers, release = self.campaigns.setting.offers.table, self.model.release
+        name = campaigns_surface.NAME
+        return answer.table(ids, offers["offer_id"], surface=name, release=release, kind=offers[c.KIND])
+
+    @cached_property
+    def campaigns(self) -> Campaigns:
+        """The surface ``campaigns``; the time is that of the newest interaction."""
+        folder = self._part(campaigns_surface.NAME, "a table of campaigns")
+        model = self.model
+        setting = _setting(model.catalogue, model.histories, model.recommender, self.store, model.users)
+        return Campaigns(Response.load(folder), setting, int(model.histories.times.max(initial=0)))
 
     def _part(self, name: str, needs: str) -> Path:
         if not (self.folder / name).is_dir():

@@ -57,7 +57,7 @@ def train(shop: Shop, *, quick: bool = False, progress: Progress = SILENT) -> Mo
         fitted = fit_live(
             visible, signals=config.signals, ranking=ranking, live=live, sources=config.sources, progress=progress
         )
-        learned = fit_surfaces(visible, shop.store, dataset.users, config, progress=progress)
+        learned = fit_surfaces(visible, fitted.recommender, shop.store, dataset.users, config, progress=progress)
         with progress.step("Writing the release"), releases.begin() as draft:
             encoder.save(draft.path / ENCODER)
             fitted.recommender.save(draft.path)
