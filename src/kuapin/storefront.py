@@ -19,6 +19,7 @@ from kuapin.data.store import TableStore
 from kuapin.errors import InputError
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.completion import Completion, CompletionConfig, fit_completion
+from kuapin.ranking.growth import Growth
 from kuapin.ranking.live import queries_of
 from kuapin.ranking.recommender import TEXTS, Recommender
 from kuapin.ranking.response import Response, ResponseConfig, Setting, price_sensitivity, read_redemptions
@@ -27,16 +28,18 @@ from kuapin.retrieval.sources.content import Content
 from kuapin.surfaces import brands as brands_surface
 from kuapin.surfaces import bundles as bundles_surface
 from kuapin.surfaces import campaigns as campaigns_surface
+from kuapin.surfaces import trends as trends_surface
 from kuapin.surfaces.brands import Brands
 from kuapin.surfaces.bundles import COMPLETES, REPLACES, Bundles, links_of
 from kuapin.surfaces.campaigns import Campaigns
+from kuapin.surfaces.trends import Trends
 
 if TYPE_CHECKING:
     from kuapin.config import Config
     from kuapin.data.vocabulary import Vocabulary
     from kuapin.model import Model
 
-SURFACES = (bundles_surface.NAME, brands_surface.NAME, campaigns_surface.NAME)
+SURFACES = (bundles_surface.NAME, brands_surface.NAME, campaigns_surface.NAME, trends_surface.NAME)
 """What can be asked for a user, beside the list of products."""
 OF_RESPONSES = (c.USER_ID, c.ITEM_ID, c.TIMESTAMP, c.EVENT, c.VALUE, "quantity", c.CAMPAIGN_ID, COUPON_COLUMN)
 """What the response to offers reads of the log."""
@@ -52,11 +55,13 @@ class Learned:
         bundles: completes baskets; ``None``: the log has none.
         brands: ranks brands; ``None``: no item that anybody met has one.
         campaigns: who uses an offer; ``None``: the shop has no campaigns.
+        trends: whether next week brings more; ``None``: the log has no times.
     """
 
     bundles: Completion | None
     brands: Brands | None
     campaigns: Response | None
+    trends: Growth | None
 
     def save(self, folder: Path) -> None:
         """Write a folder each into a release's draft."""
@@ -67,6 +72,8 @@ class Learned:
             self.brands.save(folder / brands_surface.NAME)
         if self.campaigns is not None:
             self.campaigns.save(folder / campaigns_surface.NAME)
+        if self.trends is not None:
+            self.trends.save(folder / trends_surface.NAME)
 
 
 def fit_surfaces(
@@ -92,13 +99,20 @@ def fit_surfaces(
     together = int(np.count_nonzero(baskets.histories.lengths > 1))
     branded = bool((visible.catalogue.brand[visible.histories.items] >= 0).any())
     completion = CompletionConfig(seed=config.seed, ranking=config.ranking)
+    promoted = store.read(c.CAMPAIGNS).height > 0
+    timed = visible.histories.timed and len(visible.histories.items) > 0
     return Learned(
-        fit_completion(visible, baskets, completion, progress) if together else None,
-        Brands.fit(visible, config.signals, config.ranking, config.live, progress) if branded else None,
-        _response(visible, recommender, store, users, config.seed, progress)
-        if store.read(c.CAMPAIGNS).height
-        else None,
+        bundles=fit_completion(visible, baskets, completion, progress) if together else None,
+        brands=Brands.fit(visible, config.signals, config.ranking, config.live, progress) if branded else None,
+        campaigns=_response(visible, recommender, store, users, config.seed, progress) if promoted else None,
+        trends=_growth(visible, config.seed, progress) if timed else None,
     )
+
+
+def _growth(visible: Visible, seed: int, progress: Progress) -> Growth:
+    with progress.step("Learning what grows"):
+        counts = weekly(visible.histories, visible.now + 1)
+        return Growth.fit(counts, visible.catalogue.category, GrowthConfig(seed=seed))
 
 
 def _response(
@@ -156,6 +170,8 @@ class Storefront:
             return self._brands_of(histories, ids, n, items, explain=explain)
         if surface == campaigns_surface.NAME:
             return self._campaigns_of(ids, n, explain=explain)
+        if surface == trends_surface.NAME:
+            return self._trends_of(histories, ids, n, items, explain=explain)
         return self._bundles_of(last_baskets(histories), histories, ids, n, items, explain=explain)
 
     def bundle(
@@ -226,6 +242,22 @@ class Storefront:
         model = self.model
         setting = _setting(model.catalogue, model.histories, model.recommender, self.store, model.users)
         return Campaigns(Response.load(folder), setting, int(model.histories.times.max(initial=0)))
+
+    def _trends_of(
+        self, histories: Histories, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool
+    ) -> pl.DataFrame:
+        answer, names, kinds = self.trends.trends(histories, n, items, explain=explain)
+        return answer.table(ids, names, surface=trends_surface.NAME, release=self.model.release, kind=kinds)
+
+    @cached_property
+    def trends(self) -> Trends:
+        """The surface ``trends``; the time is that of the newest interaction."""
+        model, folder = self.model, self._part(trends_surface.NAME, "interactions with times")
+        log = self.store.read(c.INTERACTIONS, [c.QUERY, c.TIMESTAMP])
+        searched = c.QUERY in log.columns and c.TIMESTAMP in log.columns
+        queries = log.drop_nulls() if searched else pl.DataFrame(schema={c.QUERY: pl.String, c.TIMESTAMP: pl.Int64})
+        now = int(model.histories.times.max(initial=0)) + 1
+        return Trends(Growth.load(folder), model.catalogue, model.histories, now, queries)
 
     def _part(self, name: str, needs: str) -> Path:
         if not (self.folder / name).is_dir():
