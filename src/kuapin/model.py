@@ -189,7 +189,7 @@ class Model:
             UnknownIdError: the shop lacks the item (or did when the release was trained), or a category.
         """
         row = self.catalogue.items.row(item_id)
-        answer = self._similar.similar(row, _checked(n), self._mask(categories, deny), explain=explain)
+        answer = self.similar_items.similar(row, _checked(n), self._mask(categories, deny), explain=explain)
         nobody = pl.Series([None], dtype=pl.String)
         return answer.table(nobody, self.catalogue.items.ids, surface=similar_surface.NAME, release=self.release)
 
@@ -227,8 +227,21 @@ class Model:
         mask = self._mask(categories, deny)
         return None if mask.all() else np.flatnonzero(mask)
 
+    def products_of(
+        self, users: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool = False
+    ) -> pl.DataFrame:
+        """As ``recommend``, of the items in some ascending rows (``None``: all)."""
+        histories = queries_of(self.histories, self.users.rows(users))
+        answer = products(self.recommender, self.catalogue, histories, n=n, items=items, explain=explain)
+        return answer.table(users, self.catalogue.items.ids, surface=products_surface.NAME, release=self.release)
+
     @cached_property
-    def _similar(self) -> SimilarItems:
+    def similar_items(self) -> SimilarItems:
+        """Finds what could stand in for an item.
+
+        Raises:
+            InputError: the release has no text vectors.
+        """
         signals = self.recommender.signals.signals
         content = signals[TEXTS].source if TEXTS in signals else None
         if not isinstance(content, Content):

@@ -1,7 +1,7 @@
 """All surfaces but the list of products: how they lie in a release, and what they answer."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,35 +11,46 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kuapin import columns as c
-from kuapin.data.baskets import COLUMNS, DAY, build_baskets
+from kuapin.data.baskets import DAY
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
 from kuapin.data.offers import COUPON_COLUMN, build_offers
 from kuapin.data.store import TableStore
 from kuapin.errors import InputError
-from kuapin.progress import SILENT, Progress
-from kuapin.ranking.completion import Completion, CompletionConfig, fit_completion
+from kuapin.ranking.completion import Completion
 from kuapin.ranking.growth import Growth
 from kuapin.ranking.live import queries_of
 from kuapin.ranking.recommender import TEXTS, Recommender
-from kuapin.ranking.response import Response, ResponseConfig, Setting, price_sensitivity, read_redemptions
-from kuapin.retrieval.source import Visible
+from kuapin.ranking.response import Response, Setting, price_sensitivity, read_redemptions
 from kuapin.retrieval.sources.content import Content
 from kuapin.surfaces import brands as brands_surface
 from kuapin.surfaces import bundles as bundles_surface
 from kuapin.surfaces import campaigns as campaigns_surface
+from kuapin.surfaces import home as home_surface
+from kuapin.surfaces import products as products_surface
+from kuapin.surfaces import profile as profile_surface
+from kuapin.surfaces import similar as similar_surface
 from kuapin.surfaces import trends as trends_surface
+from kuapin.surfaces.answer import join
 from kuapin.surfaces.brands import Brands
 from kuapin.surfaces.bundles import COMPLETES, REPLACES, Bundles, links_of
 from kuapin.surfaces.campaigns import Campaigns
+from kuapin.surfaces.profile import Profiles
 from kuapin.surfaces.trends import Trends
 
 if TYPE_CHECKING:
-    from kuapin.config import Config
     from kuapin.data.vocabulary import Vocabulary
     from kuapin.model import Model
 
-SURFACES = (bundles_surface.NAME, brands_surface.NAME, campaigns_surface.NAME, trends_surface.NAME)
+SURFACES = (
+    bundles_surface.NAME,
+    similar_surface.NAME,
+    brands_surface.NAME,
+    campaigns_surface.NAME,
+    trends_surface.NAME,
+    profile_surface.NAME,
+    home_surface.NAME,
+)
 """What can be asked for a user, beside the list of products."""
 OF_RESPONSES = (c.USER_ID, c.ITEM_ID, c.TIMESTAMP, c.EVENT, c.VALUE, "quantity", c.CAMPAIGN_ID, COUPON_COLUMN)
 """What the response to offers reads of the log."""
@@ -47,83 +58,7 @@ FOLDER = "surfaces"
 """In a release: what the surfaces learnt, a folder each."""
 
 
-@dataclass(frozen=True)
-class Learned:
-    """What the surfaces learn in training.
-
-    Attributes:
-        bundles: completes baskets; ``None``: the log has none.
-        brands: ranks brands; ``None``: no item that anybody met has one.
-        campaigns: who uses an offer; ``None``: the shop has no campaigns.
-        trends: whether next week brings more; ``None``: the log has no times.
-    """
-
-    bundles: Completion | None
-    brands: Brands | None
-    campaigns: Response | None
-    trends: Growth | None
-
-    def save(self, folder: Path) -> None:
-        """Write a folder each into a release's draft."""
-        if self.bundles is not None:
-            (folder / bundles_surface.NAME).mkdir(parents=True)
-            self.bundles.save(folder / bundles_surface.NAME)
-        if self.brands is not None:
-            self.brands.save(folder / brands_surface.NAME)
-        if self.campaigns is not None:
-            self.campaigns.save(folder / campaigns_surface.NAME)
-        if self.trends is not None:
-            self.trends.save(folder / trends_surface.NAME)
-
-
-def fit_surfaces(
-    visible: Visible,
-    recommender: Recommender,
-    store: TableStore,
-    users: "Vocabulary",
-    config: "Config",
-    *,
-    progress: Progress = SILENT,
-) -> Learned:
-    """Learn what the surfaces need beside the recommender.
-
-    Args:
-        visible: the whole log, in the items of its catalogue.
-        recommender: fitted on it; the response to offers reads its text vectors, which the release keeps.
-        store: the shop's tables, for what histories do not hold.
-        users: user_id ↔ row of the histories.
-        config: of the shop.
-        progress: told of the steps.
-    """
-    baskets = build_baskets(store.read(c.INTERACTIONS, COLUMNS), visible.catalogue.items, users)
-    together = int(np.count_nonzero(baskets.histories.lengths > 1))
-    branded = bool((visible.catalogue.brand[visible.histories.items] >= 0).any())
-    completion = CompletionConfig(seed=config.seed, ranking=config.ranking)
-    promoted = store.read(c.CAMPAIGNS).height > 0
-    timed = visible.histories.timed and len(visible.histories.items) > 0
-    return Learned(
-        bundles=fit_completion(visible, baskets, completion, progress) if together else None,
-        brands=Brands.fit(visible, config.signals, config.ranking, config.live, progress) if branded else None,
-        campaigns=_response(visible, recommender, store, users, config.seed, progress) if promoted else None,
-        trends=_growth(visible, config.seed, progress) if timed else None,
-    )
-
-
-def _growth(visible: Visible, seed: int, progress: Progress) -> Growth:
-    with progress.step("Learning what grows"):
-        counts = weekly(visible.histories, visible.now + 1)
-        return Growth.fit(counts, visible.catalogue.category, GrowthConfig(seed=seed))
-
-
-def _response(
-    visible: Visible, recommender: Recommender, store: TableStore, users: "Vocabulary", seed: int, progress: Progress
-) -> Response:
-    with progress.step("Learning who uses an offer"):
-        setting = _setting(visible.catalogue, visible.histories, recommender, store, users)
-        return Response.fit(setting, ResponseConfig(seed=seed))
-
-
-def _setting(
+def setting_of(
     catalogue: Catalogue,
     histories: Histories,
     recommender: Recommender,
@@ -166,13 +101,18 @@ class Storefront:
             explain: whether every row gets its reason.
         """
         histories = queries_of(self.model.histories, self.model.users.rows(ids))
-        if surface == brands_surface.NAME:
-            return self._brands_of(histories, ids, n, items, explain=explain)
-        if surface == campaigns_surface.NAME:
-            return self._campaigns_of(ids, n, explain=explain)
-        if surface == trends_surface.NAME:
-            return self._trends_of(histories, ids, n, items, explain=explain)
-        return self._bundles_of(last_baskets(histories), histories, ids, n, items, explain=explain)
+        answers: dict[str, Callable[[], pl.DataFrame]] = {
+            bundles_surface.NAME: lambda: self._bundles_of(
+                last_baskets(histories), histories, ids, n, items, explain=explain
+            ),
+            similar_surface.NAME: lambda: self._similar_of(histories, ids, n, items, explain=explain),
+            brands_surface.NAME: lambda: self._brands_of(histories, ids, n, items, explain=explain),
+            campaigns_surface.NAME: lambda: self._campaigns_of(ids, n, explain=explain),
+            trends_surface.NAME: lambda: self._trends_of(histories, ids, n, items, explain=explain),
+            profile_surface.NAME: lambda: self._profiles_of(histories, ids, n),
+            home_surface.NAME: lambda: self._home_of(ids, n, items, explain=explain),
+        }
+        return answers[surface]()
 
     def bundle(
         self, basket: Sequence[str], user: str | None, n: int, items: NDArray[np.integer] | None, *, explain: bool
@@ -240,7 +180,7 @@ class Storefront:
         """The surface ``campaigns``; the time is that of the newest interaction."""
         folder = self._part(campaigns_surface.NAME, "a table of campaigns")
         model = self.model
-        setting = _setting(model.catalogue, model.histories, model.recommender, self.store, model.users)
+        setting = setting_of(model.catalogue, model.histories, model.recommender, self.store, model.users)
         return Campaigns(Response.load(folder), setting, int(model.histories.times.max(initial=0)))
 
     def _trends_of(
@@ -258,6 +198,54 @@ class Storefront:
         queries = log.drop_nulls() if searched else pl.DataFrame(schema={c.QUERY: pl.String, c.TIMESTAMP: pl.Int64})
         now = int(model.histories.times.max(initial=0)) + 1
         return Trends(Growth.load(folder), model.catalogue, model.histories, now, queries)
+
+    def _similar_of(
+        self, histories: Histories, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool
+    ) -> pl.DataFrame:
+        """What could stand in for the item that a user met last; nothing for someone without a history."""
+        mask = np.zeros(len(self.model.catalogue), np.bool_)
+        mask[slice(None) if items is None else items] = True
+        parts = []
+        for user in np.flatnonzero(histories.lengths):
+            last = int(histories.items[histories.indptr[user + 1] - 1])
+            one = self.model.similar_items.similar(last, n, mask, explain=explain)
+            parts.append(replace(one, asked=np.full(len(one.items), user, np.int64)))
+        name, release = similar_surface.NAME, self.model.release
+        return join(parts).table(ids, self.model.catalogue.items.ids, surface=name, release=release)
+
+    def _profiles_of(self, histories: Histories, ids: pl.Series, n: int) -> pl.DataFrame:
+        searched = self._searches(ids)
+        each = [
+            (ids[row], self.profiles.profile(histories.select(np.array([row])), searched[row]))
+            for row in range(len(ids))
+        ]
+        return profile_surface.table(each, n, self.model.release)
+
+    def _searches(self, ids: pl.Series) -> list[pl.Series | None]:
+        log = self.store.read(c.INTERACTIONS, [c.USER_ID, c.QUERY])
+        if c.QUERY not in log.columns:
+            return [None] * ids.len()
+        log = log.filter(pl.col(c.USER_ID).is_in(ids.implode())).drop_nulls()
+        return [log.filter(pl.col(c.USER_ID) == one)[c.QUERY] for one in ids]
+
+    @cached_property
+    def profiles(self) -> Profiles:
+        """The surface ``profile``; the time is that of the newest interaction."""
+        model = self.model
+        return Profiles(model.catalogue, model.histories, int(model.histories.times.max(initial=0)))
+
+    def _home_of(self, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool) -> pl.DataFrame:
+        answers = {}
+        for name in home_surface.SHARES:
+            longer = 1 if name == profile_surface.NAME else n  # the surest statement of every kind
+            try:
+                if name == products_surface.NAME:
+                    answers[name] = self.model.products_of(ids, n, items, explain=explain)
+                else:
+                    answers[name] = self.recommend(name, ids, longer, items, explain=explain)
+            except InputError:  # the release has not learnt it: the others share its rows
+                continue
+        return home_surface.compose(answers, n)
 
     def _part(self, name: str, needs: str) -> Path:
         if not (self.folder / name).is_dir():

@@ -12,13 +12,14 @@ from kuapin.encoding.opening import open_encoder
 from kuapin.manifest import Route, Routing
 from kuapin.model import CATALOGUE, KEPT, Model
 from kuapin.model_folder import Releases
+from kuapin.pipeline.surfaces import fit_surfaces
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.live import Fitted, LiveConfig, fit_live
 from kuapin.ranking.ranker import RankingConfig
 from kuapin.ranking.recommender import RANKER
 from kuapin.retrieval.source import Visible
 from kuapin.retrieval.whitening import whiten
-from kuapin.storefront import FOLDER, fit_surfaces
+from kuapin.storefront import FOLDER
 from kuapin.text.template import render
 from kuapin.workspace import Shop
 
