@@ -1,5 +1,6 @@
 """All surfaces but the list of products: how they lie in a release, and what they answer."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,16 +13,17 @@ from numpy.typing import NDArray
 
 from kuapin import columns as c
 from kuapin.data.baskets import DAY
-from kuapin.data.dataset import Catalogue
+from kuapin.data.dataset import Catalogue, build_catalogue
 from kuapin.data.histories import Histories
 from kuapin.data.offers import COUPON_COLUMN, build_offers
 from kuapin.data.store import TableStore
-from kuapin.errors import InputError
+from kuapin.errors import InputError, ModelFolderError
 from kuapin.ranking.completion import Completion
 from kuapin.ranking.growth import Growth
 from kuapin.ranking.live import queries_of
-from kuapin.ranking.recommender import TEXTS, Recommender
+from kuapin.ranking.recommender import Recommender
 from kuapin.ranking.response import Response, Setting, price_sensitivity, read_redemptions
+from kuapin.ranking.signals import TEXTS
 from kuapin.retrieval.sources.content import Content
 from kuapin.surfaces import brands as brands_surface
 from kuapin.surfaces import bundles as bundles_surface
@@ -56,6 +58,8 @@ OF_RESPONSES = (c.USER_ID, c.ITEM_ID, c.TIMESTAMP, c.EVENT, c.VALUE, "quantity",
 """What the response to offers reads of the log."""
 FOLDER = "surfaces"
 """In a release: what the surfaces learnt, a folder each."""
+LEARNT = "learnt.json"
+"""In that folder: how many items there were."""
 
 
 def setting_of(
@@ -143,22 +147,24 @@ class Storefront:
         *,
         explain: bool,
     ) -> pl.DataFrame:
-        answer = self.bundles.complete(baskets, owners, n, items, explain=explain)
+        answer = self.bundles.complete(
+            self._known(baskets), self._known(owners), n, self._shown(items), explain=explain
+        )
         name, release = bundles_surface.NAME, self.model.release
-        return answer.table(ids, self.model.catalogue.items.ids, surface=name, release=release)
+        return answer.table(ids, self.trained.items.ids, surface=name, release=release)
 
     @cached_property
     def bundles(self) -> Bundles:
         """The surface ``bundles``."""
         folder = self._part(bundles_surface.NAME, "baskets: purchases of one basket_id, session_id or day")
-        relations, catalogue = self.store.read(c.RELATIONS), self.model.catalogue
+        relations, catalogue = self.store.read(c.RELATIONS), self.trained
         links = (links_of(relations, catalogue, names) for names in (COMPLETES, REPLACES))
         return Bundles(Completion.load(folder, catalogue), catalogue, *links)
 
     def _brands_of(
         self, histories: Histories, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool
     ) -> pl.DataFrame:
-        answer, kinds = self.brands.brands(histories, n, items, explain=explain)
+        answer, kinds = self.brands.brands(self._known(histories), n, self._shown(items), explain=explain)
         names, release = self.brands.catalogue.items.ids, self.model.release
         table = answer.table(ids, names, surface=brands_surface.NAME, release=release)
         return table.with_columns(kinds.alias(c.KIND))
@@ -167,7 +173,7 @@ class Storefront:
     def brands(self) -> Brands:
         """The surface ``brands``."""
         folder = self._part(brands_surface.NAME, "items with a brand that somebody met")
-        return Brands.load(folder, self.model.catalogue)
+        return Brands.load(folder, self.trained)
 
     def _campaigns_of(self, ids: pl.Series, n: int, *, explain: bool) -> pl.DataFrame:
         answer = self.campaigns.campaigns(self.model.users.rows(ids), n, explain=explain)
@@ -246,6 +252,25 @@ class Storefront:
             except InputError:  # the release has not learnt it: the others share its rows
                 continue
         return home_surface.compose(answers, n)
+
+    @cached_property
+    def trained(self) -> Catalogue:
+        """The items that training knew, which are the first of the release; bundles and brands know no others."""
+        whole = self.model.catalogue
+        try:
+            n_items = int(json.loads((self.folder / LEARNT).read_text(encoding="utf-8"))["items"])
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelFolderError(f"Model folder {self.folder}: {LEARNT} cannot be read. Train again.") from error
+        if n_items == len(whole):
+            return whole
+        return replace(build_catalogue(whole.frame.head(n_items)), available=whole.available[:n_items])
+
+    def _known(self, histories: Histories) -> Histories:
+        n_items = len(self.trained)
+        return replace(histories.keep(histories.items < n_items), n_items=n_items)
+
+    def _shown(self, items: NDArray[np.integer] | None) -> NDArray[np.integer] | None:
+        return items if items is None else items[items < len(self.trained)]
 
     def _part(self, name: str, needs: str) -> Path:
         if not (self.folder / name).is_dir():

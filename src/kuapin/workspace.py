@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -33,6 +34,10 @@ FORMAT = 1
 
 _MARKER = "workspace.json"
 _CONFIG = "kuapin.toml"
+DATABASE = "service.sqlite"
+"""The service's database, where no other is configured."""
+ERASURES = "erasures.jsonl"
+"""Who was erased (``data/sql/erasures.py``)."""
 _FOLDERS = ("data", "vectors", "models", "runs", "reports")
 
 
@@ -66,7 +71,6 @@ class Shop:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.store: TableStore = ParquetStore(path / "data")
 
     @classmethod
     def init(cls, path: Path | str) -> Self:
@@ -126,6 +130,32 @@ class Shop:
             return config
         encoding = config.encoding.model_copy(update={"backbone": str(own.resolve())})
         return config.model_copy(update={"encoding": encoding})
+
+    @cached_property
+    def store(self) -> TableStore:
+        """The shop's tables; where a service wrote events or items, or somebody was erased, with these."""
+        tables = ParquetStore(self.path / "data")
+        url = self.database_url
+        if url is None and not (self.path / ERASURES).exists():
+            return tables
+        from kuapin.data.sql.database import open_database
+        from kuapin.data.sql.overlay import ServedTables
+
+        return ServedTables(tables, self.path, None if url is None else open_database(url))
+
+    @property
+    def database_url(self) -> str | None:
+        """The service's database: ``$KUAPIN_DATABASE``, the configured one, or the shop's own if there is one."""
+        own = self.path / DATABASE
+        given = os.environ.get("KUAPIN_DATABASE") or self.config.service.database
+        return given or (f"sqlite:///{own.resolve()}" if own.exists() else None)
+
+    def service_database(self) -> str:
+        """The same; an empty one of the shop's own is made where there is none."""
+        if self.database_url is None:
+            (self.path / DATABASE).touch(mode=0o600)
+            self.__dict__.pop("store", None)  # opened before there was one, perhaps
+        return self.database_url or ""
 
     @property
     def vectors(self) -> Path:

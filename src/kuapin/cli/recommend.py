@@ -50,6 +50,17 @@ def recommend(
         int | None,
         typer.Option("--per-category", min=1, help="At most so many of one top-level category.", show_default=False),
     ] = None,
+    discovery: Annotated[
+        float | None,
+        typer.Option(
+            "--discovery",
+            metavar="D",
+            min=-1,
+            max=1,
+            help="From -1, more of the same, to 1, what is new; by default as [diversity] of kuapin.toml says.",
+            show_default=False,
+        ),
+    ] = None,
     n: Annotated[int, typer.Option("-n", min=1, help="How many per user.")] = 10,
     explain: Annotated[bool, typer.Option("--explain", help="Say why, with the evidence.")] = False,
     quiet: Quiet = False,
@@ -78,7 +89,13 @@ def recommend(
             remark(_of_unknown(unknown, item), quiet=quiet)
     else:
         table = model.recommend(
-            wanted, n=n, categories=category or None, surface=surface, explain=explain, per_category=per_category
+            wanted,
+            n=n,
+            categories=category or None,
+            surface=surface,
+            explain=explain,
+            per_category=per_category,
+            discovery=discovery,
         )
     strangers = model.strangers(wanted).len()
     if strangers:

@@ -1,5 +1,6 @@
 """What training learns for the surfaces beside the list of products."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from kuapin.ranking.growth import Growth, GrowthConfig, weekly
 from kuapin.ranking.recommender import Recommender
 from kuapin.ranking.response import Response, ResponseConfig
 from kuapin.retrieval.source import Visible
-from kuapin.storefront import setting_of
+from kuapin.storefront import LEARNT, setting_of
 from kuapin.surfaces import brands as brands_surface
 from kuapin.surfaces import bundles as bundles_surface
 from kuapin.surfaces import campaigns as campaigns_surface
@@ -29,12 +30,14 @@ class Learned:
     """What the surfaces learn in training.
 
     Attributes:
+        n_items: size of the catalogue.
         bundles: completes baskets; ``None``: the log has none.
         brands: ranks brands; ``None``: no item that anybody met has one.
         campaigns: who uses an offer; ``None``: the shop has no campaigns.
         trends: whether next week brings more; ``None``: the log has no times.
     """
 
+    n_items: int
     bundles: Completion | None
     brands: Brands | None
     campaigns: Response | None
@@ -42,6 +45,8 @@ class Learned:
 
     def save(self, folder: Path) -> None:
         """Write a folder each into a release's draft."""
+        folder.mkdir(parents=True)
+        (folder / LEARNT).write_text(json.dumps({"items": self.n_items}), encoding="utf-8")
         if self.bundles is not None:
             (folder / bundles_surface.NAME).mkdir(parents=True)
             self.bundles.save(folder / bundles_surface.NAME)
@@ -79,6 +84,7 @@ def fit_surfaces(
     promoted = store.read(c.CAMPAIGNS).height > 0
     timed = visible.histories.timed and len(visible.histories.items) > 0
     return Learned(
+        len(visible.catalogue),
         bundles=fit_completion(visible, baskets, completion, progress) if together else None,
         brands=Brands.fit(visible, config.signals, config.ranking, config.live, progress) if branded else None,
         campaigns=_response(visible, recommender, store, users, config.seed, progress) if promoted else None,

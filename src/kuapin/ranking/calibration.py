@@ -49,6 +49,10 @@ class Calibration:
         """Probabilities of log odds, float64 (n,)."""
         return np.asarray(expit(logit), np.float64)
 
+    def with_categories(self, n: int) -> "Calibration":
+        """The same scale for more categories; those that are new have no offset."""
+        return replace(self, offset=np.append(self.offset, np.zeros(n - len(self.offset))))
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, for a file."""
         return {"slope": self.slope, "intercept": self.intercept, "offset": self.offset.tolist()}

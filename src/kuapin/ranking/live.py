@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from kuapin.data.histories import Histories
+from kuapin.data.suspects import Suspects, SuspectsConfig, find_suspects
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.calibration import (
     Calibration,
@@ -50,6 +51,7 @@ class LiveConfig(BaseModel):
     pruned: bool = Field(
         default=True, description="Leave out sources whose absence costs the ranker nothing: faster, a smaller release."
     )
+    suspects: SuspectsConfig = SuspectsConfig()
     seed: int = Field(0, ge=0, description="Of all draws.")
 
 
@@ -61,10 +63,12 @@ class Fitted:
         recommender: its signals have seen everything, its ranker has not seen the held-out users' lists.
         metrics: dotted name → value, on held-out users; empty where there was too little to measure. Without the source
             `repeat` there is no figure of it.
+        suspects: what of the log was taken for no person's doing, and taught nothing.
     """
 
     recommender: Recommender
     metrics: dict[str, float]
+    suspects: Suspects
 
 
 def fit_live(
@@ -90,6 +94,8 @@ def fit_live(
         progress: told of the steps.
     """
     live = live or LiveConfig()
+    suspects = find_suspects(visible.histories, live.suspects)
+    visible = replace(visible, histories=visible.histories.keep(suspects.kept))
     replay = temporal_replay(visible, live)
     learning, held = _split(len(replay.queries), live)
     with progress.step("Fitting sources on the log before its last stretch"):
@@ -109,7 +115,7 @@ def fit_live(
     strangers = _strangers(Recommender(before, ranker), replay.answers, len(visible.catalogue.categories))
     with progress.step("Fitting sources on everything"):
         after = Signals.fit(visible, signals, like=before)
-    return Fitted(Recommender(after, ranker, calibration, strangers), metrics)
+    return Fitted(Recommender(after, ranker, calibration, strangers), metrics, suspects)
 
 
 def temporal_replay(visible: Visible, config: LiveConfig) -> Replay:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import polars as pl
@@ -63,6 +63,18 @@ class Facts:
     category_mean: Scores
     category: NDArray[np.int32]
     price: Scores
+
+    @cached_property
+    def users_in_category(self) -> NDArray[np.float64]:
+        """Sum of ``users`` over every category, float64 (n_categories,)."""
+        n = int(self.category.max(initial=0)) + 1
+        return np.asarray(np.bincount(self.category, weights=self.users, minlength=n), np.float64)
+
+    @cached_property
+    def log_price(self) -> Scores:
+        """float32, NaN where the price is unknown or not above 0."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.where(self.price > 0, np.log(self.price), np.nan), np.float32)
 
 
 def plain(scores: Scores, items: NDArray[np.int32], facts: Facts) -> Scores:
