@@ -17,6 +17,7 @@ from kuapin.errors import ModelFolderError
 from kuapin.list_layer import open_reranker
 from kuapin.manifest import read_manifest, read_routing
 from kuapin.model import Model
+from kuapin.ranking.routed import Routed
 from kuapin.ranking.signals import TEXTS
 from kuapin.retrieval.whitening import Whitening
 from kuapin.text.template import TextConfig
@@ -29,6 +30,21 @@ WHITENING = "whitening.safetensors"
 def save_whitening(whitening: Whitening, folder: Path) -> None:
     """Write the whitening into a release's draft."""
     save_arrays(folder / WHITENING, {"mean": whitening.mean, "axes": whitening.axes})
+
+
+def load_whitening(folder: Path) -> Whitening:
+    """The whitening of a part of a release.
+
+    Raises:
+        ModelFolderError: it has none.
+    """
+    try:
+        saved = load_arrays(folder / WHITENING)
+        return Whitening(np.asarray(saved["mean"], np.float32), np.asarray(saved["axes"], np.float32))
+    except (OSError, KeyError, ModelFolderError) as error:
+        raise ModelFolderError(
+            f"{folder} takes no new items: it was trained by an older Kuapin. Train again."
+        ) from error
 
 
 class Arrivals:
@@ -55,10 +71,19 @@ class Arrivals:
         """
         if items.height == 0:
             return model
-        grown = model.recommender.with_items(items, model.catalogue, self._read(model, items))
+        whole, vectors = model.recommender, self._read(model, items)
+        default = whole.default if isinstance(whole, Routed) else whole
+        grown = default.with_items(items, model.catalogue, self._white(".", vectors))
+        recommender = grown.recommender
+        if isinstance(whole, Routed):
+            others = []
+            for one in whole.others:
+                part = one.recommender.with_items(items, one.catalogue, self._white(one.folder, vectors))
+                others.append(replace(one, recommender=part.recommender, catalogue=part.catalogue))
+            recommender = Routed.of(grown.recommender, others)
         histories = replace(model.histories, n_items=len(grown.catalogue))
-        reranker = open_reranker(self.shop, grown.recommender, grown.catalogue, model.users)
-        return Model(model.release, grown.recommender, grown.catalogue, model.users, histories, reranker)
+        reranker = open_reranker(self.shop, recommender, grown.catalogue, model.users)
+        return Model(model.release, recommender, grown.catalogue, model.users, histories, reranker)
 
     def warm(self) -> None:
         """Read the encoder, so that the first item does not wait for it."""
@@ -69,16 +94,17 @@ class Arrivals:
         if TEXTS not in model.recommender.signals.signals or self._encoder is None:
             return None
         try:
-            saved = load_arrays(self.folder / WHITENING)
             text = TextConfig.model_validate(read_manifest(self.folder).config["text"])
-        except (OSError, KeyError, ValueError) as error:
+        except (KeyError, ValueError) as error:
             raise ModelFolderError(
                 f"Release {model.release} takes no new items: it was trained by an older Kuapin. Train again."
             ) from error
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a missing title
-            vectors = encoded_now(self._encoder, text, items)
-        return Whitening(np.asarray(saved["mean"], np.float32), np.asarray(saved["axes"], np.float32)).of(vectors)
+            return encoded_now(self._encoder, text, items)
+
+    def _white(self, part: str, vectors: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+        return None if vectors is None else load_whitening(self.folder / part).of(vectors)
 
     @cached_property
     def _encoder(self) -> Encoder | None:

@@ -14,14 +14,16 @@ from kuapin import columns as c
 from kuapin.data.dataset import Catalogue, build_catalogue, build_dataset
 from kuapin.data.histories import Histories
 from kuapin.data.vocabulary import Vocabulary
-from kuapin.errors import InputError, ModelFolderError
+from kuapin.errors import InputError
 from kuapin.list_layer import open_reranker
+from kuapin.manifest import read_routing
 from kuapin.model_folder import Releases
 from kuapin.ranking.diversity import DiversityConfig
 from kuapin.ranking.live import queries_of
 from kuapin.ranking.recommender import Recommender
 from kuapin.ranking.reranker import Reranker
 from kuapin.ranking.signals import TEXTS
+from kuapin.release_parts import open_release
 from kuapin.retrieval.filters import Filter
 from kuapin.retrieval.sources.content import Content
 from kuapin.surfaces import products as products_surface
@@ -32,12 +34,10 @@ from kuapin.surfaces.rule_trial import Trial, change
 from kuapin.surfaces.similar import SimilarItems
 from kuapin.workspace import Shop
 
-CATALOGUE = "catalogue.parquet"
-"""In a release: what was known of its items, in row order."""
 LOGGED = (c.USER_ID, c.ITEM_ID, c.TIMESTAMP, c.EVENT)
 """Columns of the log that a model reads."""
 KEPT = (c.ITEM_ID, c.TITLE, c.CATEGORY, c.BRAND, c.PRICE, c.AVAILABLE)
-"""Columns of it, as far as the shop has them."""
+"""Columns of a release's catalogue, as far as the shop has them."""
 
 
 class Model:
@@ -84,19 +84,15 @@ class Model:
         """
         releases = Releases(shop.models, shop.config.releases)
         folder = releases.open_live() if version is None else releases.open(version)
-        try:
-            frame = pl.read_parquet(folder / CATALOGUE)
-        except (OSError, pl.exceptions.PolarsError) as error:
-            raise ModelFolderError(f"Model folder {folder}: {CATALOGUE} cannot be read. Train again.") from error
+        recommender, known = open_release(folder, read_routing(folder))
         if log is None:
             log = shop.store.read(c.INTERACTIONS, list(LOGGED))
         users = shop.store.read(c.USERS, [c.USER_ID])
-        dataset = build_dataset(frame, log, users if users.height else None)
+        dataset = build_dataset(known.frame, log, users if users.height else None)
         present = build_catalogue(shop.store.read(c.ITEMS, [c.ITEM_ID, c.AVAILABLE]))
-        place = present.items.rows(dataset.catalogue.items.ids)
+        place = present.items.rows(known.items.ids)
         available = (place >= 0) & (present.available[place] if len(present) else False)
-        catalogue = replace(dataset.catalogue, available=available)
-        recommender = Recommender.load(folder, catalogue)
+        catalogue = replace(known, available=available)
         reranker = open_reranker(shop, recommender, catalogue, dataset.users)
         return cls(folder.name, recommender, catalogue, dataset.users, dataset.histories, reranker)
 
@@ -188,9 +184,17 @@ class Model:
         """
         if surface != products_surface.NAME:
             raise InputError(f"There is no surface {surface!r} for a user; there is {products_surface.NAME!r}.")
-        mask, diversity = self._mask(categories, deny), self._diversity(per_category, discovery)
-        rows = np.full(len(histories), -1) if who is None else who
-        return self._products(histories, rows, n, mask, diversity, explain=explain, now=now)
+        mask = self._mask(categories, deny)
+        return products(
+            self.reranker,
+            histories,
+            n=_checked(n),
+            items=None if mask.all() else np.flatnonzero(mask),
+            diversity=self._diversity(per_category, discovery),
+            who=who,
+            now=now,
+            explain=explain,
+        )
 
     def histories_of(self, users: Sequence[str] | pl.Series) -> Histories:
         """What users did, as the store held it when the release was loaded; an unknown one did nothing."""
@@ -304,28 +308,6 @@ class Model:
         if not isinstance(content, Content):
             raise InputError("This release has no text vectors, so that it cannot tell similar items. Train again.")
         return SimilarItems(content, self.catalogue)
-
-    def _products(
-        self,
-        histories: Histories,
-        who: NDArray[np.integer],
-        n: int,
-        mask: NDArray[np.bool_],
-        diversity: DiversityConfig,
-        *,
-        explain: bool,
-        now: datetime | None,
-    ) -> Answer:
-        return products(
-            self.reranker,
-            histories,
-            n=_checked(n),
-            items=None if mask.all() else np.flatnonzero(mask),
-            diversity=diversity,
-            who=who,
-            now=now,
-            explain=explain,
-        )
 
     def _diversity(self, per_category: int | None, discovery: float | None) -> DiversityConfig:
         changed: dict[str, float] = {}

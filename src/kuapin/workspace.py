@@ -62,6 +62,23 @@ class ImportReport:
     seconds: float
 
 
+@dataclass(frozen=True)
+class CheckedItems:
+    """An items file that was read and checked, and not stored.
+
+    Attributes:
+        validation: what was found.
+        frame: the rows that are kept.
+        file: the file's name, for messages.
+        entries: the ledger's, to be stored with the rows.
+    """
+
+    validation: Validation
+    frame: pl.DataFrame
+    file: str
+    entries: tuple[ImportedFile, ...]
+
+
 class Shop:
     """An open workspace. Opening reads nothing but the marker; everything else is read when asked for.
 
@@ -233,6 +250,21 @@ class Shop:
             with progress.step("Storing tables"):
                 changes = self.store.write(tables, entries)
             return ImportReport(importer.NAME, changes, already, validation, self.snapshot, time.monotonic() - start)
+
+    def check_items(self, path: Path | str, format: str = "auto") -> CheckedItems:  # noqa: A002 - as above
+        """Read and validate an items file as ``import_files`` does, and store nothing.
+
+        Raises:
+            InputError: it cannot be read or breaks a rule.
+        """
+        sources = {c.ITEMS: Path(path)}
+        importer = choose(format, sources)
+        files = {c.ITEMS: importer.files(sources)[c.ITEMS]}
+        hashes = {one: sha256_of(one) for one in files[c.ITEMS]}
+        validation = self._checked(importer, sources, files)
+        validation.require()
+        entries = _entries(importer.NAME, files, hashes, validation)
+        return CheckedItems(validation, validation.tables[c.ITEMS], Path(path).name, tuple(entries))
 
     def _fresh(self, files: Mapping[str, tuple[Path, ...]], hashes: Mapping[Path, str]) -> dict[str, tuple[Path, ...]]:
         """The tables with a file that was not imported before, or not wholly."""

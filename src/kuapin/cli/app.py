@@ -21,6 +21,7 @@ from kuapin.cli.import_ import import_tables
 from kuapin.cli.init import init
 from kuapin.cli.keys import keys
 from kuapin.cli.models import models
+from kuapin.cli.onboard import onboard
 from kuapin.cli.publish import publish
 from kuapin.cli.recommend import recommend
 from kuapin.cli.refresh import refresh
@@ -33,7 +34,7 @@ from kuapin.cli.validate import validate
 VERBS: dict[str, dict[str, Callable[..., None]]] = {
     "First look": {"demo": demo},
     "Data": {"init": init, "import": import_tables, "validate": validate, "export": export, "forget": forget},
-    "Model": {"finetune": finetune, "train": train, "evaluate": evaluate},
+    "Model": {"finetune": finetune, "train": train, "evaluate": evaluate, "onboard": onboard},
     "Use": {"recommend": recommend, "rules": rules, "serve": serve, "keys": keys},
     "Releases": {"refresh": refresh, "models": models, "publish": publish, "rollback": rollback},
 }

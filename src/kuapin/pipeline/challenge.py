@@ -23,10 +23,12 @@ MOST_USERS = 2_000
 
 
 def everything_available(model: Model, items: Vocabulary) -> Model:
-    """The same model, and of today's items those that are sold out may be shown: they were there when taken."""
-    for one in model.serving:
-        one.catalogue = replace(one.catalogue, available=items.rows(one.catalogue.items.ids) >= 0)
-    return model
+    """The same model without the shop's rules, and of today's items those that are sold out may be shown, too.
+
+    They were there when they were taken, and what a rule puts into a list says nothing of the model.
+    """
+    catalogue = replace(model.catalogue, available=items.rows(model.catalogue.items.ids) >= 0)
+    return Model(model.release, model.recommender, catalogue, model.users, model.histories)
 
 
 def paired(
@@ -65,7 +67,7 @@ def paired(
             step.advance()
             if len(place) == 0:
                 continue
-            if name not in champion.serving_of(name).catalogue.categories:
+            if name not in champion.catalogue.categories:
                 new.append(name)
                 continue
             ids, of_users = after.users.ids.gather(rows[place]), wanted.take(place)

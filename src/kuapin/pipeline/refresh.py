@@ -21,7 +21,7 @@ from kuapin.model import Model
 from kuapin.model_folder import Releases
 from kuapin.pipeline.challenge import everything_available, own_share, paired
 from kuapin.pipeline.newest import newest_stretch
-from kuapin.pipeline.parts import take_over_part
+from kuapin.pipeline.parts import in_order_of, keep_part
 from kuapin.pipeline.train import ENCODER, NEWEST, Texts, described, fit, read_texts, tables_of, write_default
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.recommender import RANKER
@@ -89,17 +89,17 @@ def refresh(shop: Shop, *, force: bool = False, progress: Progress = SILENT) -> 
         newest = newest_stretch(
             shop, learnt_until if isinstance(learnt_until, int) else None, shop.config.gate.least_users
         )
+        champion = Model.load(shop, log=newest.before)
+        dataset = in_order_of(dataset, champion.catalogue)
         read = read_texts(shop, dataset.catalogue, progress)
         before, after = (_dataset(dataset, part) for part in (newest.before, newest.after))
-        champion = everything_available(Model.load(shop, newest.before), dataset.catalogue.items)
+        champion = everything_available(champion, dataset.catalogue.items)
         drift = _drift(champion, read, before, after)
         fitted = fit(shop.config, before, read, progress=progress)
         challenger = Model("challenger", fitted.recommender, before.catalogue, before.users, before.histories)
-        everything_available(challenger, dataset.catalogue.items)
+        challenger = everything_available(challenger, dataset.catalogue.items)
         pairs, new = paired(champion, challenger, after, newest.users, seed=shop.config.seed, progress=progress)
-        known = [
-            name for name in dataset.catalogue.categories if name in champion.serving_of(name).catalogue.categories
-        ]
+        known = [name for name in dataset.catalogue.categories if name in champion.catalogue.categories]
         del champion, challenger, fitted  # their sources would lie in memory beside the final ones
         served = {name: _served_by(routing, live.name, name) for name in pairs}
         verdicts = judge(pairs, shop.config.gate, _looks(shop.models, served))
@@ -139,7 +139,8 @@ def _publish(
         routes: dict[str, Route] = {}
         for part in {part_of(before.of(name)) for name in kept}:
             names = [name for name in kept if part_of(before.of(name)) == part]
-            route = take_over_part(live, before.of(names[0]), draft.path, _name_of(part, live.name))
+            name = _name_of(part, live.name)
+            route = keep_part(live, before.of(names[0]), draft.path, name, dataset.catalogue, read)
             routes |= dict.fromkeys(names, route.model_copy(update={"encoder": default.encoder}))
         releases.publish(
             draft,

@@ -16,13 +16,14 @@ from kuapin.encoding.encoder import Encoder
 from kuapin.encoding.items import encoded
 from kuapin.encoding.opening import open_encoder
 from kuapin.manifest import Route, Routing
-from kuapin.model import CATALOGUE, KEPT, Model
+from kuapin.model import KEPT, Model
 from kuapin.model_folder import Releases
 from kuapin.pipeline.forget import finish
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.live import Fitted, LiveConfig, fit_live
 from kuapin.ranking.ranker import RankingConfig
 from kuapin.ranking.recommender import RANKER
+from kuapin.release_parts import CATALOGUE
 from kuapin.retrieval.source import Visible
 from kuapin.retrieval.whitening import Whitening, fit_whitening
 from kuapin.text.template import render
@@ -79,15 +80,15 @@ class Texts:
         encoder: that read it.
         texts: the masked text of every item, in row order.
         vectors: float32 (n_items, d), unit length.
-        white: the same whitened.
-        whitening: what was done to them; ``None``: the release will take no new items.
+        whitening: what is done to them before some sources read them.
+        white: float32 (n_items, d), the vectors whitened.
     """
 
     encoder: Encoder
     texts: pl.Series
     vectors: NDArray[np.float32]
+    whitening: Whitening
     white: NDArray[np.float32]
-    whitening: Whitening | None = None
 
 
 def read_texts(shop: Shop, catalogue: Catalogue, progress: Progress = SILENT) -> Texts:
@@ -97,7 +98,7 @@ def read_texts(shop: Shop, catalogue: Catalogue, progress: Progress = SILENT) ->
     encoder = open_encoder(config.encoding, shop.vectors / "encoders", texts.to_list(), progress)
     vectors = encoded(encoder, config.text, catalogue.frame, texts, shop.vectors, progress)
     whitening = fit_whitening(vectors)
-    return Texts(encoder, texts, vectors, whitening.of(vectors), whitening)
+    return Texts(encoder, texts, vectors, whitening, whitening.of(vectors))
 
 
 def fit(config: Config, dataset: Dataset, read: Texts, *, quick: bool = False, progress: Progress = SILENT) -> Fitted:
@@ -113,8 +114,7 @@ def fit(config: Config, dataset: Dataset, read: Texts, *, quick: bool = False, p
 def write_default(folder: Path, catalogue: Catalogue, read: Texts, fitted: Fitted) -> None:
     """Write the encoder and the default part into a draft."""
     read.encoder.save(folder / ENCODER)
-    if read.whitening is not None:
-        save_whitening(read.whitening, folder)
+    save_whitening(read.whitening, folder)
     fitted.recommender.save(folder)
     write_catalogue(catalogue, folder)
 
@@ -160,9 +160,11 @@ def _note(dataset: Dataset, fitted: Fitted, *, quick: bool) -> str:
         (len(dataset.histories.items), "interaction"),
     )
     size = ", ".join(counted(*one) for one in sizes)
+    suspects = fitted.suspects.told()
     if len(dataset.histories.items) == 0:
         return f"{size}: without interactions the texts alone speak, and nothing was measured."
     if not fitted.metrics:
-        return f"{size}: too few users came back in the hidden part of the log, so that nothing was measured."
+        few = "too few users came back in the hidden part of the log, so that nothing was measured"
+        return f"{size}: {few}. {suspects}".strip()
     measured = f"measured on {counted(round(fitted.metrics['held_out_users']), 'held-out user')}"
-    return f"{size}; {measured}{'; quick: a first look' if quick else ''}."
+    return f"{size}; {measured}{'; quick: a first look' if quick else ''}. {suspects}".strip()

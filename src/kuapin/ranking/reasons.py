@@ -19,6 +19,7 @@ from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
 from kuapin.ranking.recommender import Ranked, Recommender
 from kuapin.ranking.reranker import Reranked
+from kuapin.ranking.routed import Routed, of_part
 from kuapin.ranking.signals import TEXTS
 from kuapin.retrieval.distinct import distinct_items, recent_items
 from kuapin.retrieval.selection import pairs_of_sparse
@@ -84,7 +85,24 @@ def explain_products(
     recommender: Recommender, catalogue: Catalogue, histories: Histories, ranked: Ranked
 ) -> tuple[list[str], list[str]]:
     """Reason code and sentence of every row of ``ranked``, the lists of ``histories``."""
-    case = _Case(recommender, catalogue, histories, ranked)
+    if isinstance(recommender, Routed):
+        codes, texts = [""] * len(ranked.found.items), [""] * len(ranked.found.items)
+        served = [(recommender.default, catalogue, recommender.rest)]
+        served += [(one.recommender, one.catalogue, one.items) for one in recommender.others]
+        for part, its_catalogue, mask in served:
+            places = np.flatnonzero(mask[ranked.found.items])
+            said = _explained(_Case(part, its_catalogue, histories, of_part(ranked, part, places)))
+            for place, code, text in zip(places.tolist(), *said, strict=True):
+                codes[place], texts[place] = code, text
+    else:
+        codes, texts = _explained(_Case(recommender, catalogue, histories, ranked))
+    for place, rule in enumerate(ranked.by_rule if isinstance(ranked, Reranked) else ()):
+        if rule is not None:
+            codes[place], texts[place] = RULE, f"Placed by the shop's rule “{rule}”"
+    return codes, texts
+
+
+def _explained(case: "_Case") -> tuple[list[str], list[str]]:
     kind = case.kinds()
     codes = [CODES[k] for k in kind]
     texts = [""] * len(codes)
@@ -93,9 +111,6 @@ def explain_products(
         if len(rows):
             for row, text in zip(rows, _SENTENCES[name](case, rows), strict=True):
                 texts[row] = text
-    for place, rule in enumerate(ranked.by_rule if isinstance(ranked, Reranked) else ()):
-        if rule is not None:
-            codes[place], texts[place] = RULE, f"Placed by the shop's rule “{rule}”"
     return codes, texts
 
 

@@ -32,6 +32,8 @@ USERS_AT_ONCE = 512
 """Users whose candidates are put in order together: it bounds the memory of their feature table."""
 NEIGHBOURS = 20
 """Items from which the popularity of a new one is read."""
+SHOWN = 200
+"""First items of the popularity list by which its scale for strangers is found."""
 PROFILE = "profile"
 RANKER = "ranker"
 SOURCES = "sources"
@@ -199,9 +201,9 @@ class Recommender:
 
     @cached_property
     def fallback(self) -> NDArray[np.int32]:
-        """All item rows in the order for someone of whom nothing is known: popularity, then that of like texts."""
-        alike = self._of_nobody("text_popularity")
-        return np.lexsort((-alike, -self.popularity)).astype(np.int32)
+        """All item rows in the order for someone of whom nothing is known: popularity, then what texts let expect."""
+        alike, predicted = self._of_nobody("text_popularity"), self._of_nobody("predicted_popularity")
+        return np.lexsort((-predicted, -alike, -self.popularity)).astype(np.int32)
 
     @cached_property
     def popularity(self) -> NDArray[np.float32]:

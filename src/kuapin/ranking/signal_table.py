@@ -21,6 +21,7 @@ from kuapin.retrieval.sources.ease import Ease, EaseConfig
 from kuapin.retrieval.sources.item_knn import ItemKnn
 from kuapin.retrieval.sources.lexical import Lexical
 from kuapin.retrieval.sources.popularity import DecayedPopularity, Popularity, RecentPopularity
+from kuapin.retrieval.sources.predicted_popularity import PredictedPopularity
 from kuapin.retrieval.sources.repeat import Due, FadingRepeat, LatestRepeat, Repeat
 from kuapin.retrieval.sources.ridge import Ridge
 from kuapin.retrieval.sources.segments import Segments
@@ -117,6 +118,7 @@ def possible_signals(visible: Visible, settings: SourcesConfig) -> dict[str, Sig
         signals["profile"] = Signal(Content(PROFILE), proposes=False, scale=_plain)
         signals["adapted"] = Signal(Adapted(), proposes=True, scale=_plain)
         signals["text_popularity"] = Signal(TextPopularity(), proposes=True, scale=_plain)
+        signals["predicted_popularity"] = Signal(PredictedPopularity(), proposes=True, scale=_log1p)
         signals["segments"] = Signal(Segments(settings.segments), proposes=True, scale=_plain)
     if visible.texts is not None:
         signals["lexical"] = Signal(Lexical(), proposes=True, scale=_plain)

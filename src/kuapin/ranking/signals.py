@@ -178,6 +178,9 @@ RUNNING_ONLY = ("leaf", "ease", "repeat_fading", "repeat_latest", "due")
 OPENING_ONLY = {"ridge": 1, "als": 1_000}
 """Signals of a category that opens → people who must have been there: fewer tell ALS nothing that others do not say."""
 
+NAMED_ONLY = ("predicted_popularity",)
+"""Signals that are fitted where a configuration names them, and never by default."""
+
 
 def _signals(visible: Visible, config: SignalsConfig, settings: SourcesConfig) -> dict[str, Signal]:
     """The signals that a configuration names, or else those that have something to say here; not fitted."""
@@ -186,10 +189,29 @@ def _signals(visible: Visible, config: SignalsConfig, settings: SourcesConfig) -
         been = 0
         if visible.opening is not None:
             been = int(np.count_nonzero(np.diff(visible.histories.matrix()[:, visible.opening].indptr)))
-        idle = set(RUNNING_ONLY if visible.opening is not None else ())
+        idle = {*NAMED_ONLY, *(RUNNING_ONLY if visible.opening is not None else ())}
         idle |= {name for name, least in OPENING_ONLY.items() if been < least}
         table = {name: signal for name, signal in table.items() if name not in idle}
     return _chosen(table, config)
+
+
+def opening_config(visible: Visible, config: SignalsConfig, *, counted: bool) -> SignalsConfig:
+    """A configuration with its sources spelt out where a category opens: the same in every opening of a shop.
+
+    Where none are named they are those that any opening has, ``NAMED_ONLY`` among them, with the ridge where people
+    have been there; ALS, which some openings would have, takes more time than it brings.
+
+    Args:
+        visible: of an opening.
+        config: which sources.
+        counted: whether people have been in the category, so that a regression into it has something to learn from.
+    """
+    names = list(_signals(visible, config, SourcesConfig()))
+    if config.sources is None:
+        names = [name for name in names if name not in OPENING_ONLY] + (["ridge"] if counted else [])
+    if visible.vectors is not None:
+        names += NAMED_ONLY
+    return config.model_copy(update={"sources": tuple(dict.fromkeys(names))})
 
 
 def _chosen(signals: Mapping[str, Signal], config: SignalsConfig) -> dict[str, Signal]:
