@@ -15,7 +15,7 @@ BENCHMARKS = $(notdir $(basename $(shell grep -l __main__ benchmarks/*.py)))
 HF_HUB_OFFLINE ?= 1
 export HF_HUB_OFFLINE
 
-.PHONY: demo test lint types layers unit docs nightly bench clean
+.PHONY: sbom audit demo test lint types layers unit docs nightly bench clean
 
 demo: $(VENV)/.demo
 	KUAPIN_RESULTS=benchmarks/results KUAPIN_COMMIT=$$(git rev-parse --short=12 HEAD 2>/dev/null) $(BIN)/kuapin demo $(DEMO_SHOP)
@@ -38,9 +38,16 @@ unit: $(VENV)/.dev
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py
 
-nightly: test
+nightly: test sbom audit
 	$(BIN)/pytest -m nightly
 	for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+# What the environment holds, as CycloneDX; and whether a flaw of any of it is known (asks PyPI).
+sbom: $(VENV)/.dev
+	$(BIN)/cyclonedx-py environment --output-format JSON --output-file sbom.json $(BIN)/python
+
+audit: $(VENV)/.dev
+	$(BIN)/pip-audit --local --skip-editable --progress-spinner off
 
 bench: $(VENV)/.dev
 	for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name --quick || exit 1; done

@@ -31,7 +31,7 @@ def _template() -> Path:
     return shop.path
 
 
-def publish(shop: Shop, *, candidates: int = 20, activate: bool = True) -> str:
+def publish(shop: Shop, *, candidates: int = 20, activate: bool = True, snapshot: str | None = None) -> str:
     """Fit a release on the made-up log and put it into the shop; no language model takes part."""
     data = market.dataset()
     fitted = fit_live(
@@ -47,7 +47,7 @@ def publish(shop: Shop, *, candidates: int = 20, activate: bool = True) -> str:
         releases.publish(
             draft,
             routing=Routing(default=Route(ranker="ranker")),
-            snapshot=shop.snapshot,
+            snapshot=snapshot or shop.snapshot,
             fingerprint=shop.snapshot,
             config={},
             metrics={},

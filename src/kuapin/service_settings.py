@@ -56,6 +56,11 @@ class ServiceConfig(BaseModel):
     retention_days: int | None = Field(
         None, ge=1, description="Events that the service received longer ago are deleted; not set: none."
     )
+    refresh_hours: float | None = Field(
+        None,
+        gt=0,
+        description="`kuapin refresh` runs so often beside the service, on what it has collected; not set: never.",
+    )
     watch_seconds: float = Field(
         0.25, gt=0, le=60, description="How often a process looks for releases and items that others brought."
     )

@@ -2,20 +2,26 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 import pytest
 
 from kuapin.cli.app import app
 from kuapin.cli.failures import run
+from kuapin.data.sql.erasures import Erasures
 from kuapin.model import Model
 from kuapin.model_folder import Releases
 from kuapin.pipeline.export import export
-from kuapin.pipeline.forget import forget
+from kuapin.pipeline.forget import finish, forget
 from kuapin.workspace import Shop
 from tests import served
 
 USER = "user 003"
+
+
+def _versions(shop):
+    return [one.version for one in Releases(shop.models).versions()]
 
 
 def basis(client, user=USER):
@@ -61,6 +67,11 @@ def test_an_erased_person_is_in_no_file_of_the_shop(shop):
     assert [line for line in answer["remains"] if "kuapin train" in line]
     assert (shop.reports / "other.html").exists()
     assert not (shop.models / old).exists()
+    # A training that had begun before is not clean because it ends later; one that begins now is
+    late = served.publish(Shop.open(shop.path), candidates=22, snapshot="s1-aaa")
+    clean = served.publish(Shop.open(shop.path), candidates=23)
+    finish(Shop.open(shop.path))
+    assert (late in _versions(shop), clean in _versions(shop)) == (False, True)
     assert Shop.open(shop.path).dataset().users.rows([USER])[0] == -1
 
 
@@ -158,3 +169,10 @@ def test_an_export_reads_back_to_the_same_tables(shop, tmp_path):
     )
     with pytest.raises(Exception, match="is not empty"):
         export(shop, tmp_path / "out")
+
+
+def test_two_who_are_erased_at_once_are_both_kept(shop):
+    with ThreadPoolExecutor(8) as pool:
+        times = list(pool.map(lambda number: Erasures(shop.path).add(f"user {number:03d}").erased_at, range(16)))
+    assert len(Erasures(shop.path).all()) == 16
+    assert len(times) == 16

@@ -3,7 +3,6 @@
 import re
 import shutil
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import polars as pl
 
@@ -14,7 +13,8 @@ from kuapin.data.sql.erasures import Erasure, Erasures
 from kuapin.data.sql.events import EventStore
 from kuapin.data.sql.overlay import ServedTables
 from kuapin.data.store import ParquetStore
-from kuapin.errors import StoreError
+from kuapin.errors import ModelFolderError, StoreError
+from kuapin.manifest import read_manifest
 from kuapin.model_folder import Releases
 from kuapin.workspace import Shop
 
@@ -92,10 +92,14 @@ def finish(shop: Shop) -> list[str]:
     return [f"models/{version}" for version in old]
 
 
-def _is_older(version: str, shop: Shop, seconds: int) -> bool:
-    releases = Releases(shop.models, shop.config.releases)
-    made = next((one.created_at for one in releases.versions() if one.version == version), "")
-    return not made or made < datetime.fromtimestamp(seconds + 1, UTC).isoformat(timespec="milliseconds")
+def _is_older(version: str, shop: Shop, erased_at: int) -> bool:
+    """Whether a release was trained on tables from before an erasure, which the name of their snapshot tells."""
+    try:
+        snapshot = read_manifest(shop.models / version).snapshot
+    except ModelFolderError:
+        return True  # who knows what is in it
+    known = re.search(r"-f(\d+)$", snapshot)
+    return known is None or int(known[1]) < erased_at
 
 
 def _exports(shop: Shop, user: str) -> list[str]:

@@ -16,6 +16,8 @@ GRACE_S = 10
 KEEP_ALIVE_S = 75
 """Seconds that an idle connection stays open: longer than a reverse proxy keeps its own."""
 MOST_CONNECTIONS = 1_000
+HEALTHY_S = 120
+"""Seconds in which a worker must give a sign of life, the reading of a large release included."""
 
 
 def run(shop: Shop, host: str, port: int, workers: int, *, quiet: bool) -> None:
@@ -48,7 +50,8 @@ def run(shop: Shop, host: str, port: int, workers: int, *, quiet: bool) -> None:
     }
     with suppress(KeyboardInterrupt):  # that is how a service ends
         if workers > 1:
-            uvicorn.run("kuapin.serving.app:app_of_environment", workers=workers, **options)
+            options |= {"workers": workers, "timeout_worker_healthcheck": HEALTHY_S}
+            uvicorn.run("kuapin.serving.app:app_of_environment", **options)
             return
         server = uvicorn.Server(uvicorn.Config(app_of_environment, **options))
         server.run()

@@ -22,6 +22,7 @@ from kuapin.serving.erased import Erased
 from kuapin.serving.live import Live, LiveModel, Watch
 from kuapin.serving.monitoring import Monitor
 from kuapin.serving.questions import Question, answer
+from kuapin.serving.schedule import Schedule
 from kuapin.workspace import Shop
 
 DAY = 86_400
@@ -63,6 +64,8 @@ class Service:
         self._answer([Question(user) for user in [*users, None]])
         self.watch = Watch(self.config.watch_seconds, [self.live.follow, self.live.follow_items, self.erased.look])
         self.tidying = Watch(TIDY_S, [self.tidy])
+        hours = self.config.refresh_hours
+        self.schedule = None if hours is None else Schedule(self.shop.path, hours * 3600)
         self.warming = threading.Thread(target=self.live.warm, name="encoder", daemon=True)
         self.warming.start()
         self.ready = True
@@ -70,6 +73,8 @@ class Service:
     def stop(self) -> None:
         """Finish what was begun."""
         self.ready = False
+        if self.schedule is not None:
+            self.schedule.stop()
         self.watch.stop()
         self.tidying.stop()
         self.batcher.close()

@@ -4,6 +4,7 @@ They lie in ``erasures.jsonl`` in the shop's folder, apart from the tables and t
 back, and in the database, for the workers of other machines. Whoever opens the two brings both to the same content.
 """
 
+import fcntl
 import hmac
 import json
 import os
@@ -23,6 +24,7 @@ from kuapin.durable import sync_folder, write_durably
 from kuapin.errors import StoreError
 
 FILE = "erasures.jsonl"
+LOCK = ".erasures.lock"
 KEY_FILE = "privacy.key"
 VARIABLE = "KUAPIN_PRIVACY_KEY"
 
@@ -33,7 +35,7 @@ class Erasure:
 
     Attributes:
         person: HMAC-SHA256 of the user id with the shop's privacy key, hexadecimal.
-        erased_at: unix seconds; what the person does later counts again.
+        erased_at: unix seconds, of no two the same; what the person does later counts again.
         receipt: what the person is given to name the erasure by.
     """
 
@@ -78,7 +80,8 @@ class Erasures:
 
     def add(self, user: str) -> Erasure:
         """Set the tombstone of a user; on return it is on the disk."""
-        one = Erasure(self.person(user), int(time.time()), secrets.token_hex(8))
+        latest = max((one.erased_at for one in self.all().values()), default=0)
+        one = Erasure(self.person(user), max(int(time.time()), latest + 1), secrets.token_hex(8))
         self._append([one])
         if self.database is not None:
             self._store(one)
@@ -114,8 +117,10 @@ class Erasures:
             return [Erasure(*row) for row in connection.execute(query)]
 
     def _append(self, more: Iterable[Erasure]) -> None:
-        lines = [json.dumps(vars(one)) for one in (*self._of_file(), *more)]
-        write_durably(self.folder / FILE, ("\n".join(lines) + "\n").encode())
+        with (self.folder / LOCK).open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two processes may erase at once, and both must be kept
+            lines = [json.dumps(vars(one)) for one in (*self._of_file(), *more)]
+            write_durably(self.folder / FILE, ("\n".join(lines) + "\n").encode())
 
     def _store(self, one: Erasure) -> None:
         if self.database is None:

@@ -50,8 +50,8 @@ class ServedTables(TableStore):
         if self.events and self.items:
             position = self.events.position() if self.until is None else self.until
             marks += [f"e{position}", f"i{self.items.position()}"]
-        erased = len(self.erasures.all())
-        return "-".join([self.tables.snapshot, *marks, *([f"f{erased}"] if erased else [])])
+        erased = [one.erased_at for one in self.erasures.all().values()]
+        return "-".join([self.tables.snapshot, *marks, *([f"f{max(erased)}"] if erased else [])])
 
     @property
     def files(self) -> tuple[ImportedFile, ...]:

@@ -1,0 +1,51 @@
+"""``kuapin refresh`` now and then, as a process of its own, so that no request waits for a training."""
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+log = logging.getLogger("kuapin.serving")
+NICE = 10
+REFRESH = (sys.executable, "-c", "from kuapin.cli.entry import main; main()", "refresh")
+
+
+class Schedule:
+    """Starts the same command again and again; the next time begins when the one before has ended.
+
+    What it makes live is taken over by the watch on releases, in every process; several processes may keep a schedule,
+    for a training lets no second one begin.
+
+    Args:
+        shop: folder of the shop.
+        seconds: between the end of one and the start of the next.
+        command: what is run, the folder behind it.
+    """
+
+    def __init__(self, shop: Path, seconds: float, command: Sequence[str] = REFRESH) -> None:
+        self._command = [*command, str(shop), "--quiet"]
+        self._seconds = seconds
+        self._stop = threading.Event()
+        self._running: subprocess.Popen[str] | None = None
+        self._thread = threading.Thread(target=self._run, name="refresh", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End it, and the command, which leaves the shop as it was."""
+        self._stop.set()
+        if self._running is not None:
+            self._running.terminate()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._seconds):
+            self._running = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            os.setpriority(os.PRIO_PROCESS, self._running.pid, NICE)
+            said, _ = self._running.communicate()
+            lines = said.strip().splitlines()
+            # 3: the gate kept the old one, which is an answer and no failure
+            level = logging.INFO if self._running.returncode in (0, 3) else logging.WARNING
+            log.log(level, "Refresh ended with %s: %s", self._running.returncode, lines[-1] if lines else "")
