@@ -21,6 +21,7 @@ from kuapin.model_folder import ReleasesConfig
 from kuapin.ranking.diversity import DiversityConfig
 from kuapin.ranking.live import LiveConfig
 from kuapin.ranking.ranker import RankingConfig
+from kuapin.ranking.safety import SafetyConfig
 from kuapin.ranking.signals import SignalsConfig
 from kuapin.retrieval.sources.settings import SourcesConfig
 from kuapin.text.template import TextConfig
@@ -54,6 +55,7 @@ class Config(BaseModel):
     ranking: RankingConfig = RankingConfig()
     live: LiveConfig = LiveConfig()
     diversity: DiversityConfig = DiversityConfig()
+    safety: SafetyConfig = SafetyConfig()
     releases: ReleasesConfig = ReleasesConfig()
 
     @model_validator(mode="before")

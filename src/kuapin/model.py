@@ -86,7 +86,7 @@ class Model:
         available = (place >= 0) & (present.available[place] if len(present) else False)
         catalogue = replace(dataset.catalogue, available=available)
         recommender = Recommender.load(folder, catalogue)
-        reranker = open_reranker(shop, recommender, catalogue, dataset.users)
+        reranker = open_reranker(shop, folder, recommender, catalogue, dataset.users)
         return cls(folder.name, recommender, catalogue, dataset.users, dataset.histories, reranker)
 
     def recommend(

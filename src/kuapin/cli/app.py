@@ -20,6 +20,7 @@ from kuapin.cli.init import init
 from kuapin.cli.models import models
 from kuapin.cli.publish import publish
 from kuapin.cli.recommend import recommend
+from kuapin.cli.review import review
 from kuapin.cli.rollback import rollback
 from kuapin.cli.rules import rules
 from kuapin.cli.train import train
@@ -29,7 +30,7 @@ VERBS: dict[str, dict[str, Callable[..., None]]] = {
     "First look": {"demo": demo},
     "Data": {"init": init, "import": import_tables, "validate": validate},
     "Model": {"finetune": finetune, "train": train, "evaluate": evaluate},
-    "Use": {"recommend": recommend, "rules": rules},
+    "Use": {"recommend": recommend, "rules": rules, "review": review},
     "Releases": {"models": models, "publish": publish, "rollback": rollback},
 }
 """Help panel → verb → its function, in the order of the help."""

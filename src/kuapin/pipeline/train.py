@@ -4,14 +4,17 @@ from pathlib import Path
 
 import polars as pl
 
+from kuapin import columns as c
 from kuapin.config import Config
 from kuapin.counts import counted
 from kuapin.data.dataset import Catalogue, Dataset
 from kuapin.encoding.items import encoded
 from kuapin.encoding.opening import open_encoder
+from kuapin.list_layer import SAFETY
 from kuapin.manifest import Route, Routing
 from kuapin.model import CATALOGUE, KEPT, Model
 from kuapin.model_folder import Releases
+from kuapin.pipeline.assess import assess
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.live import Fitted, LiveConfig, fit_live
 from kuapin.ranking.ranker import RankingConfig
@@ -56,10 +59,14 @@ def train(shop: Shop, *, quick: bool = False, progress: Progress = SILENT) -> Mo
         fitted = fit_live(
             visible, signals=config.signals, ranking=ranking, live=live, sources=config.sources, progress=progress
         )
+        with progress.step("Looking for what may not be shown"):
+            labels = shop.store.read(c.LABELS)
+            decisions = assess(dataset.catalogue.frame, labels, encoder, config, vectors, shop.vectors)
         with progress.step("Writing the release"), releases.begin() as draft:
             encoder.save(draft.path / ENCODER)
             fitted.recommender.save(draft.path)
             write_catalogue(dataset.catalogue, draft.path)
+            decisions.write_parquet(draft.path / SAFETY)
             releases.publish(
                 draft,
                 routing=Routing(default=Route(encoder=ENCODER, ranker=RANKER)),
