@@ -28,6 +28,7 @@ LATER = (
     "bound_rules.py",
     "contradictions.py",
     "safety.py",
+    "safety_words.py",
 )
 """Source files that act on lists alone: a training does not depend on them."""
 

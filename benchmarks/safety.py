@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.harness import Figure, data_folder, parse_arguments, print_table, write_result
+from benchmarks.live_shop import live_shop
 from benchmarks.sets import DataSet, cache_folder, complete_journey, set_items, set_log
 from kuapin import columns as c
 from kuapin.config import Config
@@ -149,7 +150,7 @@ def in_lists(folder: Path, part: str, seed: int, config: Config) -> dict[str, Fi
         ndcg[name] = judged.users["ndcg@10"]
         mean = interval(ndcg[name])
         figures[f"{name}.ndcg"] = Figure(mean.value, mean.low, mean.high)
-    figures |= cost_of(recommender, data, split, decisions, is_planted, facts)
+    figures["cost"] = cost_of(recommender, data, split, decisions, is_planted, facts)
     figures["users"] = Figure(float(len(split.test)), unit="users")
     return figures
 
@@ -161,7 +162,7 @@ def cost_of(
     decisions: pl.DataFrame,
     is_planted: np.ndarray,
     facts: ItemFacts,
-) -> dict[str, Figure]:
+) -> Figure:
     """NDCG@10 of real items where nothing is planted among the candidates: what safety costs by itself, paired."""
     catalogue, real = data.dataset.catalogue, np.flatnonzero(~is_planted)
     answers = split.test.answers.keep(~is_planted[split.test.answers.items])
@@ -178,7 +179,24 @@ def cost_of(
         judged = evaluate(lists, Answers.from_histories(answers.select(asked)), facts, ["ndcg@10"])
         values.append(judged.users["ndcg@10"])
     change = difference_interval(values[1], values[0])
-    return {"cost": Figure(change.value, change.low, change.high)}
+    return Figure(change.value, change.low, change.high)
+
+
+def cost_on_the_grocer(config: Config, seed: int) -> dict[str, Figure]:
+    """What safety costs on Complete Journey, where nothing is planted."""
+    shop = live_shop(None, seed=seed)
+    store = cache_folder() / "safety"
+    encoder = open_encoder(config.encoding, store / "encoders", shop.data.texts().to_list())
+    decisions = assess(shop.data.items, NO_LABELS, encoder, config, shop.vectors, store)
+    nothing = np.zeros(len(shop.catalogue), np.bool_)
+    cost = cost_of(shop.recommender, shop.data, shop.split, decisions, nothing, shop.facts)
+    penalised = int((decisions[PENALTY] > 0).sum()) / decisions.height
+    blocked = int((decisions[DECISION] == BLOCK).sum()) / decisions.height
+    return {
+        "complete_journey.cost": cost,
+        "complete_journey.items_penalised": Figure(penalised),
+        "complete_journey.items_blocked": Figure(blocked),
+    }
 
 
 def main() -> None:
@@ -202,6 +220,8 @@ def main() -> None:
             planted = planted_titles(part, "zh") if name == CHINESE[-1] else []
             found[name] = len(planted), decided(titles_of(data_folder() / name) + planted, chinese, name)
     figures = shares(found) | in_lists(sets[0], part, seed, config)
+    if not arguments.quick and arguments.folder is None:
+        figures |= cost_on_the_grocer(config, seed)
     figures["shown_share"] = figures["with.shown_share"]
     print_table("Safety", ["set", "titles"], [[name, one.height] for name, (_, one) in found.items()])
     suffix = "_development" if arguments.extra.development else ""

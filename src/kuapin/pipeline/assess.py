@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from kuapin import columns as c
 from kuapin.config import Config
+from kuapin.data.dataset import build_catalogue
 from kuapin.data.vocabulary import Vocabulary
 from kuapin.encoding.encoder import Encoder
 from kuapin.encoding.items import cached_vectors
-from kuapin.ranking.safety import ALLOW, TASK, Examples, decide, example_titles, languages_of, margins
+from kuapin.ranking.safety import ALLOW, TASK, Examples, decide, example_titles, languages_of, margins, standing_out
 from kuapin.text.template import render, render_titles
 
 
@@ -46,4 +47,5 @@ def assess(
     said = np.full(items.height, -1, np.int8)
     rows = Vocabulary(items[c.ITEM_ID], "item").rows(mine[c.ITEM_ID])
     said[rows[rows >= 0]] = (mine[c.LABEL] != ALLOW).to_numpy()[rows >= 0]
-    return decide(items, margins(of_titles, examples, said, config.seed), config.safety)
+    leaf = build_catalogue(items).leaf
+    return decide(items, standing_out(margins(of_titles, examples, said, config.seed), leaf), config.safety)

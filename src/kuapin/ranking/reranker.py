@@ -20,7 +20,9 @@ from kuapin.retrieval.sources.content import Content
 from kuapin.retrieval.sources.groups import members
 
 DEPTH = 100
-"""Candidates a user among which a list is put together, at least; three times its length at least."""
+"""Candidates a user among which a list is put together where rules or the dial move them, at least."""
+SPARE = 3
+"""So many times its length at least."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ class Reranker:
             for users, plain in self.recommender.ranked(histories, n, items, spread.per_category):
                 yield users, Reranked(plain.found, plain.features, (None,) * len(plain.found.items))
             return
-        depth = max(DEPTH, 3 * n)
+        moved = not spread.idle or any(not one.hides for one in rules.bound)
+        depth = max(DEPTH, SPARE * n) if moved else SPARE * n
         for users, pool in self.recommender.ranked(histories, depth, items, spread.per_category):
             yield users, self._listed(_Ask(histories.select(users), who[users], n, items, spread, rules), pool, depth)
 

@@ -37,6 +37,7 @@ WEIGHT = 300.0
 """What each of the three groups weighs: examples of harm, harmless examples, the catalogue."""
 L2 = 1.0
 ROUNDS = 2
+SHELF = 5
 PRESENCE = 0.05
 """A language is read by the classifier where so large a share of the titles is written in its letters."""
 
@@ -50,9 +51,9 @@ class SafetyConfig(BaseModel):
     block_above: float = Field(
         0.75, description="Margin of the classifier above which an item is blocked; 0 is as likely harmful as not."
     )
-    doubt_above: float = Field(-1.5, description="Margin above which an item is put lower and waits for review.")
+    doubt_above: float = Field(-1.0, description="Margin above which an item is put lower and waits for review.")
     penalty: float = Field(
-        2.0, ge=0, description="Log odds that are taken off the order for each unit of margin above the doubt."
+        3.0, ge=0, description="Log odds that are taken off the order for each unit of margin above the doubt."
     )
 
 
@@ -122,6 +123,18 @@ def margins(
             )
         found[half == fold] = _margin(fit, x[half == fold])
     return found
+
+
+def standing_out(margin: NDArray[np.float64], leaf: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Margins less what the item's whole leaf category reads like above the catalogue, float64 (n,).
+
+    A butcher's "breast, boneless" reads like harm with all of its shelf. What a shop sells whole shelves of is its own
+    decision; what stands out of its shelf is not. The mean of a shelf is drawn to the catalogue's by ``SHELF`` items.
+    """
+    everything = float(margin.mean()) if len(margin) else 0.0
+    total, size = np.bincount(leaf, weights=margin), np.bincount(leaf)
+    shelf = (total + SHELF * everything) / (size + SHELF)
+    return np.asarray(margin - np.maximum(shelf[leaf] - everything, 0.0), np.float64)
 
 
 def decide(items: pl.DataFrame, margin: NDArray[np.floating] | None, config: SafetyConfig) -> pl.DataFrame:
