@@ -20,6 +20,8 @@ from kuapin.retrieval.source import Visible
 
 LATER = (
     "reasons.py",
+    "deletion.py",
+    "phrases.py",
     "reranker.py",
     "greedy.py",
     "diversity.py",

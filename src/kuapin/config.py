@@ -20,6 +20,7 @@ from kuapin.errors import InputError
 from kuapin.model_folder import ReleasesConfig
 from kuapin.ranking.diversity import DiversityConfig
 from kuapin.ranking.live import LiveConfig
+from kuapin.ranking.phrases import ReasonsConfig
 from kuapin.ranking.ranker import RankingConfig
 from kuapin.ranking.safety import SafetyConfig
 from kuapin.ranking.signals import SignalsConfig
@@ -56,6 +57,7 @@ class Config(BaseModel):
     live: LiveConfig = LiveConfig()
     diversity: DiversityConfig = DiversityConfig()
     safety: SafetyConfig = SafetyConfig()
+    reasons: ReasonsConfig = ReasonsConfig()
     releases: ReleasesConfig = ReleasesConfig()
 
     @model_validator(mode="before")

@@ -41,7 +41,8 @@ def open_reranker(
     blocked, penalty = np.zeros(len(catalogue), np.bool_), np.zeros(len(catalogue))
     blocked[place >= 0] = (decisions[DECISION] == BLOCK).to_numpy()[place[place >= 0]]
     penalty[place >= 0] = decisions[PENALTY].to_numpy()[place[place >= 0]]
-    return Reranker(recommender, catalogue, rules, diversity, penalty, blocked)
+    language = shop.config.reasons.language
+    return Reranker(recommender, catalogue, rules, diversity, penalty, blocked, language)
 
 
 def open_decisions(shop: Shop, release: Path) -> pl.DataFrame:

@@ -13,6 +13,7 @@ from kuapin.data.histories import Histories, slices_of
 from kuapin.ranking.bound_rules import BoundRule, Rules
 from kuapin.ranking.diversity import DiversityConfig
 from kuapin.ranking.greedy import Dial, Mask, Share, Spread, fill
+from kuapin.ranking.phrases import Language
 from kuapin.ranking.recommender import TEXTS, Ranked, Recommender
 from kuapin.ranking.rules import Boost, Pin, Quota
 from kuapin.retrieval.source import Candidates
@@ -47,6 +48,7 @@ class Reranker:
         diversity: of all lists, unless a call says otherwise.
         penalty: float64 (n_items,), log odds that are taken off an item's score in the order; ``None``: nothing.
         blocked: bool (n_items,), what is never shown; ``None``: nothing.
+        language: of the reasons.
     """
 
     recommender: Recommender
@@ -55,6 +57,7 @@ class Reranker:
     diversity: DiversityConfig = field(default_factory=DiversityConfig)
     penalty: NDArray[np.float64] | None = None
     blocked: Mask | None = None
+    language: Language = "en"
 
     def shown(self, now: datetime | None = None) -> Mask:
         """Which items may be shown to somebody: neither blocked nor hidden by a rule from all, bool (n_items,)."""
