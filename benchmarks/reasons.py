@@ -111,7 +111,7 @@ def _again(
     without: list[tuple[int, NDArray[np.int32]]],
     items: list[int],
 ) -> list[tuple[int, float]]:
-    """Rank (from 0; ``DEPTH``: not among the first) and log odds of an item in the list of a user without some items."""
+    """Rank (from 0; ``DEPTH``: not among the first) and log odds of an item where its user lacks some of his."""
     left = strike(histories.select(np.array([user for user, _ in without], np.int64)), [gone for _, gone in without])
     found = shop.recommender.rank(left, DEPTH)
     after = []

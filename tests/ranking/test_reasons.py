@@ -54,7 +54,8 @@ def test_deleting_the_named_item_lowers_the_signal_most(fitted, visible, code, s
     linear = fitted.recommender.ranker.linear
     weight = np.zeros_like(linear.weight)
     weight[list(fitted.recommender.signals.signals).index(signal)] = 100.0
-    ranker = replace(fitted.recommender.ranker, linear=replace(linear, weight=weight, mean=np.full_like(weight, -99)))
+    linear = replace(linear, weight=weight, mean=np.full_like(weight, -99))
+    ranker = replace(fitted.recommender.ranker, linear=linear, trees=None, share=0.0, spread=(1.0, 1.0))
     recommender = replace(fitted.recommender, ranker=ranker)
     histories = visible.histories.select(np.arange(0, 12))
     ((_, ranked),) = list(recommender.ranked(histories, 5))

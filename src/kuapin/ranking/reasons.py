@@ -2,11 +2,11 @@
 
 How much a signal speaks is what it adds to the ranker's sum (``Linear.contributions``). Evidence out of the history is
 found by what its deletion would take away: the history item with the greatest share in the signal; of texts, the one
-that reads most alike. Of the kinds that name such evidence the one is told whose deletion lowers the ranker's score
-most (``deletion.py``); where none does, the row says what needs no evidence.
+that reads most alike. A kind that names evidence is told only if taking it away is felt (``deletion.py``): by at least
+twice as much as taking as much other history. Where none is, the row says what needs no evidence.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -71,12 +71,14 @@ Evidence = NDArray[np.int32]
 Said = Iterable[tuple[str, Evidence]]
 """Of every row its sentence and the history items that it rests on."""
 _NOTHING = np.empty(0, np.int32)
+SHORTLIST = 3
+"""Items of a history that are tried as the evidence of one row."""
 READ_BACK = 100
 """Most recent distinct items of a history that evidence is looked for in."""
 NAMING = (REPEAT, BRAND, SIMILAR, TOGETHER, CATEGORY)
 """Those that name something of the user's own history."""
 MEASURED = (BRAND, SIMILAR, TOGETHER, CATEGORY)
-"""Those of them of which the strongest is found by taking the evidence away; what was met before needs no proof."""
+"""Those of them that are told only if taking the evidence away is felt; what was met before needs no proof."""
 
 
 @dataclass(frozen=True)
@@ -104,23 +106,15 @@ def explain_products(
     """Reason code, sentence and evidence of every row of ``ranked``, the lists of ``histories``."""
     case = _Case(recommender, catalogue, histories, ranked, PHRASES[language])
     said = case.evidence()
-    kind = np.argmax(said, axis=1)
-    unsure = np.flatnonzero(kind != CODES.index(REPEAT))
-    measured = np.full((len(kind), len(SPOKEN)), -np.inf)
+    unsure = np.argmax(said, axis=1) != CODES.index(REPEAT)
     told: dict[str, dict[int, tuple[str, Evidence]]] = {}
-    for number, name in enumerate(SPOKEN):
-        rows = unsure if name in MEASURED else np.flatnonzero(kind == number)
-        rows = rows[np.isfinite(said[rows, number])]
-        if name in NAMING and len(rows):
-            told[name] = dict(zip(rows.tolist(), _SENTENCES[name](case, rows), strict=True))
-        if name in MEASURED and len(rows):
-            gone = [told[name][row][1] for row in rows.tolist()]
-            measured[rows, number] = drops(recommender, histories, ranked, rows, gone)
-    # What names evidence is shown if its loss is felt; the strongest is. Else what needs none.
-    felt = measured.max(axis=1, initial=-np.inf) > 0
-    rest = np.where([name in NAMING for name in SPOKEN], -np.inf, said)
-    rest[:, CODES.index(NEW)] = np.where(np.isneginf(rest.max(axis=1)), 0.0, rest[:, CODES.index(NEW)])
-    kind[unsure] = np.where(felt, np.argmax(measured, axis=1), np.argmax(rest, axis=1))[unsure]
+    for name in MEASURED:
+        number = CODES.index(name)
+        rows = np.flatnonzero(unsure & np.isfinite(said[:, number]))
+        told[name] = dict(zip(rows.tolist(), _SENTENCES[name](case, rows), strict=True)) if len(rows) else {}
+        said[rows[~case.felt(rows, [told[name][row][1] for row in rows.tolist()])], number] = -np.inf
+    said[np.isneginf(said.max(axis=1)), CODES.index(NEW)] = 0.0
+    kind = np.argmax(said, axis=1)
     return _worded(case, kind, told)
 
 
@@ -228,18 +222,43 @@ class _Case:
     def strongest(
         self, rows: NDArray[np.intp], value: Callable[[NDArray[np.int32], NDArray[np.int32]], NDArray[np.float32]]
     ) -> NDArray[np.int64]:
-        """The history item of greatest ``value(history, items)`` (h, i) for every row, itself left out; -1: none."""
+        """The history item that speaks most for every row, itself left out; -1: none does.
+
+        Of the ``SHORTLIST`` of greatest ``value(history, items)`` (h, i) it is the one whose deletion is felt most.
+        """
         recent = recent_items(self.histories, READ_BACK)
-        found = np.full(len(rows), -1, np.int64)
+        listed = np.full((len(rows), SHORTLIST), -1, np.int64)
         users = self.users[rows]
         for first, stop in zip(*_runs(users), strict=True):
             history, wanted = recent.of(int(users[first])), self.items[rows[first:stop]]
             if len(history) == 0:
                 continue
             values = np.where(history[:, None] == wanted[None, :], -np.inf, value(history, wanted))
-            best = np.argmax(values, axis=0)
-            found[first:stop] = np.where(np.isneginf(values.max(axis=0)), -1, history[best])
-        return found
+            best = np.argsort(-values, axis=0, kind="stable")[:SHORTLIST]
+            known = np.isfinite(np.take_along_axis(values, best, axis=0))
+            listed[first:stop, : len(best)] = np.where(known, history[best], -1).T
+        several = np.flatnonzero(listed[:, 1] >= 0)
+        if len(several):
+            row, place = np.nonzero(listed[several] >= 0)
+            gone = [np.array([item], np.int32) for item in listed[several][row, place]]
+            felt = np.full(listed[several].shape, -np.inf)
+            felt[row, place] = drops(self.recommender, self.histories, self.ranked, rows[several[row]], gone)
+            listed[several, 0] = listed[several, np.argmax(felt, axis=1)]
+        return listed[:, 0]
+
+    def felt(self, rows: NDArray[np.intp], evidence: Sequence[Evidence]) -> NDArray[np.bool_]:
+        """Whether taking the evidence away lowers a row's score by at least twice what as much other history does."""
+        if len(rows) == 0:
+            return np.zeros(0, np.bool_)
+        rng, met = np.random.default_rng(len(self.items)), self.histories.matrix()
+        others = []
+        for row, items in zip(rows, evidence, strict=True):
+            user = self.users[row]
+            rest = np.setdiff1d(met.indices[met.indptr[user] : met.indptr[user + 1]], [*items, self.items[row]])
+            others.append(rng.permutation(rest)[: len(items)].astype(np.int32))
+        both = drops(self.recommender, self.histories, self.ranked, np.tile(rows, 2), [*evidence, *others])
+        drop, usual = np.split(both, 2)
+        return np.asarray((drop > 0) & (drop >= 2 * usual), np.bool_)
 
     def done(self, rows: NDArray[np.intp], items: NDArray[np.integer]) -> list[str]:
         """The event that the user of every row last did with an item of his history; empty where there is none."""
