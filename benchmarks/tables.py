@@ -41,6 +41,10 @@ ABOUT = {
         "Rows whose reason names something of the user's own, and how often taking it away lowers the row. Asked for: "
         "specific_share ≥ 0.9, deletion_holds ≥ 0.9."
     ),
+    "fairness": (
+        "Share of the first ten places by brand size and price level, beside what the same users chose and the "
+        "catalogue."
+    ),
     "batch": "`kuapin recommend --users FILE` on Complete Journey, n = 10. Asked for: ≥ 500 users/s, ≤ 3 GB.",
     "demo": "`make demo`. Asked for: ≤ 10 minutes, ≤ 4 GB.",
 }

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from kuapin.data.histories import Histories
 from kuapin.ranking.recommender import Ranked, Recommender
 
+NEAR = 5
+
 
 def drops(
     recommender: Recommender,
@@ -38,6 +40,32 @@ def drops(
             new[:, column] = new[:, own] - (old[:, own] - old[:, column])
     score = recommender.ranker.score
     return np.asarray(score(old) - score(new), np.float64)
+
+
+def places_lost(
+    recommender: Recommender,
+    histories: Histories,
+    ranked: Ranked,
+    rows: NDArray[np.intp],
+    evidence: Sequence[NDArray[np.int32]],
+) -> NDArray[np.bool_]:
+    """Whether rows fall behind their neighbours in the list when items are taken out of the history, bool (len(rows),).
+
+    Neighbours are the ``NEAR`` rows before and behind a row; the arguments are those of :func:`drops`.
+    """
+    user = np.repeat(np.arange(len(histories)), np.diff(ranked.found.indptr))
+    near = rows[:, None] + np.arange(-NEAR, NEAR + 1)
+    inside = (near >= ranked.found.indptr[user[rows]][:, None]) & (near < ranked.found.indptr[user[rows] + 1][:, None])
+    which, place = np.nonzero(inside)
+    drop = np.zeros(near.shape)
+    drop[which, place] = drops(
+        recommender, histories, ranked, near[which, place], [evidence[k] for k in which.tolist()]
+    )
+    old = np.full(near.shape, -np.inf)
+    old[which, place] = recommender.ranker.score(ranked.features[near[which, place]])
+    new = np.where(inside, old - drop, -np.inf)
+    before, after = ((one > one[:, [NEAR]]).sum(axis=1) for one in (old, new))
+    return np.asarray(after > before, np.bool_)
 
 
 def without(histories: Histories, items: Sequence[NDArray[np.int32]]) -> Histories:

@@ -2,8 +2,9 @@
 
 How much a signal speaks is what it adds to the ranker's sum (``Linear.contributions``). Evidence out of the history is
 found by what its deletion would take away: the history item with the greatest share in the signal; of texts, the one
-that reads most alike. A kind that names evidence is told only if taking it away is felt (``deletion.py``): by at least
-twice as much as taking as much other history. Where none is, the row says what needs no evidence.
+that reads most alike. A kind that names evidence is told only if taking it away is felt (``deletion.py``): the row
+falls behind its neighbours, or its score falls at least twice as much as when as much other history is taken. Where
+nothing is felt, the row says what needs no evidence.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +19,7 @@ from scipy import sparse
 from kuapin import columns as c
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
-from kuapin.ranking.deletion import drops
+from kuapin.ranking.deletion import drops, places_lost
 from kuapin.ranking.phrases import PHRASES, Language, Phrases
 from kuapin.ranking.recommender import TEXTS, Ranked, Recommender
 from kuapin.ranking.reranker import Reranked
@@ -247,7 +248,7 @@ class _Case:
         return listed[:, 0]
 
     def felt(self, rows: NDArray[np.intp], evidence: Sequence[Evidence]) -> NDArray[np.bool_]:
-        """Whether taking the evidence away lowers a row's score by at least twice what as much other history does."""
+        """Whether taking the evidence away is felt: by a lower place, or twice as much as as much other history."""
         if len(rows) == 0:
             return np.zeros(0, np.bool_)
         rng, met = np.random.default_rng(len(self.items)), self.histories.matrix()
@@ -258,7 +259,12 @@ class _Case:
             others.append(rng.permutation(rest)[: len(items)].astype(np.int32))
         both = drops(self.recommender, self.histories, self.ranked, np.tile(rows, 2), [*evidence, *others])
         drop, usual = np.split(both, 2)
-        return np.asarray((drop > 0) & (drop >= 2 * usual), np.bool_)
+        clear = (drop > 0) & (drop >= 2 * usual)
+        rest = np.flatnonzero((drop > 0) & ~clear)
+        clear[rest] = places_lost(
+            self.recommender, self.histories, self.ranked, rows[rest], [evidence[k] for k in rest.tolist()]
+        )
+        return np.asarray(clear, np.bool_)
 
     def done(self, rows: NDArray[np.intp], items: NDArray[np.integer]) -> list[str]:
         """The event that the user of every row last did with an item of his history; empty where there is none."""
