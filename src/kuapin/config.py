@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from kuapin.encoding.settings import EncodingConfig
 from kuapin.errors import InputError
+from kuapin.evaluation.gate import GateConfig
 from kuapin.model_folder import ReleasesConfig
 from kuapin.ranking.diversity import DiversityConfig
 from kuapin.ranking.live import LiveConfig
@@ -25,6 +26,7 @@ from kuapin.ranking.ranker import RankingConfig
 from kuapin.ranking.safety import SafetyConfig
 from kuapin.ranking.signals import SignalsConfig
 from kuapin.retrieval.sources.settings import SourcesConfig
+from kuapin.service_settings import ServiceConfig
 from kuapin.text.template import TextConfig
 
 _NONE = "none"
@@ -55,10 +57,12 @@ class Config(BaseModel):
     signals: SignalsConfig = SignalsConfig()
     ranking: RankingConfig = RankingConfig()
     live: LiveConfig = LiveConfig()
+    gate: GateConfig = GateConfig()
     diversity: DiversityConfig = DiversityConfig()
     safety: SafetyConfig = SafetyConfig()
     reasons: ReasonsConfig = ReasonsConfig()
     releases: ReleasesConfig = ReleasesConfig()
+    service: ServiceConfig = ServiceConfig()
 
     @model_validator(mode="before")
     @classmethod

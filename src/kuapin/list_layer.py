@@ -13,7 +13,7 @@ from kuapin.ranking.recommender import Recommender
 from kuapin.ranking.reranker import Reranker
 from kuapin.ranking.rule_binding import Tables, bind, columns_of
 from kuapin.ranking.rules import FILE, read_rules
-from kuapin.ranking.safety import BLOCK, DECISION, PENALTY, SCHEMA, overruled
+from kuapin.ranking.safety import BLOCK, DECISION, PENALTY, SCHEMA, decide, overruled
 from kuapin.workspace import Shop
 
 SAFETY = "safety.parquet"
@@ -21,22 +21,24 @@ SAFETY = "safety.parquet"
 
 
 def open_reranker(
-    shop: Shop, release: Path, recommender: Recommender, catalogue: Catalogue, users: Vocabulary
+    shop: Shop, recommender: Recommender, catalogue: Catalogue, users: Vocabulary, release: Path
 ) -> Reranker:
     """What puts the lists of a release into the order in which they are shown.
 
     Args:
         shop: with its tables and ``rules.toml``.
-        release: its folder.
         recommender: of the release.
         catalogue: of the release, with its present availability.
         users: user_id ↔ row of the histories.
+        release: its folder.
 
     Raises:
         InputError: a rule breaks the form, names what does not exist, or contradicts another.
     """
     rules, diversity = open_rules(shop, catalogue, users), shop.config.diversity
-    decisions = open_decisions(shop, release) if shop.config.safety.enabled else pl.DataFrame(schema=SCHEMA)
+    decisions = pl.DataFrame(schema=SCHEMA)
+    if shop.config.safety.enabled:
+        decisions = _with_newcomers(open_decisions(shop, release), catalogue, shop)
     place = Vocabulary(decisions[c.ITEM_ID], "item").rows(catalogue.items.ids)
     blocked, penalty = np.zeros(len(catalogue), np.bool_), np.zeros(len(catalogue))
     blocked[place >= 0] = (decisions[DECISION] == BLOCK).to_numpy()[place[place >= 0]]
@@ -50,6 +52,16 @@ def open_decisions(shop: Shop, release: Path) -> pl.DataFrame:
     path = release / SAFETY
     decisions = pl.read_parquet(path) if path.exists() else pl.DataFrame(schema=SCHEMA)
     return overruled(decisions, shop.store.read(c.LABELS))
+
+
+def _with_newcomers(decisions: pl.DataFrame, catalogue: Catalogue, shop: Shop) -> pl.DataFrame:
+    """The decisions with those on items that came after the training: the lists of words decide alone."""
+    if decisions.height == 0:
+        return decisions
+    new = catalogue.frame.join(decisions, on=c.ITEM_ID, how="anti", maintain_order="left")
+    if new.height == 0:
+        return decisions
+    return pl.concat([decisions, overruled(decide(new, None, shop.config.safety), shop.store.read(c.LABELS))])
 
 
 def open_rules(shop: Shop, catalogue: Catalogue, users: Vocabulary) -> Rules:

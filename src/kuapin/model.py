@@ -14,13 +14,16 @@ from kuapin import columns as c
 from kuapin.data.dataset import Catalogue, build_catalogue, build_dataset
 from kuapin.data.histories import Histories
 from kuapin.data.vocabulary import Vocabulary
-from kuapin.errors import InputError, ModelFolderError
+from kuapin.errors import InputError
 from kuapin.list_layer import open_reranker
+from kuapin.manifest import read_routing
 from kuapin.model_folder import Releases
 from kuapin.ranking.diversity import DiversityConfig
 from kuapin.ranking.live import queries_of
-from kuapin.ranking.recommender import TEXTS, Recommender
+from kuapin.ranking.recommender import Recommender
 from kuapin.ranking.reranker import Reranker
+from kuapin.ranking.signals import TEXTS
+from kuapin.release_parts import open_release
 from kuapin.retrieval.filters import Filter
 from kuapin.retrieval.sources.content import Content
 from kuapin.surfaces import products as products_surface
@@ -31,10 +34,10 @@ from kuapin.surfaces.rule_trial import Trial, change
 from kuapin.surfaces.similar import SimilarItems
 from kuapin.workspace import Shop
 
-CATALOGUE = "catalogue.parquet"
-"""In a release: what was known of its items, in row order."""
+LOGGED = (c.USER_ID, c.ITEM_ID, c.TIMESTAMP, c.EVENT)
+"""Columns of the log that a model reads."""
 KEPT = (c.ITEM_ID, c.TITLE, c.CATEGORY, c.BRAND, c.PRICE, c.AVAILABLE)
-"""Columns of it, as far as the shop has them."""
+"""Columns of a release's catalogue, as far as the shop has them."""
 
 
 class Model:
@@ -66,27 +69,31 @@ class Model:
         self.reranker = reranker or Reranker(recommender, catalogue)
 
     @classmethod
-    def load(cls, shop: Shop) -> Self:
-        """The live release of a shop, every file of it checked; nothing is fitted.
+    def load(cls, shop: Shop, log: pl.DataFrame | None = None, version: str | None = None) -> Self:
+        """A release of a shop, every file of it checked; nothing is fitted.
+
+        Args:
+            shop: with a release.
+            log: user_id, item_id, timestamp and event of what its users did, in place of what the store holds.
+            version: which release; ``None``: the live one.
 
         Raises:
+            UnknownIdError: there is no such release.
             ModelFolderError: there is no release, or it is damaged or does not fit.
             InputError: ``rules.toml`` is wrong.
         """
-        folder = Releases(shop.models, shop.config.releases).open_live()
-        try:
-            frame = pl.read_parquet(folder / CATALOGUE)
-        except (OSError, pl.exceptions.PolarsError) as error:
-            raise ModelFolderError(f"Model folder {folder}: {CATALOGUE} cannot be read. Train again.") from error
-        log = shop.store.read(c.INTERACTIONS, [c.USER_ID, c.ITEM_ID, c.TIMESTAMP, c.EVENT])
+        releases = Releases(shop.models, shop.config.releases)
+        folder = releases.open_live() if version is None else releases.open(version)
+        recommender, known = open_release(folder, read_routing(folder))
+        if log is None:
+            log = shop.store.read(c.INTERACTIONS, list(LOGGED))
         users = shop.store.read(c.USERS, [c.USER_ID])
-        dataset = build_dataset(frame, log, users if users.height else None)
+        dataset = build_dataset(known.frame, log, users if users.height else None)
         present = build_catalogue(shop.store.read(c.ITEMS, [c.ITEM_ID, c.AVAILABLE]))
-        place = present.items.rows(dataset.catalogue.items.ids)
+        place = present.items.rows(known.items.ids)
         available = (place >= 0) & (present.available[place] if len(present) else False)
-        catalogue = replace(dataset.catalogue, available=available)
-        recommender = Recommender.load(folder, catalogue)
-        reranker = open_reranker(shop, folder, recommender, catalogue, dataset.users)
+        catalogue = replace(known, available=available)
+        reranker = open_reranker(shop, recommender, catalogue, dataset.users, folder)
         return cls(folder.name, recommender, catalogue, dataset.users, dataset.histories, reranker)
 
     def recommend(
@@ -128,14 +135,70 @@ class Model:
             InputError: an unknown surface, n below 1, or a discovery outside -1 to 1.
             UnknownIdError: a category that no item has.
         """
+        ids = _ids(users)
+        answer = self.answer(
+            self.histories_of(ids),
+            n,
+            categories,
+            who=self.users.rows(ids),
+            surface=surface,
+            explain=explain,
+            per_category=per_category,
+            deny=deny,
+            discovery=discovery,
+            now=now,
+        )
+        return answer.table(ids, self.catalogue.items.ids, surface=surface, release=self.release)
+
+    def answer(
+        self,
+        histories: Histories,
+        n: int = 10,
+        categories: Sequence[str] | None = None,
+        *,
+        who: NDArray[np.integer] | None = None,
+        surface: str = products_surface.NAME,
+        explain: bool = False,
+        per_category: int | None = None,
+        deny: Sequence[str] = (),
+        discovery: float | None = None,
+        now: datetime | None = None,
+    ) -> Answer:
+        """The lists of ``recommend`` for some histories, in rows of the catalogue instead of a table.
+
+        Args:
+            histories: of some people.
+            n: length of a list.
+            categories: top-level categories to choose from; ``None``: all.
+            who: int (n_users,), rows of ``users``, for rules about users; -1 or ``None``: unknown.
+            surface: as in ``recommend``, and so are the others.
+            explain: whether there are reasons.
+            per_category: items of one top-level category at most.
+            deny: ids of items that are not to be shown.
+            discovery: from -1 to 1.
+            now: for rules that have a time.
+
+        Raises:
+            InputError: an unknown surface, n below 1, or a discovery outside -1 to 1.
+            UnknownIdError: a category that no item has.
+        """
         if surface != products_surface.NAME:
             raise InputError(f"There is no surface {surface!r} for a user; there is {products_surface.NAME!r}.")
-        ids = _ids(users)
-        who = self.users.rows(ids)
-        histories = queries_of(self.histories, who)
-        diversity = self._diversity(per_category, discovery)
-        answer = self._products(histories, who, n, self._mask(categories, deny), diversity, explain=explain, now=now)
-        return answer.table(ids, self.catalogue.items.ids, surface=surface, release=self.release)
+        mask = self._mask(categories, deny)
+        return products(
+            self.reranker,
+            histories,
+            n=_checked(n),
+            items=None if mask.all() else np.flatnonzero(mask),
+            diversity=self._diversity(per_category, discovery),
+            who=who,
+            now=now,
+            explain=explain,
+        )
+
+    def histories_of(self, users: Sequence[str] | pl.Series) -> Histories:
+        """What users did, as the store held it when the release was loaded; an unknown one did nothing."""
+        return queries_of(self.histories, self.users.rows(users))
 
     def try_rules(self, user: str, n: int = 10, now: datetime | None = None) -> Trial:
         """One user's list, and what each rule of the shop changes in it.
@@ -159,7 +222,7 @@ class Model:
     def strangers(self, users: str | Sequence[str] | pl.Series) -> pl.Series:
         """Those of the ids about whom there is nothing to go by: unknown, or without a history in these items."""
         ids = _ids(users)
-        return ids.filter(queries_of(self.histories, self.users.rows(ids)).lengths == 0)
+        return ids.filter(self.histories_of(ids).lengths == 0)
 
     def describe(self, items: Sequence[str] | pl.Series) -> pl.DataFrame:
         """What people know items of this release by: item_id, title, brand and top-level category, null where unknown.
@@ -193,23 +256,31 @@ class Model:
         Ids that the shop lacks are passed over. ``user_id`` is null in the answer. ``times`` are those of the history,
         unix seconds; ``None``: all of it was met just now.
         """
-        rows = self.catalogue.items.rows(pl.Series(history, dtype=pl.String))
-        now = int(self.histories.times.max(initial=0))
-        when = np.asarray(times if times is not None else now + np.arange(len(rows)), np.int64)
-        known = rows >= 0
-        rows = rows[known]
-        met = Histories(
-            np.array([0, len(rows)], np.int64),
-            rows,
-            when[known],
-            np.full(len(rows), c.EVENTS.index("view"), np.uint8),
-            len(self.catalogue),
-            self.histories.timed,
+        answer = self.answer(
+            self.visitor(history, times),
+            n,
+            categories,
+            explain=explain,
+            per_category=per_category,
+            deny=deny,
+            discovery=discovery,
         )
-        mask, diversity = self._mask(categories, deny), self._diversity(per_category, discovery)
-        answer = self._products(met, np.array([-1]), n, mask, diversity, explain=explain, now=None)
         nobody = pl.Series([None], dtype=pl.String)
         return answer.table(nobody, self.catalogue.items.ids, surface=products_surface.NAME, release=self.release)
+
+    def visitor(self, history: Sequence[str], times: Sequence[int] | None = None) -> Histories:
+        """The history of one person who met some items (ids, oldest first), of which the shop lacks none or some."""
+        rows = self.catalogue.items.rows(pl.Series(history, dtype=pl.String))
+        when = np.asarray(times if times is not None else self.latest + np.arange(len(rows)), np.int64)
+        known = rows >= 0
+        views = np.full(int(known.sum()), c.EVENTS.index("view"), np.uint8)
+        ends = np.array([0, len(views)], np.int64)
+        return Histories(ends, rows[known], when[known], views, len(self.catalogue), self.histories.timed)
+
+    @cached_property
+    def latest(self) -> int:
+        """When the last interaction of all was, unix seconds; without times, its place in the log."""
+        return int(self.histories.times.max(initial=0))
 
     def similar(
         self,
@@ -237,28 +308,6 @@ class Model:
         if not isinstance(content, Content):
             raise InputError("This release has no text vectors, so that it cannot tell similar items. Train again.")
         return SimilarItems(content, self.catalogue)
-
-    def _products(
-        self,
-        histories: Histories,
-        who: NDArray[np.integer],
-        n: int,
-        mask: NDArray[np.bool_],
-        diversity: DiversityConfig,
-        *,
-        explain: bool,
-        now: datetime | None,
-    ) -> Answer:
-        return products(
-            self.reranker,
-            histories,
-            n=_checked(n),
-            items=None if mask.all() else np.flatnonzero(mask),
-            diversity=diversity,
-            who=who,
-            now=now,
-            explain=explain,
-        )
 
     def _diversity(self, per_category: int | None, discovery: float | None) -> DiversityConfig:
         changed: dict[str, float] = {}

@@ -52,7 +52,7 @@ class English:
     done = {  # noqa: RUF012
         "view": "viewed",
         "click": "clicked on",
-        "cart": "put into the cart",
+        "cart": "added to the cart",
         "purchase": "bought",
         "favourite": "marked",
         "share": "shared",

@@ -21,8 +21,10 @@ from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
 from kuapin.ranking.deletion import drops, places_lost
 from kuapin.ranking.phrases import PHRASES, Language, Phrases
-from kuapin.ranking.recommender import TEXTS, Ranked, Recommender
+from kuapin.ranking.recommender import Ranked, Recommender
 from kuapin.ranking.reranker import Reranked
+from kuapin.ranking.routed import Routed, of_part
+from kuapin.ranking.signals import TEXTS
 from kuapin.retrieval.distinct import distinct_items, recent_items
 from kuapin.retrieval.selection import pairs_of_sparse
 from kuapin.retrieval.sources.affinity import LeafAffinity
@@ -105,7 +107,26 @@ def explain_products(
     language: Language = "en",
 ) -> Explained:
     """Reason code, sentence and evidence of every row of ``ranked``, the lists of ``histories``."""
-    case = _Case(recommender, catalogue, histories, ranked, PHRASES[language])
+    say = PHRASES[language]
+    if isinstance(recommender, Routed):
+        n = len(ranked.found.items)
+        said = Explained([""] * n, [""] * n, [_NOTHING] * n)
+        served = [(recommender.default, catalogue, recommender.rest)]
+        served += [(one.recommender, one.catalogue, one.items) for one in recommender.others]
+        for part, its_catalogue, mask in served:
+            places = np.flatnonzero(mask[ranked.found.items])
+            of = _explained(_Case(part, its_catalogue, histories, of_part(ranked, part, places), say))
+            for place, code, text, items in zip(places.tolist(), of.codes, of.texts, of.evidence, strict=True):
+                said.codes[place], said.texts[place], said.evidence[place] = code, text, items
+    else:
+        said = _explained(_Case(recommender, catalogue, histories, ranked, say))
+    for place, rule in enumerate(ranked.by_rule if isinstance(ranked, Reranked) else ()):
+        if rule is not None:
+            said.codes[place], said.texts[place], said.evidence[place] = RULE, say.rule(rule), _NOTHING
+    return said
+
+
+def _explained(case: "_Case") -> Explained:
     said = case.evidence()
     unsure = np.argmax(said, axis=1) != CODES.index(REPEAT)
     told: dict[str, dict[int, tuple[str, Evidence]]] = {}
@@ -115,13 +136,12 @@ def explain_products(
         told[name] = dict(zip(rows.tolist(), _SENTENCES[name](case, rows), strict=True)) if len(rows) else {}
         said[rows[~case.felt(rows, [told[name][row][1] for row in rows.tolist()])], number] = -np.inf
     said[np.isneginf(said.max(axis=1)), CODES.index(NEW)] = 0.0
-    kind = np.argmax(said, axis=1)
-    return _worded(case, kind, told)
+    return _worded(case, np.argmax(said, axis=1), told)
 
 
 def _worded(case: "_Case", kind: NDArray[np.intp], told: Mapping[str, Mapping[int, tuple[str, Evidence]]]) -> Explained:
-    """The sentences of the chosen kinds, those of ``told`` not made again, and what rules say in their place."""
-    codes, ranked = [CODES[k] for k in kind], case.ranked
+    """The sentences of the chosen kinds; those of ``told`` are not made again."""
+    codes = [CODES[k] for k in kind]
     texts, evidence = [""] * len(codes), [_NOTHING] * len(codes)
     for number, name in enumerate(SPOKEN):
         rows, known = np.flatnonzero(kind == number), told.get(name)
@@ -130,9 +150,6 @@ def _worded(case: "_Case", kind: NDArray[np.intp], told: Mapping[str, Mapping[in
         made = (known[row] for row in rows.tolist()) if known is not None else _SENTENCES[name](case, rows)
         for row, (text, items) in zip(rows, made, strict=True):
             texts[row], evidence[row] = text, items
-    for place, rule in enumerate(ranked.by_rule if isinstance(ranked, Reranked) else ()):
-        if rule is not None:
-            codes[place], texts[place], evidence[place] = RULE, case.say.rule(rule), _NOTHING
     return Explained(codes, texts, evidence)
 
 

@@ -14,8 +14,9 @@ from kuapin.ranking.bound_rules import BoundRule, Rules
 from kuapin.ranking.diversity import DiversityConfig
 from kuapin.ranking.greedy import Dial, Mask, Share, Spread, fill
 from kuapin.ranking.phrases import Language
-from kuapin.ranking.recommender import TEXTS, Ranked, Recommender
+from kuapin.ranking.recommender import Ranked, Recommender
 from kuapin.ranking.rules import Boost, Pin, Quota
+from kuapin.ranking.signals import TEXTS
 from kuapin.retrieval.source import Candidates
 from kuapin.retrieval.sources.content import Content
 from kuapin.retrieval.sources.groups import members

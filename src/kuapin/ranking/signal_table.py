@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import polars as pl
@@ -21,6 +21,7 @@ from kuapin.retrieval.sources.ease import Ease, EaseConfig
 from kuapin.retrieval.sources.item_knn import ItemKnn
 from kuapin.retrieval.sources.lexical import Lexical
 from kuapin.retrieval.sources.popularity import DecayedPopularity, Popularity, RecentPopularity
+from kuapin.retrieval.sources.predicted_popularity import PredictedPopularity
 from kuapin.retrieval.sources.repeat import Due, FadingRepeat, LatestRepeat, Repeat
 from kuapin.retrieval.sources.ridge import Ridge
 from kuapin.retrieval.sources.segments import Segments
@@ -64,6 +65,18 @@ class Facts:
     category: NDArray[np.int32]
     price: Scores
 
+    @cached_property
+    def users_in_category(self) -> NDArray[np.float64]:
+        """Sum of ``users`` over every category, float64 (n_categories,)."""
+        n = int(self.category.max(initial=0)) + 1
+        return np.asarray(np.bincount(self.category, weights=self.users, minlength=n), np.float64)
+
+    @cached_property
+    def log_price(self) -> Scores:
+        """float32, NaN where the price is unknown or not above 0."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.where(self.price > 0, np.log(self.price), np.nan), np.float32)
+
 
 def _plain(scores: Scores, items: NDArray[np.int32], facts: Facts) -> Scores:
     return scores
@@ -105,6 +118,7 @@ def possible_signals(visible: Visible, settings: SourcesConfig) -> dict[str, Sig
         signals["profile"] = Signal(Content(PROFILE), proposes=False, scale=_plain)
         signals["adapted"] = Signal(Adapted(), proposes=True, scale=_plain)
         signals["text_popularity"] = Signal(TextPopularity(), proposes=True, scale=_plain)
+        signals["predicted_popularity"] = Signal(PredictedPopularity(), proposes=True, scale=_log1p)
         signals["segments"] = Signal(Segments(settings.segments), proposes=True, scale=_plain)
     if visible.texts is not None:
         signals["lexical"] = Signal(Lexical(), proposes=True, scale=_plain)

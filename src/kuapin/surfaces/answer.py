@@ -48,19 +48,21 @@ class Answer:
         """
         first = np.searchsorted(self.asked, self.asked)
         reasons = self.reasons
+
+        def same(text: str | None) -> pl.Series:
+            return pl.Series([text], dtype=pl.String).new_from_index(0, len(self.items))
+
         return pl.DataFrame(
             {
                 c.USER_ID: asked_ids.gather(self.asked),
-                c.SURFACE: pl.repeat(surface, len(self.items), dtype=pl.String, eager=True),
+                c.SURFACE: same(surface),
                 c.RANK: np.arange(len(self.items)) - first + 1,
-                c.KIND: pl.repeat("item", len(self.items), dtype=pl.String, eager=True),
+                c.KIND: same("item"),
                 c.TARGET_ID: item_ids.gather(self.items),
                 c.SCORE: self.scores,
-                c.REASON_CODE: reasons.codes
-                if reasons
-                else pl.repeat(None, len(self.items), dtype=pl.String, eager=True),
-                c.REASON: reasons.texts if reasons else pl.repeat(None, len(self.items), dtype=pl.String, eager=True),
-                c.RELEASE: pl.repeat(release, len(self.items), dtype=pl.String, eager=True),
+                c.REASON_CODE: reasons.codes if reasons else same(None),
+                c.REASON: reasons.texts if reasons else same(None),
+                c.RELEASE: same(release),
             },
             schema=SCHEMA,
         )

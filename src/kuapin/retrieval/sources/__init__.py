@@ -10,6 +10,7 @@ from kuapin.retrieval.sources.ease import Ease
 from kuapin.retrieval.sources.item_knn import ItemKnn
 from kuapin.retrieval.sources.lexical import Lexical
 from kuapin.retrieval.sources.popularity import DecayedPopularity, Popularity, RecentPopularity
+from kuapin.retrieval.sources.predicted_popularity import PredictedPopularity
 from kuapin.retrieval.sources.repeat import Due, FadingRepeat, LatestRepeat, Repeat
 from kuapin.retrieval.sources.ridge import Ridge
 from kuapin.retrieval.sources.segments import Segments
@@ -26,6 +27,7 @@ SOURCES: dict[str, type[Source]] = {
         RecentPopularity,
         DecayedPopularity,
         TextPopularity,
+        PredictedPopularity,
         Content,
         Adapted,
         Lexical,

@@ -1,6 +1,7 @@
 """Item-kNN: items met by the same users, damped by how many users each item has."""
 
 from collections.abc import Iterator
+from copy import copy
 from itertools import pairwise
 from typing import Self
 
@@ -13,7 +14,7 @@ from kuapin.data.histories import Histories
 from kuapin.retrieval.best import best_columns
 from kuapin.retrieval.parallel import in_threads
 from kuapin.retrieval.selection import Best, pairs_by_user, top_by_user
-from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
+from kuapin.retrieval.source import Arrays, Candidates, NewItems, Scores, Source, Visible, with_rows
 
 
 class ItemKnnConfig(BaseModel):
@@ -90,6 +91,12 @@ class ItemKnn(Source):
     def between(self, history: NDArray[np.integer], items: NDArray[np.integer]) -> Scores:
         """What each item of a history adds to the score of each item, float32 (len(history), len(items))."""
         return np.asarray(self.similarity[history][:, items].toarray(), np.float32)
+
+    def with_items(self, new: NewItems) -> Self:
+        """New items share users with none."""
+        other, size = copy(self), len(new.catalogue)
+        other.similarity = with_rows(self.similarity, size, size)
+        return other
 
     def arrays(self) -> Arrays:
         """The similarity as CSR: `indptr` int64 (n_items + 1,), `indices` int32 (k,), `values` float32 (k,)."""
