@@ -24,9 +24,21 @@ from kuapin.pipeline.newest import newest_stretch
 from kuapin.pipeline.onboard import write_part
 from kuapin.pipeline.parts import in_order_of, keep_part
 from kuapin.pipeline.stages import Stage, compare_stages, opened_again, still_young, young
-from kuapin.pipeline.train import ENCODER, NEWEST, Texts, described, fit, read_texts, tables_of, write_default
+from kuapin.pipeline.surfaces import fit_surfaces
+from kuapin.pipeline.train import (
+    ENCODER,
+    NEWEST,
+    Texts,
+    described,
+    fit,
+    read_texts,
+    tables_of,
+    visible_of,
+    write_default,
+)
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.recommender import RANKER
+from kuapin.storefront import FOLDER
 from kuapin.workspace import Shop
 
 CHALLENGES = "challenges.jsonl"
@@ -155,9 +167,12 @@ def _publish(
     before, said = read_routing(live), read_manifest(live).config
     fitted = fit(shop.config, dataset, read, progress=progress)
     opened = {name: opened_again(shop, dataset, read, name, progress) for name in own}
+    visible = visible_of(dataset, read)
+    learned = fit_surfaces(visible, fitted.recommender, shop.store, dataset.users, shop.config, progress=progress)
     default = Route(encoder=ENCODER, ranker=RANKER)
     with progress.step("Writing the release"), releases.begin() as draft:
         write_default(draft.path, dataset.catalogue, read, fitted)
+        learned.save(draft.path / FOLDER)
         routes: dict[str, Route] = {}
         for part in {part_of(before.of(name)) for name in kept}:
             names = [name for name in kept if part_of(before.of(name)) == part]
