@@ -44,7 +44,7 @@ def equal_models(shop: Shop, seed: int) -> Paired:
         recommender = fit(config, before, read).recommender
         model = Model(f"seed {number}", recommender, before.catalogue, before.users, before.histories)
         models.append(everything_available(model, dataset.catalogue.items))
-    pairs, _ = paired(models[0], models[1], after, newest.users)
+    pairs = paired(models[0], models[1], after, newest.users)
     return Paired(
         *(np.concatenate([getattr(one, side) for one in pairs.values()]) for side in ("champion", "challenger"))
     )

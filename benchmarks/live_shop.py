@@ -20,6 +20,8 @@ from kuapin.retrieval.source import Visible
 
 LATER = (
     "reasons.py",
+    "deletion.py",
+    "phrases.py",
     "reranker.py",
     "greedy.py",
     "diversity.py",
@@ -28,6 +30,7 @@ LATER = (
     "bound_rules.py",
     "contradictions.py",
     "safety.py",
+    "safety_words.py",
 )
 """Source files that act on lists alone: a training does not depend on them."""
 

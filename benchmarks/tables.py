@@ -34,6 +34,22 @@ ABOUT = {
         "The user model on the papers' Beauty and Sports, last item, full catalogue, at most 50 read. Asked for: "
         "NDCG@10 above SASRec with sampled softmax as published, .0531 and .0314; ≤ 60 minutes of training each."
     ),
+    "diversity": (
+        "The dial from more of the same (below 0) over the ranker's order (0) to discovery: NDCG@10 and its change "
+        "(`cost`), category entropy in bits, intra-list distance of the texts, novelty, coverage, share met before."
+    ),
+    "safety": (
+        "Planted harmful listings whose words no filter knows: their share of the first ten places, and real titles "
+        "blocked. Asked for: shown_share ≤ 0.01, false_blocks ≤ 0.002."
+    ),
+    "reasons": (
+        "Rows whose reason names something of the user's own, and how often taking it away lowers the row. Asked for: "
+        "specific_share ≥ 0.9, deletion_holds ≥ 0.9."
+    ),
+    "fairness": (
+        "Share of the first ten places by brand size and price level, beside what the same users chose and the "
+        "catalogue."
+    ),
     "importing": (
         "`kuapin import SHOP --format complete-journey`, a fresh process and a new shop each time. Asked for: ≤ 20 s, "
         "≤ 2 GB."

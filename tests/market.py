@@ -9,12 +9,15 @@ from kuapin.data.dataset import Dataset, build_dataset
 from kuapin.model import Model
 from kuapin.ranking.live import LiveConfig, fit_live
 from kuapin.ranking.ranker import RankingConfig
+from kuapin.ranking.safety import SCHEMA
 from kuapin.ranking.signals import SignalsConfig
 from kuapin.retrieval.source import Visible
 
 THEMES = ("rose", "oak", "sea", "mint", "snow", "sun")
 KINDS = {"Beauty": ("soap", "cream"), "Home": ("candle", "lamp"), "Garden": ("pot", "hose"), "Pets": ("bed", "toy")}
 DAY = 86_400
+NOTHING_DECIDED = pl.DataFrame(schema=SCHEMA)
+"""What safety says of a shop that nobody looked through."""
 
 
 def items() -> pl.DataFrame:

@@ -89,7 +89,7 @@ def test_many_blocks_of_users(routed, monkeypatch):
 def texts_of(catalogue) -> Texts:
     visible = market.visible(build_dataset(catalogue.frame, market.log(n_users=2)))
     whitening = fit_whitening(visible.vectors)
-    return Texts(None, visible.texts, visible.vectors, whitening, whitening.of(visible.vectors))
+    return Texts(None, visible.texts, visible.vectors, whitening, whitening.of(visible.vectors), market.NOTHING_DECIDED)
 
 
 @pytest.fixture(scope="module")

@@ -82,7 +82,8 @@ class Arrivals:
                 others.append(replace(one, recommender=part.recommender, catalogue=part.catalogue))
             recommender = Routed.of(grown.recommender, others)
         histories = replace(model.histories, n_items=len(grown.catalogue))
-        reranker = open_reranker(self.shop, recommender, grown.catalogue, model.users)
+        release = self.shop.models / model.release
+        reranker = open_reranker(self.shop, recommender, grown.catalogue, model.users, release)
         return Model(model.release, recommender, grown.catalogue, model.users, histories, reranker)
 
     def warm(self) -> None:

@@ -21,7 +21,9 @@ from kuapin.evaluation.gate import GateConfig
 from kuapin.model_folder import ReleasesConfig
 from kuapin.ranking.diversity import DiversityConfig
 from kuapin.ranking.live import LiveConfig
+from kuapin.ranking.phrases import ReasonsConfig
 from kuapin.ranking.ranker import RankingConfig
+from kuapin.ranking.safety import SafetyConfig
 from kuapin.ranking.signals import SignalsConfig
 from kuapin.retrieval.sources.settings import SourcesConfig
 from kuapin.service_settings import ServiceConfig
@@ -57,6 +59,8 @@ class Config(BaseModel):
     live: LiveConfig = LiveConfig()
     gate: GateConfig = GateConfig()
     diversity: DiversityConfig = DiversityConfig()
+    safety: SafetyConfig = SafetyConfig()
+    reasons: ReasonsConfig = ReasonsConfig()
     releases: ReleasesConfig = ReleasesConfig()
     service: ServiceConfig = ServiceConfig()
 

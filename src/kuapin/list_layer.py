@@ -1,5 +1,8 @@
 """The list layer of a shop: its rules, its diversity and its safety, read from the workspace for a release."""
 
+from pathlib import Path
+
+import numpy as np
 import polars as pl
 
 from kuapin import columns as c
@@ -10,10 +13,16 @@ from kuapin.ranking.recommender import Recommender
 from kuapin.ranking.reranker import Reranker
 from kuapin.ranking.rule_binding import Tables, bind, columns_of
 from kuapin.ranking.rules import FILE, read_rules
+from kuapin.ranking.safety import BLOCK, DECISION, PENALTY, SCHEMA, decide, overruled
 from kuapin.workspace import Shop
 
+SAFETY = "safety.parquet"
+"""In a release: the decision on every item."""
 
-def open_reranker(shop: Shop, recommender: Recommender, catalogue: Catalogue, users: Vocabulary) -> Reranker:
+
+def open_reranker(
+    shop: Shop, recommender: Recommender, catalogue: Catalogue, users: Vocabulary, release: Path
+) -> Reranker:
     """What puts the lists of a release into the order in which they are shown.
 
     Args:
@@ -21,11 +30,38 @@ def open_reranker(shop: Shop, recommender: Recommender, catalogue: Catalogue, us
         recommender: of the release.
         catalogue: of the release, with its present availability.
         users: user_id ↔ row of the histories.
+        release: its folder.
 
     Raises:
         InputError: a rule breaks the form, names what does not exist, or contradicts another.
     """
-    return Reranker(recommender, catalogue, open_rules(shop, catalogue, users), shop.config.diversity)
+    rules, diversity = open_rules(shop, catalogue, users), shop.config.diversity
+    decisions = pl.DataFrame(schema=SCHEMA)
+    if shop.config.safety.enabled:
+        decisions = _with_newcomers(open_decisions(shop, release), catalogue, shop)
+    place = Vocabulary(decisions[c.ITEM_ID], "item").rows(catalogue.items.ids)
+    blocked, penalty = np.zeros(len(catalogue), np.bool_), np.zeros(len(catalogue))
+    blocked[place >= 0] = (decisions[DECISION] == BLOCK).to_numpy()[place[place >= 0]]
+    penalty[place >= 0] = decisions[PENALTY].to_numpy()[place[place >= 0]]
+    language = shop.config.reasons.language
+    return Reranker(recommender, catalogue, rules, diversity, penalty, blocked, language)
+
+
+def open_decisions(shop: Shop, release: Path) -> pl.DataFrame:
+    """The decision on every item of a release, those of people in their place; none in a release of before."""
+    path = release / SAFETY
+    decisions = pl.read_parquet(path) if path.exists() else pl.DataFrame(schema=SCHEMA)
+    return overruled(decisions, shop.store.read(c.LABELS))
+
+
+def _with_newcomers(decisions: pl.DataFrame, catalogue: Catalogue, shop: Shop) -> pl.DataFrame:
+    """The decisions with those on items that came after the training: the lists of words decide alone."""
+    if decisions.height == 0:
+        return decisions
+    new = catalogue.frame.join(decisions, on=c.ITEM_ID, how="anti", maintain_order="left")
+    if new.height == 0:
+        return decisions
+    return pl.concat([decisions, overruled(decide(new, None, shop.config.safety), shop.store.read(c.LABELS))])
 
 
 def open_rules(shop: Shop, catalogue: Catalogue, users: Vocabulary) -> Rules:

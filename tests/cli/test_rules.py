@@ -34,7 +34,7 @@ def rules(tmp_path, model, monkeypatch, capfd):
     shop.import_files(items=tmp_path / "items.parquet")
 
     def load(shop: Shop) -> Model:
-        lists = list_layer.open_reranker(shop, model.recommender, model.catalogue, model.users)
+        lists = list_layer.open_reranker(shop, model.recommender, model.catalogue, model.users, shop.models)
         return Model("r1", model.recommender, model.catalogue, model.users, model.histories, lists)
 
     monkeypatch.setattr(Model, "load", load)

@@ -8,11 +8,13 @@ from kuapin.evaluation.report import (
     Comparison,
     Data,
     Example,
+    Exposure,
     Method,
     Mix,
     Recommended,
     Report,
     Timing,
+    Trade,
 )
 
 METHODS = (
@@ -140,6 +142,11 @@ REPORT = Report(
         comparison("Items: cold", "temporal", 0.02, {"popularity": 0.0, "item-kNN": 0.0, "random": 0.0001}, users=77),
         comparison("Items: warm", "temporal", 0.11, {"popularity": 0.08, "item-kNN": 0.09, "random": 0.0004}),
     ),
+    trades=tuple(
+        Trade(dial, {"ndcg@10": around(ndcg, 0.01), "category_entropy@10": around(bits, 0.1)}, {"coverage@10": 0.1})
+        for dial, ndcg, bits in (("-0.5", 0.42, 0.5), ("0", 0.44, 1.2), ("+0.5", 0.4, 2.0))
+    ),
+    exposures=(Exposure("large brands", 0.5, 0.4, 0.01), Exposure("small brands", 0.2, 0.3, 0.9)),
     mixes=(
         Mix("Kuapin", {"Grocery": 0.52, "Produce": 0.2, "Meat": 0.12, "Deli": 0.1, "Flowers": 0.06}),
         Mix("popularity", {"Grocery": 0.7, "Produce": 0.3}),

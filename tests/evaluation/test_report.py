@@ -81,7 +81,7 @@ def test_ids_are_unique_and_links_lead_somewhere(page):
 
 def test_it_can_be_read_without_seeing(page):
     assert page.of("html") == [{"lang": "en"}]
-    assert len(page.of("svg")) == 5
+    assert len(page.of("svg")) == 6
     for drawing in page.of("svg"):
         assert drawing["role"] == "img"
         assert len(drawing["aria-label"]) > 40
@@ -118,7 +118,7 @@ def test_it_says_all_that_the_report_holds(report, html, page):
 
 def test_drawings_follow_the_colour_scheme(html):
     drawings = re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL)
-    assert len(drawings) == 5
+    assert len(drawings) == 6
     for drawing in drawings:
         assert not re.findall(r"#[0-9a-f]{6}\b", drawing)
         assert "var(--s0)" in drawing
@@ -138,6 +138,8 @@ SECTIONS = {
     "categories": ["quality", "method"],
     "slices": ["quality", "method"],
     "mixes": ["variety"],
+    "trades": ["variety"],
+    "exposures": ["variety"],
     "examples": ["examples"],
     "timings": ["time"],
     "setting": ["method"],

@@ -243,9 +243,9 @@ def test_refresh_moves_a_young_category_to_the_stage_that_measures_best(shop, tr
     compared = stages.paired
 
     def favoured(champion, challenger, *rest, only=None, **options):
-        pairs, new = compared(champion, challenger, *rest, only=only, **options)
+        pairs = compared(champion, challenger, *rest, only=only, **options)
         asked[only] = {name: pair.challenger.mean() for name, pair in pairs.items()}
-        return {name: Paired(pair.champion, pair.challenger + 1) for name, pair in pairs.items()}, new
+        return {name: Paired(pair.champion, pair.challenger + 1) for name, pair in pairs.items()}
 
     monkeypatch.setattr(stages, "paired", favoured)  # its own part is the better one by far
     done = refresh(shop)
@@ -258,7 +258,7 @@ def test_refresh_moves_a_young_category_to_the_stage_that_measures_best(shop, tr
     assert said.config["opened"]["Pets"]["shot"] > 0
     assert Model.load(shop).recommend("user 001", n=5, categories=["Pets"]).height == 5
 
-    monkeypatch.setattr(stages, "paired", lambda *a, **k: ({"Pets": Paired(np.ones(50), np.zeros(50))}, []))
+    monkeypatch.setattr(stages, "paired", lambda *a, **k: {"Pets": Paired(np.ones(50), np.zeros(50))})
     everything[-200:].with_columns(pl.col("timestamp") + 30 * market.DAY).write_csv(tmp_path / "more.csv")
     shop.import_files(interactions=tmp_path / "more.csv")
     grown = refresh(Shop.open(shop.path), force=True)  # the running shop serves it better: it is young no more

@@ -39,7 +39,9 @@ class WordEncoder:
 def read(shop, catalogue, progress=None):
     visible = market.visible(build_dataset(catalogue.frame, market.log(n_users=2)))
     whitening = fit_whitening(visible.vectors)
-    return Texts(WordEncoder(), visible.texts, visible.vectors, whitening, whitening.of(visible.vectors))
+    return Texts(
+        WordEncoder(), visible.texts, visible.vectors, whitening, whitening.of(visible.vectors), market.NOTHING_DECIDED
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -123,7 +125,7 @@ def test_the_answers_were_hidden_from_both(shop, log, tmp_path, monkeypatch):
 
     def spied(champion, challenger, after, users, **_):
         seen.update(champion=champion.histories, challenger=challenger.histories, after=after.histories, users=users)
-        return {}, []
+        return {}
 
     monkeypatch.setattr(refreshing, "paired", spied)
     refresh(shop)
@@ -147,6 +149,8 @@ def test_refused_where_no_loss_can_be_ruled_out(shop, log, tmp_path):
     again = refresh(shop)  # the second look at the same champion spends a quarter of the level
     levels = [sorted(verdict.level for verdict in one.verdicts) for one in (done, again)]
     assert levels[1] == pytest.approx([level / 4 for level in levels[0]])
+    records = [json.loads(line) for line in (shop.models / CHALLENGES).read_text().splitlines()]
+    assert [record["release"] for record in records] == [None, None]
     forced = refresh(shop, force=True)
     assert Releases(shop.models).live() == forced.release != before
 
@@ -161,7 +165,7 @@ def test_a_category_that_loses_keeps_what_it_had(shop, log, tmp_path, monkeypatc
     pairs = {name: Paired(good, good + 0.01) for name in ("Beauty", "Garden", "Pets")} | {
         "Home": Paired(good, good / 4)
     }
-    monkeypatch.setattr(refreshing, "paired", lambda *_, **__: (pairs, []))
+    monkeypatch.setattr(refreshing, "paired", lambda *_, **__: dict(pairs))
     imported(shop, tmp_path, interactions=log)
     first = Releases(shop.models).live()
     before = {name: lists(Model.load(shop), name) for name in ("Home", "Pets")}
@@ -195,6 +199,44 @@ def test_a_category_that_the_champion_does_not_know_is_served_by_the_new_model(t
     assert lists(Model.load(shop), "Pets").height == 20
     (texts,) = (moved for moved in done.drift if moved.part == "texts")
     assert texts.told.startswith("24 new items")
+
+
+def test_a_new_category_opens_though_nothing_passes_and_nobody_has_been_there(shop, log, tmp_path):
+    shop = with_settings(shop, {"margin = 0.5": "margin = 0.0001"})
+    garage = market.items()[:3].with_columns(
+        item_id=pl.Series(["C-1", "C-2", "C-3"]), category=pl.lit("Cars > tyre"), title=pl.lit("rose tyre")
+    )
+    imported(shop, tmp_path, items=garage, interactions=log)
+    before = lists(Model.load(shop), "Home")
+    done = refresh(shop)
+    assert done.new == ("Cars",)
+    assert not any(verdict.passes for verdict in done.verdicts)
+    after = Model.load(shop)
+    assert after.recommend("user 001", categories=["Cars"])[c.TARGET_ID].str.starts_with("C-").all()
+    assert lists(after, "Home")[c.TARGET_ID].equals(before[c.TARGET_ID])
+    note = json.loads((shop.models / done.release / "manifest.json").read_text())["config"]["note"]
+    assert note.endswith("By earlier parts: Beauty, Garden, Home, Pets.")
+
+
+def test_what_was_never_measured_is_never_mixed(tmp_path, log, monkeypatch):
+    """Its scores are no probabilities: one category of it would fill every list."""
+    shop = with_settings(Shop.init(tmp_path / "unmeasured"), SETTINGS)
+    imported(shop, tmp_path, items=market.items())
+    train(shop, quick=True)
+    imported(shop, tmp_path, interactions=log)
+    rng = np.random.default_rng(0)
+    good = rng.random(100)
+    pairs = {"Home": Paired(good, good / 4), "Pets": Paired(good, good * 3)}
+    monkeypatch.setattr(refreshing, "paired", lambda *_, **__: dict(pairs))
+    done = refresh(shop)
+    assert [(verdict.category, verdict.users) for verdict in done.verdicts] == [("(whole shop)", 200)]
+    assert done.unseen
+    assert read_routing(shop.models / done.release).categories == {}
+    first = Model.load(shop).recommend([f"user {user:03d}" for user in range(60)], n=5)[c.TARGET_ID].str.head(1)
+    assert first.n_unique() == 4
+    monkeypatch.setattr(refreshing, "paired", lambda *_, **__: {"Home": Paired(good, good / 4)})
+    imported(Shop.open(shop.path), tmp_path, interactions=log[-50:].with_columns(pl.col("timestamp") + 9))
+    assert refresh(Shop.open(shop.path)).release is None  # both are measured now, and it loses
 
 
 def test_an_interrupted_refresh_leaves_what_is_live(shop, log, tmp_path, monkeypatch):
@@ -251,7 +293,12 @@ def test_the_verb(shop, log, tmp_path, capfd, monkeypatch):
     out, err = capfd.readouterr()
     assert "cannot be told: keeps what it has; so many users show a loss of" in out
     assert err.startswith("The gate refused: in no category a loss of 0% could be ruled out.")
-    with_settings(shop, {"margin = 0.0001": "margin = 0.5"})
+    assert run(app, ["refresh", str(shop.path), "--force"]) == 0
+    out = capfd.readouterr().out
+    assert "cannot be told: forced" in out
+    assert out.splitlines()[-1].endswith(" is live.")
+    imported(Shop.open(shop.path), tmp_path, interactions=log[-80:].with_columns(pl.col("timestamp") + 9 * market.DAY))
+    with_settings(shop, {"margin = 0.0001": "margin = 0.5", "least_users = 20": "least_users = 5"})
     assert run(app, ["refresh", str(shop.path), "--json"]) == 0
     said = json.loads(capfd.readouterr().out)
     assert said["release"] == Releases(shop.models).live()

@@ -58,6 +58,8 @@ def test_a_pinned_candidate_stands_at_its_place_and_nowhere_else():
     pinned = np.array([[-1, 5, -1]])
     assert chosen(3, pinned=pinned) == [0, 5, 1]
     assert chosen(3, pinned=pinned, shares=[Share(KIND == 1, 1, None)]) == [0, 5, 3]
+    last = np.array([[-1, -1, 5]])
+    assert chosen(3, pinned=last, shares=[Share(KIND == 1, 1, None)]) == [0, 3, 5]
 
 
 def test_the_dial_takes_what_is_alike_or_brings_it():

@@ -17,7 +17,8 @@ NAMES_ITEM = r"(?:Reads like|People also met) (.*), (?:bought|met) before"
 def explained(fitted, visible):
     """Every row of twenty items a user with its reason, and the ranked block it belongs to."""
     ((_, ranked),) = list(fitted.recommender.ranked(visible.histories, 20))
-    codes, texts = explain_products(fitted.recommender, visible.catalogue, visible.histories, ranked)
+    said = explain_products(fitted.recommender, visible.catalogue, visible.histories, ranked)
+    codes, texts = said.codes, said.texts
     users = np.repeat(np.arange(len(visible.histories)), 20)
     return pl.DataFrame({"user": users, "item": ranked.found.items, "code": codes, "text": texts})
 
@@ -52,15 +53,17 @@ def test_deleting_the_named_item_lowers_the_signal_most(fitted, visible, code, s
     linear = fitted.recommender.ranker.linear
     weight = np.zeros_like(linear.weight)
     weight[list(fitted.recommender.signals.signals).index(signal)] = 100.0
-    ranker = replace(fitted.recommender.ranker, linear=replace(linear, weight=weight, mean=np.full_like(weight, -99)))
+    linear = replace(linear, weight=weight, mean=np.full_like(weight, -99))
+    ranker = replace(fitted.recommender.ranker, linear=linear, trees=None, share=0.0, spread=(1.0, 1.0))
     recommender = replace(fitted.recommender, ranker=ranker)
     histories = visible.histories.select(np.arange(0, 12))
-    ((_, ranked),) = list(recommender.ranked(histories, 5))
-    codes, texts = explain_products(recommender, visible.catalogue, histories, ranked)
+    ((_, ranked),) = list(recommender.ranked(histories, 20))
+    said = explain_products(recommender, visible.catalogue, histories, ranked)
+    codes, texts = said.codes, said.texts
     titles = visible.catalogue.frame["title"].to_list()
     checked = 0
-    for row, (said, text) in enumerate(zip(codes, texts, strict=True)):
-        if said != code:
+    for row, (name, text) in enumerate(zip(codes, texts, strict=True)):
+        if name != code:
             continue
         user = int(np.searchsorted(ranked.found.indptr, row, side="right")) - 1
         item, alone = int(ranked.found.items[row]), histories.select(np.array([user]))
@@ -86,7 +89,8 @@ def test_a_release_that_reads_ease_and_leaf_gives_their_reasons(fitted, visible)
         )
         recommender = replace(fitted.recommender, signals=signals, ranker=only)
         ((_, ranked),) = list(recommender.ranked(visible.histories, 5))
-        codes, texts = explain_products(recommender, catalogue, visible.histories, ranked)
+        said = explain_products(recommender, catalogue, visible.histories, ranked)
+        codes, texts = said.codes, said.texts
         assert codes.count(code) > 500
         assert "People met it with items of yours" not in texts
         for row in np.flatnonzero(np.array(codes) == "category"):
@@ -107,7 +111,7 @@ def test_an_item_met_twice_is_no_other_item(fitted, visible):
         next(iter(fitted.recommender.ranked(twice, 1)))[1],
         found=Candidates(np.array([0, 1]), np.array([7], np.int32), np.array([0.1], np.float32)),
     )
-    codes, _ = explain_products(fitted.recommender, visible.catalogue, twice, ranked)
+    codes = explain_products(fitted.recommender, visible.catalogue, twice, ranked).codes
     assert set(codes) <= {"repeat", "together", "category", "popular"}
 
 
@@ -126,7 +130,8 @@ def test_deleting_the_named_brands_items_takes_the_reason_away(fitted, explained
 def test_a_stranger_is_told_how_many_met_it(fitted, visible):
     nobody = empty_histories(1, 96, timed=True)
     ((_, ranked),) = list(fitted.recommender.ranked(nobody, 3))
-    codes, texts = explain_products(fitted.recommender, visible.catalogue, nobody, ranked)
+    said = explain_products(fitted.recommender, visible.catalogue, nobody, ranked)
+    codes, texts = said.codes, said.texts
     assert codes == ["popular"] * 3
     users = np.asarray(visible.histories.matrix().sum(axis=0)).ravel()[ranked.found.items]
     assert texts == [f"Met by {int(n)} people" for n in users]
@@ -144,4 +149,6 @@ def test_what_nobody_met_is_new(fitted, visible):
         next(iter(recommender.ranked(nobody, 1)))[1],
         found=Candidates(np.array([0, 1]), np.array([5], np.int32), np.array([0.1], np.float32)),
     )
-    assert explain_products(recommender, visible.catalogue, nobody, ranked) == (["new"], ["New: nobody has met it yet"])
+    said = explain_products(recommender, visible.catalogue, nobody, ranked)
+    assert (said.codes, said.texts) == (["new"], ["New: nobody has met it yet"])
+    assert len(said.evidence[0]) == 0

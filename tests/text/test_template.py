@@ -91,3 +91,12 @@ def test_items_without_a_column_to_read_have_empty_texts():
     with pytest.warns(UserWarning, match="3 of 3 have no title"):
         texts = render(pl.DataFrame({"item_id": ["a", "b", "c"]}), TextConfig())
     assert texts.to_list() == ["", "", ""]
+
+
+def test_a_misspelt_column_of_the_template_is_told():
+    items = pl.DataFrame({"item_id": ["a"], "title": ["Lamp"], "colour": ["red"]})
+    with pytest.warns(UserWarning, match="names 'titel', which no item has. Did you mean title?"):
+        render(items, TextConfig(template="{titel} {colour}"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        render(items, TextConfig(template="{title} {colour} {brand}"))

@@ -25,6 +25,7 @@ from kuapin.cli.onboard import onboard
 from kuapin.cli.publish import publish
 from kuapin.cli.recommend import recommend
 from kuapin.cli.refresh import refresh
+from kuapin.cli.review import review
 from kuapin.cli.rollback import rollback
 from kuapin.cli.rules import rules
 from kuapin.cli.serve import serve
@@ -35,7 +36,7 @@ VERBS: dict[str, dict[str, Callable[..., None]]] = {
     "First look": {"demo": demo},
     "Data": {"init": init, "import": import_tables, "validate": validate, "export": export, "forget": forget},
     "Model": {"finetune": finetune, "train": train, "evaluate": evaluate, "onboard": onboard},
-    "Use": {"recommend": recommend, "rules": rules, "serve": serve, "keys": keys},
+    "Use": {"recommend": recommend, "rules": rules, "review": review, "serve": serve, "keys": keys},
     "Releases": {"refresh": refresh, "models": models, "publish": publish, "rollback": rollback},
 }
 """Help panel → verb → its function, in the order of the help."""

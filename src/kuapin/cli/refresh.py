@@ -40,7 +40,10 @@ def refresh(
     if as_json:
         say_json(_plain(done))
     elif done.nothing_new:
-        say(f"Nothing was imported since {done.champion} was trained; it stays live.")
+        say(
+            f"Nothing was imported since {done.champion} was trained; it stays live. Settings that were changed since "
+            f"count in: kuapin train {folder}"
+        )
     else:
         _say(done, folder, quiet=quiet)
     if done.release is None and not done.nothing_new:
@@ -62,13 +65,15 @@ def _say(done: "Refreshed", folder: object, *, quiet: bool) -> None:
         wrap=("what",),
     )
     say("")
-    say_table(_table(done.verdicts), right=("users", "live", "new", "change"), wrap=("verdict",))
+    say_table(_table(done), right=("users", "live", "new", "change"), wrap=("verdict",))
     for name in done.new:
         say(f"{name} is new since {done.champion}: the new model serves it.")
     for name, stage in done.stages.items():
         passed = any(verdict.passes for verdict in done.verdicts if verdict.category == name)
         say(f"{name} opened lately, served by {stage.before}; {'now' if passed else 'best at hand'}: {stage.now}.")
-    if not done.unseen:
+    if done.cut is None:
+        say("The log has no times: both were asked for the end of every history, of which the live model has learnt.")
+    elif not done.unseen:
         say(
             f"Too few people came back since {done.champion} was trained, so both were asked for the last part of the "
             "log. The live model had learnt from it: it looks better than it is."
@@ -78,25 +83,28 @@ def _say(done: "Refreshed", folder: object, *, quiet: bool) -> None:
         "they are shown, so a model that shows other things is judged too low."
     )
     if done.release is not None:
-        kept = sum(not verdict.passes for verdict in done.verdicts)
+        kept = 0 if done.forced else sum(not verdict.passes for verdict in done.verdicts)
         rest = f"; {counted(kept, 'category keeps what it has', 'categories keep what they have')}" if kept else ""
         say(f"{done.release} is live{rest}.")
         remark(f"To take it back: kuapin rollback {folder}", quiet=quiet)
 
 
-def _table(verdicts: "tuple[Verdict, ...]") -> dict[str, list[str]]:
+def _table(done: "Refreshed") -> dict[str, list[str]]:
+    verdicts = done.verdicts
     return {
         "category": [verdict.category for verdict in verdicts],
         "users": [f"{verdict.users:,}" for verdict in verdicts],
         "live": [f"{verdict.champion:.4f}" for verdict in verdicts],
         "new": [f"{verdict.challenger:.4f}" for verdict in verdicts],
         "change": ["–" if verdict.change != verdict.change else f"{verdict.change:+.0%}" for verdict in verdicts],
-        "verdict": [_told(verdict) for verdict in verdicts],
+        "verdict": [_told(verdict, forced=done.forced) for verdict in verdicts],
     }
 
 
-def _told(verdict: "Verdict") -> str:
+def _told(verdict: "Verdict", *, forced: bool) -> str:
     words = _WORDS[verdict.decision]
+    if forced and not verdict.passes:
+        words = words.replace("keeps what it has", "forced")
     if verdict.least != verdict.least:  # NaN: nothing was found, or nobody asked
         return words
     if verdict.passes:

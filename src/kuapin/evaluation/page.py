@@ -80,6 +80,7 @@ def render(report: Report) -> str:
         coverage=_coverage(report),
         mix=_mix(report),
         trade=_trade(report),
+        exposure=_exposure(report),
         time=_time(report),
         metrics=[(wording.label(m), wording.meaning(m)) for m in sorted(_metrics(report), key=_importance)],
         resamples=RESAMPLES,
@@ -303,6 +304,21 @@ def _trade(report: Report) -> Figure | None:
         alt=f"{caption} {told}.",
     )
     return Figure(svg, caption, Table("The dial", heads, rows))
+
+
+def _exposure(report: Report) -> Table | None:
+    """Who gets the places."""
+    if not report.exposures:
+        return None
+    rows = tuple(
+        Row(one.name.capitalize(), tuple(Cell(f"{100 * share:.1f} %") for share in (one.shown, one.chosen, one.items)))
+        for one in report.exposures
+    )
+    caption = (
+        "Who gets the places: brands by size (each size holds about a third of what had been met) and items by price, "
+        "in the lists, in what the same users chose, and in the catalogue."
+    )
+    return Table(caption, ("Group", "Shown", "Chosen", "Items"), rows)
 
 
 def _time(report: Report) -> Figure | None:

@@ -130,6 +130,16 @@ class Trade:
 
 
 @dataclass(frozen=True)
+class Exposure:
+    """A group of items: its share of the places, of what the same users chose, and of the catalogue, each in [0, 1]."""
+
+    name: str
+    shown: float
+    chosen: float
+    items: float
+
+
+@dataclass(frozen=True)
 class Timing:
     """One step of the work and how long it took, in seconds."""
 
@@ -161,6 +171,7 @@ class Report:
             lengths of history.
         mixes: the category mix of lists, and of what users did.
         trades: lists at the positions of the dial, from "more of the same" to "discover".
+        exposures: groups of items by brand size and price level.
         examples: users with their lists.
         timings: in the order of the work.
         setting: label → value: command, commit, hardware, seeds.
@@ -178,6 +189,7 @@ class Report:
     slices: tuple[Comparison, ...] = ()
     mixes: tuple[Mix, ...] = ()
     trades: tuple[Trade, ...] = ()
+    exposures: tuple[Exposure, ...] = ()
     examples: tuple[Example, ...] = ()
     timings: tuple[Timing, ...] = ()
     setting: dict[str, str] = field(default_factory=dict)

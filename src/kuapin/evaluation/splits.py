@@ -84,6 +84,8 @@ def temporal(
         InputError: the log has no times, or nobody has both a history before the cut and an answer after it.
     """
     histories = dataset.histories
+    if len(histories.items) == 0:
+        raise InputError("There are no interactions, so that nothing can be measured. Import some.")
     if not histories.timed:
         raise InputError(
             "The temporal protocol needs times; this log has none. Add a timestamp column, or use the protocol "

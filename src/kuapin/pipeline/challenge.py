@@ -1,6 +1,6 @@
 """Two models before the same people: what each would have shown them, against what they then took."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -40,7 +40,7 @@ def paired(
     seed: int = 0,
     only: tuple[str, ...] | None = None,
     progress: Progress = SILENT,
-) -> tuple[dict[str, Paired], list[str]]:
+) -> dict[str, Paired]:
     """NDCG@10 under both models of every user, in every top-level category in which he took something.
 
     Only a category's own items are ranked for it. An item that a model does not know is one that it does not find.
@@ -55,12 +55,12 @@ def paired(
         progress: told of the categories.
 
     Returns:
-        The pairs by category, and the categories that the champion does not know at all.
+        The pairs by category; without the categories that the champion does not know at all.
     """
     catalogue, answers = after.catalogue, Answers.from_histories(after.histories)
     asked_rows = np.zeros(len(after.users), np.bool_)
     asked_rows[after.users.rows(users)] = True
-    pairs, new = {}, []
+    pairs = {}
     with progress.step("Asking both models", len(catalogue.categories), "categories") as step:
         for code, name in enumerate(catalogue.categories):
             rows, wanted = answers.where(catalogue.category == code)
@@ -70,12 +70,19 @@ def paired(
             if len(place) == 0 or (only is not None and name not in only):
                 continue
             if name not in champion.catalogue.categories:
-                new.append(name)
                 continue
             ids, of_users = after.users.ids.gather(rows[place]), wanted.take(place)
             found = [_found(model, ids, name, catalogue, of_users) for model in (champion, challenger)]
             pairs[name] = Paired(*found)
-    return pairs, new
+    return pairs
+
+
+def together(pairs: Mapping[str, Paired]) -> Paired:
+    """All categories as one."""
+    return Paired(
+        np.concatenate([one.champion for one in pairs.values()]),
+        np.concatenate([one.challenger for one in pairs.values()]),
+    )
 
 
 def _found(model: Model, ids: pl.Series, category: str, catalogue: Catalogue, answers: Answers) -> NDArray[np.float64]:

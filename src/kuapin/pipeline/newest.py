@@ -65,7 +65,7 @@ def newest_stretch(shop: Shop, learnt_until: int | None, least_users: int) -> Ne
     if len(found.users) < least_users:
         raise InputError(
             f"{len(found.users)} users came back in the newest part of the log; the gate asks {least_users} at least. "
-            "Import more log, or lower gate.least_users."
+            f"Import more log, lower gate.least_users, or train without a comparison: kuapin train {shop.path}"
         )
     return found
 

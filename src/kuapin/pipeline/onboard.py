@@ -27,9 +27,11 @@ from kuapin.encoding.encoder import Encoder
 from kuapin.encoding.items import encoded
 from kuapin.encoding.opening import load_encoder
 from kuapin.errors import InputError, ModelFolderError, StoreError
+from kuapin.list_layer import SAFETY
 from kuapin.manifest import Manifest, Route, Routing, part_of, read_manifest, read_routing
 from kuapin.model import LOGGED
 from kuapin.model_folder import Releases
+from kuapin.pipeline.assess import assess
 from kuapin.pipeline.new_items import new_items
 from kuapin.pipeline.onboarded import Onboarded, expected_json, look_around
 from kuapin.pipeline.parts import in_order_of, know_later, take_over
@@ -172,7 +174,9 @@ def _read(shop: Shop, catalogue: Catalogue, encoder: Encoder, text: TextConfig, 
     texts = render(catalogue.frame, text)
     vectors = encoded(encoder, text, catalogue.frame, texts, shop.vectors, progress)
     whitening = fit_whitening(vectors)
-    return Texts(encoder, texts, vectors, whitening, whitening.of(vectors))
+    config = shop.config.model_copy(update={"text": text})
+    decisions = assess(catalogue.frame, shop.store.read(c.LABELS), encoder, config, vectors, shop.vectors)
+    return Texts(encoder, texts, vectors, whitening, whitening.of(vectors), decisions)
 
 
 def opening_of(
@@ -211,6 +215,8 @@ def _publish(
     routing, manifest = live.routing, live.manifest
     with releases.begin() as draft:
         take_over(live.folder, draft.path)
+        (draft.path / SAFETY).unlink(missing_ok=True)  # it may be the live release's own file
+        read.decisions.write_parquet(draft.path / SAFETY)
         for place in {part_of(route) for route in (routing.default, *routing.categories.values())}:
             know_later(draft.path / place, catalogue, read)
         own = write_part(draft.path, category, opening, catalogue, read, routing.default)

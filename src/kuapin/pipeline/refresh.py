@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from kuapin import columns as c
 from kuapin.data.dataset import Dataset, build_dataset
@@ -19,7 +20,7 @@ from kuapin.evaluation.gate import Verdict, judge
 from kuapin.manifest import Route, Routing, part_of, read_manifest, read_routing
 from kuapin.model import Model
 from kuapin.model_folder import Releases
-from kuapin.pipeline.challenge import everything_available, own_share, paired
+from kuapin.pipeline.challenge import everything_available, own_share, paired, together
 from kuapin.pipeline.newest import newest_stretch
 from kuapin.pipeline.onboard import write_part
 from kuapin.pipeline.parts import in_order_of, keep_part
@@ -44,6 +45,11 @@ from kuapin.workspace import Shop
 CHALLENGES = "challenges.jsonl"
 """In ``models/``: one line a challenge, what was compared and what came of it; how often a champion was challenged is
 counted from it."""
+MEASURED_ON = "held_out_users"
+"""Metric of a release that was measured in training."""
+WHOLE_SHOP = "(whole shop)"
+MOST_NAMED = 8
+"""Categories that a note names."""
 SAMPLED = 500
 """People, and items, by whom the drift of scores and texts is told."""
 
@@ -59,6 +65,8 @@ class Refreshed:
         new: categories that the champion did not know; the new model serves them.
         drift: what moved since the champion was trained.
         unseen: whether the champion had learnt from none of what was asked for.
+        cut: unix seconds from which on it was asked for; ``None``: the log has no times.
+        forced: whether the gate was overruled.
         stages: categories that opened lately → where they stand; it holds where they pass.
         own_share: share of the people in whose lists the champion had what they took, see ``challenge.own_share``.
     """
@@ -69,6 +77,8 @@ class Refreshed:
     new: tuple[str, ...] = ()
     drift: tuple[Moved, ...] = ()
     unseen: bool = True
+    cut: int | None = None
+    forced: bool = False
     stages: Mapping[str, Stage] = field(default_factory=dict)
     own_share: float = float("nan")
 
@@ -82,7 +92,9 @@ def refresh(shop: Shop, *, force: bool = False, progress: Progress = SILENT) -> 
     """Train on what lies before the newest stretch, compare on it with what is live, and publish what passes.
 
     A category in which a loss cannot be ruled out keeps the part that serves it. What goes live is trained again, on
-    everything. Whatever ends the work before, the live release stays what it was.
+    everything. A category that the live release does not know is served by the new model in any case. Where either
+    model could not be measured, its scores are no probabilities, which cannot be put in one order with others: then
+    the shop is judged, and replaced or left, as a whole. Whatever ends the work before, the live release stays.
 
     Args:
         shop: with a release.
@@ -114,30 +126,36 @@ def refresh(shop: Shop, *, force: bool = False, progress: Progress = SILENT) -> 
         fitted = fit(shop.config, before, read, progress=progress)
         challenger = Model("challenger", fitted.recommender, before.catalogue, before.users, before.histories)
         challenger = everything_available(challenger, dataset.catalogue.items)
-        pairs, new = paired(champion, challenger, after, newest.users, seed=shop.config.seed, progress=progress)
-        stages = compare_stages(
-            shop,
-            young(routing, manifest.config),
-            (champion, challenger),
-            before,
-            after,
-            newest.users,
-            pairs,
-            read,
-            progress,
-        )
+        pairs = paired(champion, challenger, after, newest.users, seed=shop.config.seed, progress=progress)
+        mixes = all(measured.get(MEASURED_ON) for measured in (manifest.metrics, fitted.metrics))
+        stages: dict[str, Stage] = {}
+        if mixes:
+            opened_lately, models = young(routing, manifest.config), (champion, challenger)
+            stages = compare_stages(shop, opened_lately, models, before, after, newest.users, pairs, read, progress)
+        elif pairs:
+            pairs = {WHOLE_SHOP: together(pairs)}
+        new = [name for name in dataset.catalogue.categories if name not in champion.catalogue.categories]
         known = [name for name in dataset.catalogue.categories if name in champion.catalogue.categories]
         del champion, challenger, fitted  # their sources would lie in memory beside the final ones
         served = {name: _served_by(routing, live.name, name) for name in pairs}
         verdicts = judge(pairs, shop.config.gate, _looks(shop.models, served))
         passed = [verdict.category for verdict in verdicts if verdict.passes or force]
         release = None
-        if passed or new:
-            kept = [name for name in known if name not in passed]
+        if passed or (new and mixes) or force:
+            kept = [name for name in known if name not in passed] if mixes and not force else []
             own = [name for name in passed if name in stages and stages[name].own]
             release = _publish(shop, releases, snapshot, dataset, read, live, kept, own, progress)
         done = Refreshed(
-            live.name, release, tuple(verdicts), tuple(new), drift, newest.unseen, stages, own_share(pairs.values())
+            champion=live.name,
+            release=release,
+            verdicts=tuple(verdicts),
+            new=tuple(new) if release else (),
+            drift=drift,
+            unseen=newest.unseen,
+            cut=newest.cut,
+            forced=force,
+            stages=stages,
+            own_share=own_share(pairs.values()),
         )
         _record(shop.models, done, served)
     return done
@@ -187,10 +205,18 @@ def _publish(
             routing=Routing(default=default, categories=routes),
             snapshot=snapshot,
             fingerprint=snapshot,
-            config=described(shop.config, dataset, fitted) | records,
+            config=_told(described(shop.config, dataset, fitted), kept) | records,
             metrics=fitted.metrics,
         )
     return draft.version
+
+
+def _told(config: dict[str, JsonValue], kept: Sequence[str]) -> dict[str, JsonValue]:
+    """What the manifest says, with the categories that keep what they had in its note."""
+    if not kept:
+        return config
+    names = ", ".join(kept[:MOST_NAMED]) + (f" and {len(kept) - MOST_NAMED} more" if len(kept) > MOST_NAMED else "")
+    return config | {"note": f"{config.get('note') or ''} By earlier parts: {names}.".strip()}
 
 
 def _name_of(part: str, release: str) -> str:
@@ -229,10 +255,14 @@ def _record(models: Path, done: Refreshed, served: Mapping[str, str]) -> None:
         "champion": done.champion,
         "release": done.release,
         "new": list(done.new),
-        "verdicts": [asdict(verdict) | {"served_by": served[verdict.category]} for verdict in done.verdicts],
+        "verdicts": [
+            {name: None if isinstance(v, float) and np.isnan(v) else v for name, v in asdict(verdict).items()}
+            | {"served_by": served[verdict.category]}
+            for verdict in done.verdicts
+        ],
     }
     with (models / CHALLENGES).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line, ensure_ascii=False, allow_nan=True) + "\n")
+        file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _drift(champion: Model, read: Texts, before: Dataset, after: Dataset) -> tuple[Moved, ...]:

@@ -12,7 +12,7 @@ from kuapin.evaluation.metrics.registry import DEFAULT
 from kuapin.evaluation.metrics.registry import evaluate as judge_lists
 from kuapin.evaluation.questions import Questions
 from kuapin.evaluation.ranked import Answers, ItemFacts, Ranked
-from kuapin.evaluation.report import Comparison, Mix, Protocol, Trade
+from kuapin.evaluation.report import Comparison, Exposure, Mix, Protocol, Trade
 from kuapin.evaluation.slices import slices
 from kuapin.pipeline.report_pool import MODEL, Pool
 
@@ -39,6 +39,7 @@ class Measured:
     slices: tuple[Comparison, ...] = ()
     mixes: tuple[Mix, ...] = ()
     trades: tuple[Trade, ...] = ()
+    exposures: tuple[Exposure, ...] = ()
     notes: tuple[str, ...] = ()
 
 

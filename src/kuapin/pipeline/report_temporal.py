@@ -5,14 +5,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kuapin.evaluation.ranked import ItemFacts
+from kuapin.evaluation.ranked import ItemFacts, Ranked
 from kuapin.evaluation.report import Mix, Trade
 from kuapin.evaluation.splits import Temporal, temporal
 from kuapin.pipeline.baselines import Baseline
+from kuapin.pipeline.report_exposure import exposures
 from kuapin.pipeline.report_lists import cut, rows
 from kuapin.pipeline.report_live import rank_live
 from kuapin.pipeline.report_material import Material, Stopwatch
-from kuapin.pipeline.report_questions import Measured, Outcomes, mixes_of
+from kuapin.pipeline.report_pool import MODEL
+from kuapin.pipeline.report_questions import SHOWN, Measured, Outcomes, mixes_of
 from kuapin.pipeline.report_trade import trade_off
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.recommender import Recommender
@@ -75,9 +77,18 @@ def measure_temporal(
                 asked.ask(NEW, split.new, rows(known_too, split.test.positions(split.new)), facts)
             if len(split.new) and not mixes:
                 mixes = mixes_of(catalogue, new, asked.questions[DISCOVERY].best_baseline(), split.new.answers)
+        of_first = ranked.of(first.test.users)[MODEL]
+        ours = of_first.indptr, of_first.items
         note = _note(first, len(material.dataset.histories), max_test_users)
+        shown = exposures(Ranked.from_flat(*ours, SHOWN), first.test.answers, catalogue, facts)
         return Measured(
-            asked.compared(), ranked.categories("temporal"), asked.compared_parts(), mixes, tuple(trades), (note,)
+            asked.compared(),
+            ranked.categories("temporal"),
+            asked.compared_parts(),
+            mixes,
+            tuple(trades),
+            shown,
+            (note,),
         )
 
 

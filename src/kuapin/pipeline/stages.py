@@ -95,7 +95,7 @@ def compare_stages(
         routed = Routed.of(challenger.recommender, [part])
         model = Model("challenger", routed, before.catalogue, before.users, before.histories)
         model = everything_available(model, after.catalogue.items)
-        own, _ = paired(champion, model, after, users, seed=shop.config.seed, only=(name,), progress=progress)
+        own = paired(champion, model, after, users, seed=shop.config.seed, only=(name,), progress=progress)
         better = own[name].challenger.mean() > pairs[name].challenger.mean()
         if better:
             pairs[name] = own[name]

@@ -8,6 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from kuapin import columns as c
 from kuapin.arrivals import save_whitening
 from kuapin.config import Config
 from kuapin.counts import counted
@@ -15,9 +16,11 @@ from kuapin.data.dataset import Catalogue, Dataset
 from kuapin.encoding.encoder import Encoder
 from kuapin.encoding.items import encoded
 from kuapin.encoding.opening import open_encoder
+from kuapin.list_layer import SAFETY
 from kuapin.manifest import Route, Routing
 from kuapin.model import KEPT, Model
 from kuapin.model_folder import Releases
+from kuapin.pipeline.assess import assess
 from kuapin.pipeline.forget import finish
 from kuapin.pipeline.surfaces import fit_surfaces
 from kuapin.progress import SILENT, Progress
@@ -88,6 +91,7 @@ class Texts:
         vectors: float32 (n_items, d), unit length.
         whitening: what is done to them before some sources read them.
         white: float32 (n_items, d), the vectors whitened.
+        decisions: on every item, whether it may be shown (``ranking.safety.SCHEMA``).
     """
 
     encoder: Encoder
@@ -95,6 +99,7 @@ class Texts:
     vectors: NDArray[np.float32]
     whitening: Whitening
     white: NDArray[np.float32]
+    decisions: pl.DataFrame
 
 
 def read_texts(shop: Shop, catalogue: Catalogue, progress: Progress = SILENT) -> Texts:
@@ -104,7 +109,10 @@ def read_texts(shop: Shop, catalogue: Catalogue, progress: Progress = SILENT) ->
     encoder = open_encoder(config.encoding, shop.vectors / "encoders", texts.to_list(), progress)
     vectors = encoded(encoder, config.text, catalogue.frame, texts, shop.vectors, progress)
     whitening = fit_whitening(vectors)
-    return Texts(encoder, texts, vectors, whitening, whitening.of(vectors))
+    with progress.step("Looking for what may not be shown"):
+        labels = shop.store.read(c.LABELS)
+        decisions = assess(catalogue.frame, labels, encoder, config, vectors, shop.vectors)
+    return Texts(encoder, texts, vectors, whitening, whitening.of(vectors), decisions)
 
 
 def visible_of(dataset: Dataset, read: Texts) -> Visible:
@@ -128,12 +136,14 @@ def write_default(folder: Path, catalogue: Catalogue, read: Texts, fitted: Fitte
     save_whitening(read.whitening, folder)
     fitted.recommender.save(folder)
     write_catalogue(catalogue, folder)
+    read.decisions.write_parquet(folder / SAFETY)
 
 
 def described(config: Config, dataset: Dataset, fitted: Fitted, *, quick: bool = False) -> dict[str, JsonValue]:
     """What a manifest says of how its release came about: the configuration, a note, and up to when it has learnt."""
     histories = dataset.histories
-    newest = int(histories.times.max(initial=0)) if histories.timed else None
+    known = histories.timed or len(histories.items) == 0  # of an empty log nothing was learnt, up to any time
+    newest = int(histories.times.max(initial=0)) if known else None
     return config.model_dump(mode="json", exclude={"service"}) | {
         "note": _note(dataset, fitted, quick=quick),
         NEWEST: newest,

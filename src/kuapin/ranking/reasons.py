@@ -2,10 +2,12 @@
 
 How much a signal speaks is what it adds to the ranker's sum (``Linear.contributions``). Evidence out of the history is
 found by what its deletion would take away: the history item with the greatest share in the signal; of texts, the one
-that reads most alike.
+that reads most alike. A kind that names evidence is told only if taking it away is felt (``deletion.py``): the row
+falls behind its neighbours, or its score falls at least twice as much as when as much other history is taken. Where
+nothing is felt, the row says what needs no evidence.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,6 +19,8 @@ from scipy import sparse
 from kuapin import columns as c
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
+from kuapin.ranking.deletion import drops, places_lost
+from kuapin.ranking.phrases import PHRASES, Language, Phrases
 from kuapin.ranking.recommender import Ranked, Recommender
 from kuapin.ranking.reranker import Reranked
 from kuapin.ranking.routed import Routed, of_part
@@ -66,52 +70,91 @@ KIND_OF = {
     "popularity_decayed": POPULAR,
 }
 """Signal → the kind of evidence it rests on; signals that are not here give no reason."""
+Evidence = NDArray[np.int32]
+Said = Iterable[tuple[str, Evidence]]
+"""Of every row its sentence and the history items that it rests on."""
+_NOTHING = np.empty(0, np.int32)
+SHORTLIST = 3
+"""Items of a history that are tried as the evidence of one row."""
+LONGEST_TITLE = 80
+"""Characters of a title in a sentence; what is longer is cut."""
 READ_BACK = 100
 """Most recent distinct items of a history that evidence is looked for in."""
-DONE = {
-    "view": "viewed",
-    "click": "clicked on",
-    "cart": "added to the cart",
-    "purchase": "bought",
-    "favourite": "marked",
-    "share": "shared",
-    "rating": "rated",
-    "review": "reviewed",
-    "redeem": "redeemed",
-}
+NAMING = (REPEAT, BRAND, SIMILAR, TOGETHER, CATEGORY)
+"""Those that name something of the user's own history."""
+MEASURED = (BRAND, SIMILAR, TOGETHER, CATEGORY)
+"""Those of them that are told only if taking the evidence away is felt; what was met before needs no proof."""
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Why every row is shown.
+
+    Attributes:
+        codes: of ``CODES``.
+        texts: sentences.
+        evidence: of every row, int32 rows of the history items that it rests on; empty where it names none.
+    """
+
+    codes: list[str]
+    texts: list[str]
+    evidence: list[NDArray[np.int32]]
 
 
 def explain_products(
-    recommender: Recommender, catalogue: Catalogue, histories: Histories, ranked: Ranked
-) -> tuple[list[str], list[str]]:
-    """Reason code and sentence of every row of ``ranked``, the lists of ``histories``."""
+    recommender: Recommender,
+    catalogue: Catalogue,
+    histories: Histories,
+    ranked: Ranked,
+    language: Language = "en",
+) -> Explained:
+    """Reason code, sentence and evidence of every row of ``ranked``, the lists of ``histories``."""
+    say = PHRASES[language]
     if isinstance(recommender, Routed):
-        codes, texts = [""] * len(ranked.found.items), [""] * len(ranked.found.items)
+        n = len(ranked.found.items)
+        said = Explained([""] * n, [""] * n, [_NOTHING] * n)
         served = [(recommender.default, catalogue, recommender.rest)]
         served += [(one.recommender, one.catalogue, one.items) for one in recommender.others]
         for part, its_catalogue, mask in served:
             places = np.flatnonzero(mask[ranked.found.items])
-            said = _explained(_Case(part, its_catalogue, histories, of_part(ranked, part, places)))
-            for place, code, text in zip(places.tolist(), *said, strict=True):
-                codes[place], texts[place] = code, text
+            of = _explained(_Case(part, its_catalogue, histories, of_part(ranked, part, places), say))
+            for place, code, text, items in zip(places.tolist(), of.codes, of.texts, of.evidence, strict=True):
+                said.codes[place], said.texts[place], said.evidence[place] = code, text, items
     else:
-        codes, texts = _explained(_Case(recommender, catalogue, histories, ranked))
+        said = _explained(_Case(recommender, catalogue, histories, ranked, say))
     for place, rule in enumerate(ranked.by_rule if isinstance(ranked, Reranked) else ()):
         if rule is not None:
-            codes[place], texts[place] = RULE, f"Placed by the shop's rule “{rule}”"
-    return codes, texts
+            said.codes[place], said.texts[place], said.evidence[place] = RULE, say.rule(rule), _NOTHING
+    return said
 
 
-def _explained(case: "_Case") -> tuple[list[str], list[str]]:
-    kind = case.kinds()
+def _explained(case: "_Case") -> Explained:
+    said, own = case.evidence(), case.met()
+    said[own] = -np.inf  # whatever else speaks for it: that it was met before is what a person knows of it
+    said[own, CODES.index(REPEAT)] = 0.0
+    unsure = ~own
+    told: dict[str, dict[int, tuple[str, Evidence]]] = {}
+    for name in MEASURED:
+        number = CODES.index(name)
+        rows = np.flatnonzero(unsure & np.isfinite(said[:, number]))
+        told[name] = dict(zip(rows.tolist(), _SENTENCES[name](case, rows), strict=True)) if len(rows) else {}
+        said[rows[~case.felt(rows, [told[name][row][1] for row in rows.tolist()])], number] = -np.inf
+    said[np.isneginf(said.max(axis=1)), CODES.index(NEW)] = 0.0
+    return _worded(case, np.argmax(said, axis=1), told)
+
+
+def _worded(case: "_Case", kind: NDArray[np.intp], told: Mapping[str, Mapping[int, tuple[str, Evidence]]]) -> Explained:
+    """The sentences of the chosen kinds; those of ``told`` are not made again."""
     codes = [CODES[k] for k in kind]
-    texts = [""] * len(codes)
+    texts, evidence = [""] * len(codes), [_NOTHING] * len(codes)
     for number, name in enumerate(SPOKEN):
-        rows = np.flatnonzero(kind == number)
-        if len(rows):
-            for row, text in zip(rows, _SENTENCES[name](case, rows), strict=True):
-                texts[row] = text
-    return codes, texts
+        rows, known = np.flatnonzero(kind == number), told.get(name)
+        if len(rows) == 0:
+            continue
+        made = (known[row] for row in rows.tolist()) if known is not None else _SENTENCES[name](case, rows)
+        for row, (text, items) in zip(rows, made, strict=True):
+            texts[row], evidence[row] = text, items
+    return Explained(codes, texts, evidence)
 
 
 @dataclass(frozen=True)
@@ -122,6 +165,7 @@ class _Case:
     catalogue: Catalogue
     histories: Histories
     ranked: Ranked
+    say: Phrases
 
     @property
     def items(self) -> NDArray[np.int32]:
@@ -165,8 +209,8 @@ class _Case:
             return np.full(len(self.items), -1)
         return np.where(np.isneginf(np.max(said, axis=0)), -1, np.argmax(said, axis=0))
 
-    def kinds(self) -> NDArray[np.intp]:
-        """Which of ``CODES`` speaks most for every row, among those that there is evidence of."""
+    def evidence(self) -> NDArray[np.float64]:
+        """What each of ``SPOKEN`` adds to the sum for every row, -inf where there is no evidence of it: (n, kinds)."""
         ranker = self.recommender.ranker
         parts = ranker.linear.contributions(self.ranked.features)
         said = np.zeros((len(self.items), len(SPOKEN)))
@@ -177,44 +221,96 @@ class _Case:
                 said[:, number] += part
                 heard[number] = True
         others = np.diff(self.histories.matrix().indptr)[self.users] - self.met()
-        evidence = {
+        of_leaf = self.others_of(self.catalogue.leaf)
+        there = {
             REPEAT: self.met(),
             BRAND: self.others_of(self.catalogue.brand) > 0,
             SIMILAR: (others > 0) & (TEXTS in self.recommender.signals.signals),
             TOGETHER: self.loudest(self.signals_of(TOGETHER)) >= 0,
-            CATEGORY: (self.column("leaf_affinity") > 0) | (self.others_of(self.catalogue.leaf) > 0),
-            TASTE: others > 0,
+            # a shelf that is most of the history tells this item from no other
+            CATEGORY: (self.column("leaf_affinity") > 0) | ((of_leaf > 0) & (2 * of_leaf <= others)),
+            TASTE: (others > 0) & (self.met_by > 0),
             POPULAR: self.met_by > 0,
-            NEW: np.zeros(len(self.items), np.bool_),
+            NEW: self.met_by == 0,
         }
         for number, name in enumerate(SPOKEN):
-            said[:, number] = np.where(evidence[name] & (heard[number] | (name == POPULAR)), said[:, number], -np.inf)
-        best = np.argmax(said, axis=1)
-        return np.where(np.isneginf(said.max(axis=1)), CODES.index(NEW), best)
+            told = there[name] & (heard[number] | (name in (POPULAR, NEW)))
+            said[:, number] = np.where(told, said[:, number], -np.inf)
+        new = CODES.index(NEW)
+        alone = np.isneginf(said[:, :new].max(axis=1))  # it is new is said where nothing else can be
+        said[:, new] = np.where(there[NEW] | alone, np.where(alone, 0.0, -1e9), -np.inf)
+        return said
 
     def strongest(
         self, rows: NDArray[np.intp], value: Callable[[NDArray[np.int32], NDArray[np.int32]], NDArray[np.float32]]
     ) -> NDArray[np.int64]:
-        """The history item of greatest ``value(history, items)`` (h, i) for every row, itself left out; -1: none."""
+        """The history item that speaks most for every row, itself left out; -1: none does.
+
+        Of the ``SHORTLIST`` of greatest ``value(history, items)`` (h, i) it is the one whose deletion is felt most.
+        """
         recent = recent_items(self.histories, READ_BACK)
-        found = np.full(len(rows), -1, np.int64)
+        listed = np.full((len(rows), SHORTLIST), -1, np.int64)
         users = self.users[rows]
         for first, stop in zip(*_runs(users), strict=True):
             history, wanted = recent.of(int(users[first])), self.items[rows[first:stop]]
             if len(history) == 0:
                 continue
             values = np.where(history[:, None] == wanted[None, :], -np.inf, value(history, wanted))
-            best = np.argmax(values, axis=0)
-            found[first:stop] = np.where(np.isneginf(values.max(axis=0)), -1, history[best])
-        return found
+            best = np.argsort(-values, axis=0, kind="stable")[:SHORTLIST]
+            known = np.isfinite(np.take_along_axis(values, best, axis=0))
+            listed[first:stop, : len(best)] = np.where(known, history[best], -1).T
+        several = np.flatnonzero(listed[:, 1] >= 0)
+        if len(several):
+            row, place = np.nonzero(listed[several] >= 0)
+            gone = [np.array([item], np.int32) for item in listed[several][row, place]]
+            felt = np.full(listed[several].shape, -np.inf)
+            felt[row, place] = drops(self.recommender, self.histories, self.ranked, rows[several[row]], gone)
+            listed[several, 0] = listed[several, np.argmax(felt, axis=1)]
+        return listed[:, 0]
+
+    def felt(self, rows: NDArray[np.intp], evidence: Sequence[Evidence]) -> NDArray[np.bool_]:
+        """Whether taking the evidence away is felt: by a lower place, or twice as much as as much other history."""
+        if len(rows) == 0:
+            return np.zeros(0, np.bool_)
+        met, others = self.histories.matrix(), []
+        for row, items in zip(rows, evidence, strict=True):
+            user = self.users[row]
+            rest = np.setdiff1d(met.indices[met.indptr[user] : met.indptr[user + 1]], [*items, self.items[row]])
+            # Drawn for the row alone: the answer for one user is that for many.
+            rng = np.random.default_rng((int(self.items[row]), len(rest)))
+            others.append(rng.permutation(rest)[: len(items)].astype(np.int32))
+        both = drops(self.recommender, self.histories, self.ranked, np.tile(rows, 2), [*evidence, *others])
+        drop, usual = np.split(both, 2)
+        clear = (drop > 0) & (drop >= 2 * usual)
+        rest = np.flatnonzero((drop > 0) & ~clear)
+        clear[rest] = places_lost(
+            self.recommender, self.histories, self.ranked, rows[rest], [evidence[k] for k in rest.tolist()]
+        )
+        return np.asarray(clear, np.bool_)
 
     def done(self, rows: NDArray[np.intp], items: NDArray[np.integer]) -> list[str]:
-        """What the user of every row last did with an item of his history."""
+        """The event that the user of every row last did with an item of his history; empty where there is none."""
         met = distinct_items(self.histories)
         events = self.histories.events[met.last].astype(np.float32) + 1
         table = sparse.csr_matrix((events, met.items, met.indptr), shape=(len(self.histories), self.histories.n_items))
         codes = np.asarray(table[self.users[rows], np.maximum(items, 0)]).ravel().astype(int) - 1
-        return [DONE.get(c.EVENTS[code], "met") if code >= 0 else "met" for code in codes]
+        return [c.EVENTS[code] if code >= 0 else "" for code in codes]
+
+    def own(self, rows: NDArray[np.intp], group: NDArray[np.int32], wanted: NDArray[np.integer]) -> list[Evidence]:
+        """The items of a group that the user of every row met, the row's own left out.
+
+        Args:
+            rows: of the lists.
+            group: int32 (n_items,), group of every item.
+            wanted: (len(rows),), the group looked for.
+        """
+        met = self.histories.matrix()
+        found = []
+        for row, code in zip(rows, wanted, strict=True):
+            user = self.users[row]
+            items = met.indices[met.indptr[user] : met.indptr[user + 1]]
+            found.append(items[(group[items] == code) & (items != self.items[row])].astype(np.int32))
+        return found
 
     def names(self, items: NDArray[np.integer]) -> list[str]:
         """Titles, or ids where there are none."""
@@ -222,6 +318,8 @@ class _Case:
         if c.TITLE not in frame.columns:
             return ids.to_list()
         titles = frame[c.TITLE].gather(items).str.strip_chars()
+        cut = titles.str.slice(0, LONGEST_TITLE).str.strip_chars_end() + "…"
+        titles = pl.select(pl.when(titles.str.len_chars() > LONGEST_TITLE).then(cut).otherwise(titles)).to_series()
         return pl.select(pl.when(titles != "").then(titles).otherwise(ids)).to_series().fill_null(ids).to_list()
 
 
@@ -231,49 +329,45 @@ def _runs(users: NDArray[np.integer]) -> tuple[NDArray[np.intp], NDArray[np.intp
     return first, np.append(first[1:], len(users))[: len(first)]
 
 
-def _repeat(case: _Case, rows: NDArray[np.intp]) -> list[str]:
+def _repeat(case: _Case, rows: NDArray[np.intp]) -> Said:
     done, counts = case.done(rows, case.items[rows]), np.zeros(len(rows), np.int64)
-    verbs = np.array([DONE.get(event, "met") for event in c.EVENTS])[case.histories.events]
-    for verb in set(done):  # bought twice and looked at three times is bought twice
-        matrix = case.histories.keep(verbs == verb).matrix(binary=False)
-        of_verb = pairs_of_sparse(matrix, case.ranked.found.indptr, case.items)[rows]
-        counts[np.array(done) == verb] = of_verb[np.array(done) == verb]
-    return [
-        f"{verb.capitalize()} {'once' if n == 1 else 'twice' if n == 2 else f'{n:,} times'} before"
-        for verb, n in zip(done, counts.tolist(), strict=True)
-    ]
+    events = np.array(c.EVENTS)[case.histories.events]
+    for event in set(done):  # bought twice and looked at three times is bought twice
+        matrix = case.histories.keep(events == event).matrix(binary=False)
+        of_event = pairs_of_sparse(matrix, case.ranked.found.indptr, case.items)[rows]
+        counts[np.array(done) == event] = of_event[np.array(done) == event]
+    for row, event, n in zip(rows, done, counts.tolist(), strict=True):
+        yield case.say.repeat(event, n), case.items[row : row + 1]
 
 
-def _brand(case: _Case, rows: NDArray[np.intp]) -> list[str]:
+def _brand(case: _Case, rows: NDArray[np.intp]) -> Said:
     brand = case.catalogue.brand[case.items[rows]]
     met = case.others_of(case.catalogue.brand)[rows]
-    return [f"By {case.catalogue.brands[b]}, {_met(n)}" for b, n in zip(brand, met.tolist(), strict=True)]
+    evidence = case.own(rows, case.catalogue.brand, brand)
+    for b, n, items in zip(brand, met.tolist(), evidence, strict=True):
+        yield case.say.brand(case.catalogue.brands[b], n), items
 
 
-def _met(n: int) -> str:
-    return f"of which {'another item was' if n == 1 else f'{n:,} items were'} met before"
+def _similar(case: _Case, rows: NDArray[np.intp]) -> Said:
+    source, found = case.recommender.signals.signals[TEXTS].source, np.full(len(rows), -1, np.int64)
+    if isinstance(source, Content):
+        vectors, text_of = source.vectors, source.text_of
+
+        def cosine(history: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
+            return np.asarray(vectors[text_of[history]] @ vectors[text_of[items]].T, np.float32)
+
+        found = case.strongest(rows, cosine)
+    return _with_item(case, rows, found, case.say.similar)
 
 
-def _similar(case: _Case, rows: NDArray[np.intp]) -> list[str]:
-    source = case.recommender.signals.signals[TEXTS].source
-    if not isinstance(source, Content):
-        return ["Reads like what was met before"] * len(rows)
-    vectors, text_of = source.vectors, source.text_of
-
-    def cosine(history: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
-        return np.asarray(vectors[text_of[history]] @ vectors[text_of[items]].T, np.float32)
-
-    return _with_item(case, rows, case.strongest(rows, cosine), "Reads like", "Reads like what was met before")
-
-
-def _together(case: _Case, rows: NDArray[np.intp]) -> list[str]:
+def _together(case: _Case, rows: NDArray[np.intp]) -> Said:
     names = case.signals_of(TOGETHER)
     loudest, evidence = case.loudest(names)[rows], np.full(len(rows), -1, np.int64)
     for number, name in enumerate(names):
         source, said = case.recommender.signals.signals[name].source, loudest == number
         if isinstance(source, ItemKnn | Ease):
             evidence[said] = case.strongest(rows[said], partial(_added, source))
-    return _with_item(case, rows, evidence, "People also met", "People met it with items of yours")
+    return _with_item(case, rows, evidence, case.say.together)
 
 
 def _added(source: ItemKnn | Ease, history: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -283,16 +377,15 @@ def _added(source: ItemKnn | Ease, history: NDArray[np.int32], items: NDArray[np
 
 
 def _with_item(
-    case: _Case, rows: NDArray[np.intp], evidence: NDArray[np.int64], opening: str, without: str
-) -> list[str]:
+    case: _Case, rows: NDArray[np.intp], evidence: NDArray[np.int64], say: Callable[[str | None, str], str]
+) -> Said:
     names, done = case.names(np.maximum(evidence, 0)), case.done(rows, evidence)
-    return [
-        f"{opening} {name}, {verb} before" if item >= 0 else without
-        for item, name, verb in zip(evidence.tolist(), names, done, strict=True)
-    ]
+    for item, name, event in zip(evidence.tolist(), names, done, strict=True):
+        known = item >= 0
+        yield say(name if known else None, event), np.array([item] if known else [], np.int32)
 
 
-def _category(case: _Case, rows: NDArray[np.intp]) -> list[str]:
+def _category(case: _Case, rows: NDArray[np.intp]) -> Said:
     group, leaves = case.catalogue.leaf, case.catalogue.leaves
     signal, beside = case.recommender.signals.signals.get("leaf_affinity"), np.full(len(rows), -1, np.int64)
     if signal is not None and isinstance(signal.source, LeafAffinity):
@@ -302,27 +395,25 @@ def _category(case: _Case, rows: NDArray[np.intp]) -> list[str]:
             return np.asarray(lift[group[history]][:, group[items]].toarray(), np.float32)
 
         beside[goes] = case.strongest(rows[goes], affinity)
-    texts = []
-    for item, met, n in zip(case.items[rows], beside, case.others_of(group)[rows].tolist(), strict=True):
-        goes_with = met >= 0 and group[met] != group[item]
-        why = f", which goes with {leaves[group[met]]}" if goes_with else f", {_met(n)}" if n else ""
-        texts.append(f"From {leaves[group[item]]}{why}")
-    return texts
+    own, counts = group[case.items[rows]], case.others_of(group)[rows].tolist()
+    named = np.where((beside >= 0) & (group[np.maximum(beside, 0)] != own), group[np.maximum(beside, 0)], own)
+    for leaf, other, n, items in zip(own, named, counts, case.own(rows, group, named), strict=True):
+        yield case.say.category(leaves[leaf], leaves[other] if other != leaf else None, n), items
 
 
-def _taste(case: _Case, rows: NDArray[np.intp]) -> list[str]:
-    return ["Met by people of like taste"] * len(rows)
+def _taste(case: _Case, rows: NDArray[np.intp]) -> Said:
+    return ((case.say.taste(), _NOTHING) for _ in rows)
 
 
-def _popular(case: _Case, rows: NDArray[np.intp]) -> list[str]:
-    return [f"Met by {n:,} {'person' if n == 1 else 'people'}" for n in case.met_by[rows].tolist()]
+def _popular(case: _Case, rows: NDArray[np.intp]) -> Said:
+    return ((case.say.popular(n), _NOTHING) for n in case.met_by[rows].tolist())
 
 
-def _new(case: _Case, rows: NDArray[np.intp]) -> list[str]:
-    return ["New: nobody has met it yet"] * len(rows)
+def _new(case: _Case, rows: NDArray[np.intp]) -> Said:
+    return ((case.say.new(), _NOTHING) for _ in rows)
 
 
-_SENTENCES: dict[str, Callable[[_Case, NDArray[np.intp]], list[str]]] = {
+_SENTENCES: dict[str, Callable[[_Case, NDArray[np.intp]], Said]] = {
     REPEAT: _repeat,
     BRAND: _brand,
     SIMILAR: _similar,

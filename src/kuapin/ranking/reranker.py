@@ -13,6 +13,7 @@ from kuapin.data.histories import Histories, slices_of
 from kuapin.ranking.bound_rules import BoundRule, Rules
 from kuapin.ranking.diversity import DiversityConfig
 from kuapin.ranking.greedy import Dial, Mask, Share, Spread, fill
+from kuapin.ranking.phrases import Language
 from kuapin.ranking.recommender import Ranked, Recommender
 from kuapin.ranking.rules import Boost, Pin, Quota
 from kuapin.ranking.signals import TEXTS
@@ -21,7 +22,9 @@ from kuapin.retrieval.sources.content import Content
 from kuapin.retrieval.sources.groups import members
 
 DEPTH = 100
-"""Candidates a user among which a list is put together, at least; three times its length at least."""
+"""Candidates a user among which a list is put together where rules or the dial move them, at least."""
+SPARE = 3
+"""So many times its length at least."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Reranker:
         diversity: of all lists, unless a call says otherwise.
         penalty: float64 (n_items,), log odds that are taken off an item's score in the order; ``None``: nothing.
         blocked: bool (n_items,), what is never shown; ``None``: nothing.
+        language: of the reasons.
     """
 
     recommender: Recommender
@@ -54,6 +58,7 @@ class Reranker:
     diversity: DiversityConfig = field(default_factory=DiversityConfig)
     penalty: NDArray[np.float64] | None = None
     blocked: Mask | None = None
+    language: Language = "en"
 
     def shown(self, now: datetime | None = None) -> Mask:
         """Which items may be shown to somebody: neither blocked nor hidden by a rule from all, bool (n_items,)."""
@@ -96,7 +101,8 @@ class Reranker:
             for users, plain in self.recommender.ranked(histories, n, items, spread.per_category):
                 yield users, Reranked(plain.found, plain.features, (None,) * len(plain.found.items))
             return
-        depth = max(DEPTH, 3 * n)
+        moved = not spread.idle or any(not one.hides for one in rules.bound)
+        depth = max(DEPTH, SPARE * n) if moved else SPARE * n
         for users, pool in self.recommender.ranked(histories, depth, items, spread.per_category):
             yield users, self._listed(_Ask(histories.select(users), who[users], n, items, spread, rules), pool, depth)
 

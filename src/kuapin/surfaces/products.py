@@ -43,6 +43,7 @@ def products(
         asked = np.repeat(users, np.diff(ranked.found.indptr))
         reasons = None
         if explain:
-            reasons = Reasons(*explain_products(recommender, catalogue, histories.select(users), ranked))
+            said = explain_products(recommender, catalogue, histories.select(users), ranked, reranker.language)
+            reasons = Reasons(said.codes, said.texts)
         parts.append(Answer(asked, ranked.found.items, ranked.found.scores, reasons))
     return join(parts)

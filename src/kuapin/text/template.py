@@ -9,6 +9,8 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kuapin import columns as c
+from kuapin.data.schema import SCHEMAS
+from kuapin.names import offered
 from kuapin.text.masking import mask
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -71,6 +73,7 @@ def render(items: pl.DataFrame, config: TextConfig) -> pl.Series:
     # Ten times the final length is more than enough to fill it, and bounds the work on a title of 100 KB
     readable = {name: _readable(items, name, 10 * config.max_characters) for name in {*config.columns, *_FALLBACK}}
     frame = items.select(expression.alias(name) for name, expression in readable.items())
+    _warn_of_unknown_columns(items, config)
     if c.TITLE in config.columns:
         _warn_of_missing_titles(frame)
     text = frame.select(_filled(config.template).alias(c.TEXT))[c.TEXT]
@@ -127,6 +130,16 @@ def _parts(template: str) -> Iterator[tuple[str, str]]:
     """Pairs of the words before a column and the column's name."""
     pieces = _PLACEHOLDER.split(template)
     return zip(pieces[0:-1:2], pieces[1::2], strict=True)
+
+
+def _warn_of_unknown_columns(items: pl.DataFrame, config: TextConfig) -> None:
+    declared = {column.name for column in SCHEMAS[c.ITEMS].columns}
+    unknown = [name for name in config.columns if name not in items.columns and name not in declared]
+    if unknown and items.height:
+        warnings.warn(
+            f"text.template names {unknown[0]!r}, which no item has. {offered(unknown[0], items.columns, 'columns')}",
+            stacklevel=3,
+        )
 
 
 def _warn_of_missing_titles(frame: pl.DataFrame) -> None:

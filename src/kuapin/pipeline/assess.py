@@ -1,0 +1,51 @@
+"""Which items of a shop may stand in its lists: decided at training, with the shop's own encoder and labels."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kuapin import columns as c
+from kuapin.config import Config
+from kuapin.data.dataset import build_catalogue
+from kuapin.data.vocabulary import Vocabulary
+from kuapin.encoding.encoder import Encoder
+from kuapin.encoding.items import cached_vectors
+from kuapin.ranking.safety import ALLOW, TASK, Examples, decide, example_titles, languages_of, margins, standing_out
+from kuapin.text.template import render, render_titles
+
+
+def assess(
+    items: pl.DataFrame,
+    labels: pl.DataFrame,
+    encoder: Encoder,
+    config: Config,
+    vectors: NDArray[np.float32],
+    folder: Path,
+) -> pl.DataFrame:
+    """The decision on every item, with its reason: the columns of ``ranking.safety.SCHEMA``.
+
+    Args:
+        items: the items table.
+        labels: the labels table; what people said under the task ``safety`` teaches the classifier.
+        encoder: of the shop.
+        config: of the shop.
+        vectors: float32 (n_items, d), text vectors of the items; taken for the titles' where titles are not read apart.
+        folder: the cache of vectors, which has the titles' from the training.
+    """
+    alone = config.text.title_alone
+    read = alone or config.text
+    titles = render_titles(items, config.text) if alone else render(items, config.text)
+    of_titles = vectors.copy()
+    if alone:
+        titled = (titles != "").to_numpy()
+        of_titles[titled] = cached_vectors(encoder, alone, titles.filter(titled).to_list(), folder)
+    harmful, harmless = example_titles(languages_of(titles))
+    examples = Examples(*(cached_vectors(encoder, read, part, folder) for part in (harmful, harmless)))
+    mine = labels.filter(pl.col(c.TASK) == TASK)
+    said = np.full(items.height, -1, np.int8)
+    rows = Vocabulary(items[c.ITEM_ID], "item").rows(mine[c.ITEM_ID])
+    said[rows[rows >= 0]] = (mine[c.LABEL] != ALLOW).to_numpy()[rows >= 0]
+    leaf = build_catalogue(items).leaf
+    return decide(items, standing_out(margins(of_titles, examples, said, config.seed), leaf), config.safety)
