@@ -118,7 +118,8 @@ class Brands:
     def _reasons(self, history: Histories, ranked: Ranked, rows: NDArray[np.intp]) -> Reasons:
         found = Candidates(np.array([0, len(rows)], np.int64), ranked.found.items[rows], ranked.found.scores[rows])
         shown = Ranked(found, ranked.features[rows])
-        return Reasons(*explain_products(self.recommender, self.catalogue, history, shown))
+        said = explain_products(self.recommender, self.catalogue, history, shown)
+        return Reasons(said.codes, said.texts)
 
     def save(self, folder: Path) -> None:
         """Write the recommender; the brands follow from the release's items."""
