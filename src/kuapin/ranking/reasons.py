@@ -268,11 +268,11 @@ class _Case:
         """Whether taking the evidence away is felt: by a lower place, or twice as much as as much other history."""
         if len(rows) == 0:
             return np.zeros(0, np.bool_)
-        rng, met = np.random.default_rng(len(self.items)), self.histories.matrix()
-        others = []
+        met, others = self.histories.matrix(), []
         for row, items in zip(rows, evidence, strict=True):
             user = self.users[row]
             rest = np.setdiff1d(met.indices[met.indptr[user] : met.indptr[user + 1]], [*items, self.items[row]])
+            rng = np.random.default_rng([int(self.items[row]), len(rest)])  # of the row alone: one user and many agree
             others.append(rng.permutation(rest)[: len(items)].astype(np.int32))
         both = drops(self.recommender, self.histories, self.ranked, np.tile(rows, 2), [*evidence, *others])
         drop, usual = np.split(both, 2)
