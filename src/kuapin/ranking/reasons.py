@@ -128,13 +128,20 @@ def explain_products(
 
 def _explained(case: "_Case") -> Explained:
     said = case.evidence()
-    unsure = np.argmax(said, axis=1) != CODES.index(REPEAT)
-    told: dict[str, dict[int, tuple[str, Evidence]]] = {}
-    for name in MEASURED:
-        number = CODES.index(name)
-        rows = np.flatnonzero(unsure & np.isfinite(said[:, number]))
-        told[name] = dict(zip(rows.tolist(), _SENTENCES[name](case, rows), strict=True)) if len(rows) else {}
-        said[rows[~case.felt(rows, [told[name][row][1] for row in rows.tolist()])], number] = -np.inf
+    told: dict[str, dict[int, tuple[str, Evidence]]] = {name: {} for name in MEASURED}
+    waiting = np.arange(len(said))
+    while len(waiting):  # the loudest kind of every row, then the next where that was not felt
+        kind = np.argmax(said[waiting], axis=1)
+        again = []
+        for name in MEASURED:
+            number = CODES.index(name)
+            rows = waiting[(kind == number) & np.isfinite(said[waiting, number])]
+            if len(rows):
+                told[name] |= dict(zip(rows.tolist(), _SENTENCES[name](case, rows), strict=True))
+                unfelt = rows[~case.felt(rows, [told[name][row][1] for row in rows.tolist()])]
+                said[unfelt, number] = -np.inf
+                again.append(unfelt)
+        waiting = np.concatenate([np.empty(0, np.intp), *again])
     said[np.isneginf(said.max(axis=1)), CODES.index(NEW)] = 0.0
     return _worded(case, np.argmax(said, axis=1), told)
 
