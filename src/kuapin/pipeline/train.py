@@ -1,6 +1,6 @@
 """``train``: from a shop's tables to a live release."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ from kuapin.progress import SILENT, Progress
 from kuapin.ranking.live import Fitted, LiveConfig, fit_live
 from kuapin.ranking.ranker import RankingConfig
 from kuapin.ranking.recommender import RANKER
+from kuapin.ranking.safety import SCHEMA
 from kuapin.release_parts import CATALOGUE
 from kuapin.retrieval.source import Visible
 from kuapin.retrieval.whitening import Whitening, fit_whitening
@@ -91,7 +92,7 @@ class Texts:
         vectors: float32 (n_items, d), unit length.
         whitening: what is done to them before some sources read them.
         white: float32 (n_items, d), the vectors whitened.
-        decisions: on every item, whether it may be shown (``ranking.safety.SCHEMA``).
+        decisions: on every item, whether it may be shown (``ranking.safety.SCHEMA``); empty: nobody asked.
     """
 
     encoder: Encoder
@@ -99,7 +100,7 @@ class Texts:
     vectors: NDArray[np.float32]
     whitening: Whitening
     white: NDArray[np.float32]
-    decisions: pl.DataFrame
+    decisions: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SCHEMA))
 
 
 def read_texts(shop: Shop, catalogue: Catalogue, progress: Progress = SILENT) -> Texts:

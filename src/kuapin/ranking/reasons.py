@@ -132,13 +132,20 @@ def _explained(case: "_Case") -> Explained:
     said, own = case.evidence(), case.met()
     said[own] = -np.inf  # whatever else speaks for it: that it was met before is what a person knows of it
     said[own, CODES.index(REPEAT)] = 0.0
-    unsure = ~own
-    told: dict[str, dict[int, tuple[str, Evidence]]] = {}
-    for name in MEASURED:
-        number = CODES.index(name)
-        rows = np.flatnonzero(unsure & np.isfinite(said[:, number]))
-        told[name] = dict(zip(rows.tolist(), _SENTENCES[name](case, rows), strict=True)) if len(rows) else {}
-        said[rows[~case.felt(rows, [told[name][row][1] for row in rows.tolist()])], number] = -np.inf
+    told: dict[str, dict[int, tuple[str, Evidence]]] = {name: {} for name in MEASURED}
+    waiting = np.flatnonzero(~own)
+    while len(waiting):  # the loudest kind of every row, then the next where that was not felt
+        kind = np.argmax(said[waiting], axis=1)
+        again = []
+        for name in MEASURED:
+            number = CODES.index(name)
+            rows = waiting[(kind == number) & np.isfinite(said[waiting, number])]
+            if len(rows):
+                told[name] |= dict(zip(rows.tolist(), _SENTENCES[name](case, rows), strict=True))
+                unfelt = rows[~case.felt(rows, [told[name][row][1] for row in rows.tolist()])]
+                said[unfelt, number] = -np.inf
+                again.append(unfelt)
+        waiting = np.concatenate([np.empty(0, np.intp), *again])
     said[np.isneginf(said.max(axis=1)), CODES.index(NEW)] = 0.0
     return _worded(case, np.argmax(said, axis=1), told)
 
@@ -276,8 +283,7 @@ class _Case:
         for row, items in zip(rows, evidence, strict=True):
             user = self.users[row]
             rest = np.setdiff1d(met.indices[met.indptr[user] : met.indptr[user + 1]], [*items, self.items[row]])
-            # Drawn for the row alone: the answer for one user is that for many.
-            rng = np.random.default_rng((int(self.items[row]), len(rest)))
+            rng = np.random.default_rng([int(self.items[row]), len(rest)])  # of the row alone: one user and many agree
             others.append(rng.permutation(rest)[: len(items)].astype(np.int32))
         both = drops(self.recommender, self.histories, self.ranked, np.tile(rows, 2), [*evidence, *others])
         drop, usual = np.split(both, 2)
