@@ -253,6 +253,14 @@ def test_what_is_asked_beyond_the_deadline_is_given_up(shop):
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
 
 
+def test_similar_items_have_a_deadline_too(shop, monkeypatch):
+    with served.client(shop) as client:
+        model = client.app.state.service.live.current.model
+        monkeypatch.setattr(type(model), "similar", lambda *_, **__: time.sleep(0.5))
+        answer = client.get("/v1/similar?item_id=B-rose-soap-small", headers={"X-Deadline-Ms": "50"})
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
 def test_too_much_at_once_is_refused_and_the_service_stays_up(shop):
     with served.client(shop, queue_ms=1, batch_users=1) as client:
         batcher = client.app.state.service.batcher

@@ -43,7 +43,7 @@ async def similar(
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     ask = partial(live.model.similar, item_id, n + offset, category, explain=explain, deny=deny or ())
-    table = await anyio.to_thread.run_sync(ask)
+    table = await service.in_time(request, ask)
     shown = [dict(zip(SHOWN, row, strict=True)) for row in table.select(SHOWN).iter_rows()][offset:]
     found: dict[str, Any] = {
         c.USER_ID: None,
