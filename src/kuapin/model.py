@@ -18,6 +18,7 @@ from kuapin.errors import InputError
 from kuapin.list_layer import open_reranker
 from kuapin.manifest import read_routing
 from kuapin.model_folder import Releases
+from kuapin.names import offered
 from kuapin.ranking.diversity import DiversityConfig
 from kuapin.ranking.live import queries_of
 from kuapin.ranking.recommender import Recommender
@@ -26,6 +27,7 @@ from kuapin.ranking.signals import TEXTS
 from kuapin.release_parts import open_release
 from kuapin.retrieval.filters import Filter
 from kuapin.retrieval.sources.content import Content
+from kuapin.storefront import FOLDER, SURFACES, Storefront
 from kuapin.surfaces import products as products_surface
 from kuapin.surfaces import similar as similar_surface
 from kuapin.surfaces.answer import Answer
@@ -67,6 +69,7 @@ class Model:
         self.users = users
         self.histories = histories
         self.reranker = reranker or Reranker(recommender, catalogue)
+        self.storefront: Storefront | None = None
 
     @classmethod
     def load(cls, shop: Shop, log: pl.DataFrame | None = None, version: str | None = None) -> Self:
@@ -94,7 +97,9 @@ class Model:
         available = (place >= 0) & (present.available[place] if len(present) else False)
         catalogue = replace(known, available=available)
         reranker = open_reranker(shop, recommender, catalogue, dataset.users)
-        return cls(folder.name, recommender, catalogue, dataset.users, dataset.histories, reranker)
+        model = cls(folder.name, recommender, catalogue, dataset.users, dataset.histories, reranker)
+        model.storefront = Storefront(model, folder / FOLDER, shop.store)
+        return model
 
     def recommend(
         self,
@@ -118,7 +123,7 @@ class Model:
             users: one id, or several; the table has the lists in this order.
             n: length of a list.
             categories: top-level categories to choose from; ``None``: all.
-            surface: what is asked for; ``products``.
+            surface: what is asked for: ``products``, or one of ``storefront.SURFACES``.
             explain: whether ``reason_code`` and ``reason`` are filled; null otherwise.
             per_category: items of one top-level category at most; more only where a list would be short without them;
                 ``None``: as ``[diversity]`` says.
@@ -136,6 +141,9 @@ class Model:
             UnknownIdError: a category that no item has.
         """
         ids = _ids(users)
+        if surface != products_surface.NAME:
+            rows = self._rows(categories, deny)
+            return self._front(surface).recommend(surface, ids, _checked(n), rows, explain=explain)
         answer = self.answer(
             self.histories_of(ids),
             n,
@@ -183,7 +191,7 @@ class Model:
             UnknownIdError: a category that no item has.
         """
         if surface != products_surface.NAME:
-            raise InputError(f"There is no surface {surface!r} for a user; there is {products_surface.NAME!r}.")
+            raise InputError(f"Lists in rows are of {products_surface.NAME!r} alone; {surface!r} came. Use recommend.")
         mask = self._mask(categories, deny)
         return products(
             self.reranker,
@@ -297,12 +305,59 @@ class Model:
             UnknownIdError: the shop lacks the item (or did when the release was trained), or a category.
         """
         row, mask = self.catalogue.items.row(item_id), self._mask(categories, deny) & self.reranker.shown()
-        answer = self._similar.similar(row, _checked(n), mask, explain=explain)
+        answer = self.similar_items.similar(row, _checked(n), mask, explain=explain)
         nobody = pl.Series([None], dtype=pl.String)
         return answer.table(nobody, self.catalogue.items.ids, surface=similar_surface.NAME, release=self.release)
 
+    def bundle(
+        self,
+        items: str | Sequence[str],
+        n: int = 10,
+        categories: Sequence[str] | None = None,
+        *,
+        user: str | None = None,
+        explain: bool = False,
+        deny: Sequence[str] = (),
+    ) -> pl.DataFrame:
+        """The ``n`` items of other kinds that complete an item or a basket; ``user_id`` is ``user``.
+
+        Ids that the shop lacks are passed over; for a basket without a known item the answer is what the user buys,
+        or else what is popular.
+
+        Raises:
+            InputError: the release has learnt no bundles, for the log has no baskets.
+        """
+        basket = [items] if isinstance(items, str) else items
+        rows = self._rows(categories, deny)
+        return self._front("bundles").bundle(basket, user, _checked(n), rows, explain=explain)
+
+    def _front(self, surface: str) -> Storefront:
+        if surface not in SURFACES:
+            names = (products_surface.NAME, *SURFACES)
+            raise InputError(f"There is no surface {surface!r}. {offered(surface, names, 'surfaces')}")
+        if self.storefront is None:
+            raise InputError(f"Release {self.release} has learnt no {surface}. Load it from its shop, or train again.")
+        return self.storefront
+
+    def _rows(self, categories: Sequence[str] | None, deny: Sequence[str]) -> NDArray[np.intp] | None:
+        mask = self._mask(categories, deny) & self.reranker.shown()
+        return None if mask.all() else np.flatnonzero(mask)
+
+    def products_of(
+        self, users: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool = False
+    ) -> pl.DataFrame:
+        """As ``recommend``, of the items in some ascending rows (``None``: all)."""
+        who = self.users.rows(users)
+        answer = products(self.reranker, self.histories_of(users), n=n, items=items, who=who, explain=explain)
+        return answer.table(users, self.catalogue.items.ids, surface=products_surface.NAME, release=self.release)
+
     @cached_property
-    def _similar(self) -> SimilarItems:
+    def similar_items(self) -> SimilarItems:
+        """Finds what could stand in for an item.
+
+        Raises:
+            InputError: the release has no text vectors.
+        """
         signals = self.recommender.signals.signals
         content = signals[TEXTS].source if TEXTS in signals else None
         if not isinstance(content, Content):

@@ -5,17 +5,21 @@ import json
 import shutil
 from contextlib import contextmanager
 
+import numpy as np
 import polars as pl
 import pytest
 
 from kuapin.cli.app import app
 from kuapin.cli.failures import run
 from kuapin.errors import InputError, ModelFolderError, StoreError, UnknownIdError
+from kuapin.evaluation.gate import Paired
 from kuapin.manifest import read_manifest, read_routing
 from kuapin.model import Model
 from kuapin.model_folder import Releases
 from kuapin.pipeline import onboard as job
+from kuapin.pipeline import stages
 from kuapin.pipeline.onboard import onboard, slug
+from kuapin.pipeline.refresh import refresh
 from kuapin.pipeline.train import train
 from kuapin.ranking.simulation import SimulationConfig
 from kuapin.workspace import Shop
@@ -220,3 +224,44 @@ def test_the_verdict_is_told_and_is_json(shop, trained, capsys):
     assert len(said["promote"]) == 12
     assert {one["name"] for one in said["rehearsed"]} == {"Beauty", "Home", "Garden"}
     assert Releases(shop.models).live() == said["release"]
+
+
+def test_refresh_moves_a_young_category_to_the_stage_that_measures_best(shop, trained, tmp_path, monkeypatch):
+    opened = onboard(shop, trained / "pets.csv", "Pets", simulation=LITTLE)
+    later = pl.read_csv(trained / "pets_log.csv").with_columns(pl.col("timestamp") + 200 * market.DAY)
+    everything = pl.read_csv(trained / "log.csv").with_columns(pl.col("timestamp") + 200 * market.DAY)
+    pl.concat([later, everything]).write_csv(tmp_path / "later.csv")
+    shop.import_files(interactions=tmp_path / "later.csv")
+    config = shop.path / "kuapin.toml"
+    settings = (
+        config.read_text().replace("margin = 0.1", "margin = 0.9").replace("least_users = 50", "least_users = 10")
+    )
+    config.write_text(settings)
+    shop = Shop.open(shop.path)
+    monkeypatch.setattr(stages, "opening_of", lambda *a, **k: job.opening_of(*a, simulation=LITTLE, **k))
+    asked = {}
+    compared = stages.paired
+
+    def favoured(champion, challenger, *rest, only=None, **options):
+        pairs, new = compared(champion, challenger, *rest, only=only, **options)
+        asked[only] = {name: pair.challenger.mean() for name, pair in pairs.items()}
+        return {name: Paired(pair.champion, pair.challenger + 1) for name, pair in pairs.items()}, new
+
+    monkeypatch.setattr(stages, "paired", favoured)  # its own part is the better one by far
+    done = refresh(shop)
+    assert set(asked) == {("Pets",)}
+    assert 0 < asked[("Pets",)]["Pets"] <= 1
+    assert done.stages["Pets"].before == opened.opening.strategy
+    assert done.stages["Pets"].own
+    routing, said = (read(shop.models / done.release) for read in (read_routing, read_manifest))
+    assert routing.categories["Pets"].ranker == f"parts/{slug('Pets')}/ranker"
+    assert said.config["opened"]["Pets"]["shot"] > 0
+    assert Model.load(shop).recommend("user 001", n=5, categories=["Pets"]).height == 5
+
+    monkeypatch.setattr(stages, "paired", lambda *a, **k: ({"Pets": Paired(np.ones(50), np.zeros(50))}, []))
+    everything[-200:].with_columns(pl.col("timestamp") + 30 * market.DAY).write_csv(tmp_path / "more.csv")
+    shop.import_files(interactions=tmp_path / "more.csv")
+    grown = refresh(Shop.open(shop.path), force=True)  # the running shop serves it better: it is young no more
+    assert not grown.stages["Pets"].own
+    assert read_routing(shop.models / grown.release).categories == {}
+    assert "opened" not in read_manifest(shop.models / grown.release).config

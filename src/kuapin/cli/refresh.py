@@ -65,6 +65,9 @@ def _say(done: "Refreshed", folder: object, *, quiet: bool) -> None:
     say_table(_table(done.verdicts), right=("users", "live", "new", "change"), wrap=("verdict",))
     for name in done.new:
         say(f"{name} is new since {done.champion}: the new model serves it.")
+    for name, stage in done.stages.items():
+        passed = any(verdict.passes for verdict in done.verdicts if verdict.category == name)
+        say(f"{name} opened lately, served by {stage.before}; {'now' if passed else 'best at hand'}: {stage.now}.")
     if not done.unseen:
         say(
             f"Too few people came back since {done.champion} was trained, so both were asked for the last part of the "
@@ -115,6 +118,7 @@ def _plain(done: "Refreshed") -> dict[str, object]:
         "new": list(done.new),
         "verdicts": [known(asdict(verdict)) for verdict in done.verdicts],
         "drift": [asdict(moved) | {"size": moved.size} for moved in done.drift],
+        "stages": {name: asdict(stage) for name, stage in done.stages.items()},
         "unseen": done.unseen,
         "own_share": None if isnan(done.own_share) else done.own_share,
     }

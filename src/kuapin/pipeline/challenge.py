@@ -38,6 +38,7 @@ def paired(
     users: pl.Series,
     *,
     seed: int = 0,
+    only: tuple[str, ...] | None = None,
     progress: Progress = SILENT,
 ) -> tuple[dict[str, Paired], list[str]]:
     """NDCG@10 under both models of every user, in every top-level category in which he took something.
@@ -49,6 +50,7 @@ def paired(
         challenger: the new one, likewise.
         after: what was taken after the cut, in the catalogue of today.
         users: those who have a history before the cut.
+        only: categories that are asked for; ``None``: all.
         seed: of the draw where a category has more than ``MOST_USERS``.
         progress: told of the categories.
 
@@ -65,7 +67,7 @@ def paired(
             place = np.flatnonzero(asked_rows[rows])
             place = np.sort(np.random.default_rng([seed, code]).permutation(place)[:MOST_USERS])
             step.advance()
-            if len(place) == 0:
+            if len(place) == 0 or (only is not None and name not in only):
                 continue
             if name not in champion.catalogue.categories:
                 new.append(name)

@@ -11,11 +11,13 @@ from typing import Self
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from kuapin import columns as c
 from kuapin.arrays import load_arrays
 from kuapin.arrivals import save_whitening
+from kuapin.config import Config
 from kuapin.counts import counted
 from kuapin.data.dataset import Catalogue, Dataset, build_catalogue, build_dataset
 from kuapin.data.ledger import ImportedFile
@@ -25,7 +27,7 @@ from kuapin.encoding.encoder import Encoder
 from kuapin.encoding.items import encoded
 from kuapin.encoding.opening import load_encoder
 from kuapin.errors import InputError, ModelFolderError, StoreError
-from kuapin.manifest import Manifest, Routing, part_of, read_manifest, read_routing
+from kuapin.manifest import Manifest, Route, Routing, part_of, read_manifest, read_routing
 from kuapin.model import LOGGED
 from kuapin.model_folder import Releases
 from kuapin.pipeline.new_items import new_items
@@ -89,18 +91,8 @@ def onboard(
         dataset = in_order_of(_dataset(shop, fresh), live.known)
         read = _read(shop, dataset.catalogue, encoder, live.text, progress)
         rows = np.sort(dataset.catalogue.items.rows(fresh[c.ITEM_ID]))
-        visible = _visible(dataset, read, config.live)
-        opening = open_category(
-            visible,
-            rows,
-            shot=shot_level(visible, rows),
-            hidden=config.live.hidden if visible.histories.timed else config.live.hidden_untimed,
-            signals=config.signals,
-            ranking=config.ranking,
-            sources=config.sources,
-            simulation=simulation,
-            progress=progress,
-        )
+        visible = learnable(dataset, read, config.live)
+        opening = opening_of(config, visible, rows, simulation, progress)
         with progress.step("Comparing texts"):
             surroundings = look_around(visible, rows, opening)
         with progress.step("Writing the release"):
@@ -183,7 +175,28 @@ def _read(shop: Shop, catalogue: Catalogue, encoder: Encoder, text: TextConfig, 
     return Texts(encoder, texts, vectors, whitening, whitening.of(vectors))
 
 
-def _visible(dataset: Dataset, read: Texts, live: LiveConfig) -> Visible:
+def opening_of(
+    config: Config,
+    visible: Visible,
+    rows: NDArray[np.int32],
+    simulation: SimulationConfig | None = None,
+    progress: Progress = SILENT,
+) -> Opening:
+    """What serves the items ``rows`` (ascending) best at the shot level that they have."""
+    return open_category(
+        visible,
+        rows,
+        shot=shot_level(visible, rows),
+        hidden=config.live.hidden if visible.histories.timed else config.live.hidden_untimed,
+        signals=config.signals,
+        ranking=config.ranking,
+        sources=config.sources,
+        simulation=simulation,
+        progress=progress,
+    )
+
+
+def learnable(dataset: Dataset, read: Texts, live: LiveConfig) -> Visible:
     """All that may be learnt from: as in training, without what no person did."""
     kept = find_suspects(dataset.histories, live.suspects).kept
     histories = dataset.histories.keep(kept)
@@ -196,15 +209,11 @@ def _publish(
 ) -> str:
     """A release that is not live yet: the live one, which gets to know the new items, and the part that serves them."""
     routing, manifest = live.routing, live.manifest
-    part = f"{PARTS}/{slug(category)}"
     with releases.begin() as draft:
         take_over(live.folder, draft.path)
         for place in {part_of(route) for route in (routing.default, *routing.categories.values())}:
             know_later(draft.path / place, catalogue, read)
-        opening.recommender.save(draft.path / part)
-        write_catalogue(catalogue, draft.path / part)
-        save_whitening(read.whitening, draft.path / part)
-        own = routing.default.model_copy(update={"ranker": f"{part}/{RANKER}"})
+        own = write_part(draft.path, category, opening, catalogue, read, routing.default)
         releases.publish(
             draft,
             routing=routing.model_copy(update={"categories": {**routing.categories, category: own}}),
@@ -215,6 +224,17 @@ def _publish(
             activate=False,
         )
     return draft.version
+
+
+def write_part(
+    draft: Path, category: str, opening: Opening, catalogue: Catalogue, read: Texts, default: Route
+) -> Route:
+    """Write what serves an opened category into a draft; returns the route to it."""
+    part = f"{PARTS}/{slug(category)}"
+    opening.recommender.save(draft / part)
+    write_catalogue(catalogue, draft / part)
+    save_whitening(read.whitening, draft / part)
+    return default.model_copy(update={"ranker": f"{part}/{RANKER}"})
 
 
 def _said(manifest: Manifest, category: str, n: int, opening: Opening) -> dict[str, JsonValue]:

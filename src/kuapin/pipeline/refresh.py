@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,24 @@ from kuapin.model import Model
 from kuapin.model_folder import Releases
 from kuapin.pipeline.challenge import everything_available, own_share, paired
 from kuapin.pipeline.newest import newest_stretch
+from kuapin.pipeline.onboard import write_part
 from kuapin.pipeline.parts import in_order_of, keep_part
-from kuapin.pipeline.train import ENCODER, NEWEST, Texts, described, fit, read_texts, tables_of, write_default
+from kuapin.pipeline.stages import Stage, compare_stages, opened_again, still_young, young
+from kuapin.pipeline.surfaces import fit_surfaces
+from kuapin.pipeline.train import (
+    ENCODER,
+    NEWEST,
+    Texts,
+    described,
+    fit,
+    read_texts,
+    tables_of,
+    visible_of,
+    write_default,
+)
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.recommender import RANKER
+from kuapin.storefront import FOLDER
 from kuapin.workspace import Shop
 
 CHALLENGES = "challenges.jsonl"
@@ -45,6 +59,7 @@ class Refreshed:
         new: categories that the champion did not know; the new model serves them.
         drift: what moved since the champion was trained.
         unseen: whether the champion had learnt from none of what was asked for.
+        stages: categories that opened lately → where they stand; it holds where they pass.
         own_share: share of the people in whose lists the champion had what they took, see ``challenge.own_share``.
     """
 
@@ -54,6 +69,7 @@ class Refreshed:
     new: tuple[str, ...] = ()
     drift: tuple[Moved, ...] = ()
     unseen: bool = True
+    stages: Mapping[str, Stage] = field(default_factory=dict)
     own_share: float = float("nan")
 
     @property
@@ -99,6 +115,17 @@ def refresh(shop: Shop, *, force: bool = False, progress: Progress = SILENT) -> 
         challenger = Model("challenger", fitted.recommender, before.catalogue, before.users, before.histories)
         challenger = everything_available(challenger, dataset.catalogue.items)
         pairs, new = paired(champion, challenger, after, newest.users, seed=shop.config.seed, progress=progress)
+        stages = compare_stages(
+            shop,
+            young(routing, manifest.config),
+            (champion, challenger),
+            before,
+            after,
+            newest.users,
+            pairs,
+            read,
+            progress,
+        )
         known = [name for name in dataset.catalogue.categories if name in champion.catalogue.categories]
         del champion, challenger, fitted  # their sources would lie in memory beside the final ones
         served = {name: _served_by(routing, live.name, name) for name in pairs}
@@ -107,9 +134,10 @@ def refresh(shop: Shop, *, force: bool = False, progress: Progress = SILENT) -> 
         release = None
         if passed or new:
             kept = [name for name in known if name not in passed]
-            release = _publish(shop, releases, snapshot, dataset, read, live, routing, kept, progress)
+            own = [name for name in passed if name in stages and stages[name].own]
+            release = _publish(shop, releases, snapshot, dataset, read, live, kept, own, progress)
         done = Refreshed(
-            live.name, release, tuple(verdicts), tuple(new), drift, newest.unseen, own_share(pairs.values())
+            live.name, release, tuple(verdicts), tuple(new), drift, newest.unseen, stages, own_share(pairs.values())
         )
         _record(shop.models, done, served)
     return done
@@ -127,27 +155,39 @@ def _publish(
     dataset: Dataset,
     read: Texts,
     live: Path,
-    before: Routing,
     kept: Sequence[str],
+    own: Sequence[str],
     progress: Progress,
 ) -> str:
-    """Train on everything, and publish it beside the parts that some categories keep; returns the release's name."""
+    """Train on everything, and publish it beside the parts that some categories keep, or have of their own.
+
+    Returns:
+        The release's name.
+    """
+    before, said = read_routing(live), read_manifest(live).config
     fitted = fit(shop.config, dataset, read, progress=progress)
+    opened = {name: opened_again(shop, dataset, read, name, progress) for name in own}
+    visible = visible_of(dataset, read)
+    learned = fit_surfaces(visible, fitted.recommender, shop.store, dataset.users, shop.config, progress=progress)
     default = Route(encoder=ENCODER, ranker=RANKER)
     with progress.step("Writing the release"), releases.begin() as draft:
         write_default(draft.path, dataset.catalogue, read, fitted)
+        learned.save(draft.path / FOLDER)
         routes: dict[str, Route] = {}
         for part in {part_of(before.of(name)) for name in kept}:
             names = [name for name in kept if part_of(before.of(name)) == part]
             name = _name_of(part, live.name)
             route = keep_part(live, before.of(names[0]), draft.path, name, dataset.catalogue, read)
             routes |= dict.fromkeys(names, route.model_copy(update={"encoder": default.encoder}))
+        for name, opening in opened.items():
+            routes[name] = write_part(draft.path, name, opening, dataset.catalogue, read, default)
+        records = still_young(said, [name for name in young(before, said) if name in routes], opened)
         releases.publish(
             draft,
             routing=Routing(default=default, categories=routes),
             snapshot=snapshot,
             fingerprint=snapshot,
-            config=described(shop.config, dataset, fitted),
+            config=described(shop.config, dataset, fitted) | records,
             metrics=fitted.metrics,
         )
     return draft.version

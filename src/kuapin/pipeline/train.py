@@ -19,6 +19,7 @@ from kuapin.manifest import Route, Routing
 from kuapin.model import KEPT, Model
 from kuapin.model_folder import Releases
 from kuapin.pipeline.forget import finish
+from kuapin.pipeline.surfaces import fit_surfaces
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.live import Fitted, LiveConfig, fit_live
 from kuapin.ranking.ranker import RankingConfig
@@ -26,6 +27,7 @@ from kuapin.ranking.recommender import RANKER
 from kuapin.release_parts import CATALOGUE
 from kuapin.retrieval.source import Visible
 from kuapin.retrieval.whitening import Whitening, fit_whitening
+from kuapin.storefront import FOLDER
 from kuapin.text.template import render
 from kuapin.workspace import Shop
 
@@ -58,8 +60,12 @@ def train(shop: Shop, *, quick: bool = False, progress: Progress = SILENT) -> Mo
         snapshot, dataset = tables_of(shop)
         read = read_texts(shop, dataset.catalogue, progress)
         fitted = fit(config, dataset, read, quick=quick, progress=progress)
+        learned = fit_surfaces(
+            visible_of(dataset, read), fitted.recommender, shop.store, dataset.users, config, progress=progress
+        )
         with progress.step("Writing the release"), releases.begin() as draft:
             write_default(draft.path, dataset.catalogue, read, fitted)
+            learned.save(draft.path / FOLDER)
             releases.publish(
                 draft,
                 routing=Routing(default=Route(encoder=ENCODER, ranker=RANKER)),
@@ -101,11 +107,16 @@ def read_texts(shop: Shop, catalogue: Catalogue, progress: Progress = SILENT) ->
     return Texts(encoder, texts, vectors, whitening, whitening.of(vectors))
 
 
+def visible_of(dataset: Dataset, read: Texts) -> Visible:
+    """All that there is to learn from."""
+    now = int(dataset.histories.times.max(initial=0))
+    return Visible(dataset.catalogue, dataset.histories, read.vectors, now, read.texts, read.white)
+
+
 def fit(config: Config, dataset: Dataset, read: Texts, *, quick: bool = False, progress: Progress = SILENT) -> Fitted:
     """Fit sources, ranker and scale on a dataset whose catalogue was read."""
-    now = int(dataset.histories.times.max(initial=0))
-    visible = Visible(dataset.catalogue, dataset.histories, read.vectors, now, read.texts, read.white)
     ranking, live = _sized(config, quick=quick)
+    visible = visible_of(dataset, read)
     return fit_live(
         visible, signals=config.signals, ranking=ranking, live=live, sources=config.sources, progress=progress
     )

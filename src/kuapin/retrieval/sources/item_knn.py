@@ -1,6 +1,6 @@
 """Item-kNN: items met by the same users, damped by how many users each item has."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
 from itertools import pairwise
 from typing import Self
@@ -31,6 +31,7 @@ class ItemKnnConfig(BaseModel):
     shrinkage: float = Field(5.0, ge=0, description="Users added to every item's count: rare items are damped.")
 
 
+Weigh = Callable[[Scores, NDArray[np.integer], NDArray[np.integer]], Scores]
 BLOCK_PAIRS = 4_000_000
 """Co-occurring pairs counted at a time by a thread: about 50 bytes each."""
 
@@ -139,12 +140,23 @@ def item_similarity(matrix: sparse.csr_matrix, shrinkage: float, neighbours: int
     count = np.bincount(matrix.indices, minlength=matrix.shape[1])
     with np.errstate(divide="ignore"):
         damping = np.where(count > 0, 1 / np.sqrt(count + shrinkage), 0.0).astype(np.float32)
+    return weighed_pairs(matrix, lambda both, one, other: both * damping[one] * damping[other], neighbours)
+
+
+def weighed_pairs(matrix: sparse.csr_matrix, weigh: Weigh, neighbours: int) -> sparse.csr_matrix:
+    """The items that share users, weighed; float32 CSR (n_items, n_items), the diagonal 0.
+
+    Args:
+        matrix: binary user × item matrix.
+        weigh: (users in common, rows of the one items, rows of the other items), all (k,) → float32 (k,); 0: not kept.
+        neighbours: the largest of every row that are kept.
+    """
     users_of = matrix.T.tocsr()
 
     def rows(run: tuple[int, int]) -> sparse.csr_matrix:
         block = (users_of[run[0] : run[1]] @ matrix).tocsr()
         row = np.repeat(np.arange(*run), np.diff(block.indptr))
-        block.data = np.where(block.indices == row, 0, block.data * damping[row] * damping[block.indices])
+        block.data = np.where(block.indices == row, 0, weigh(block.data, row, block.indices))
         block.eliminate_zeros()
         return _largest(block, neighbours)
 
