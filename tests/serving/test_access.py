@@ -27,6 +27,12 @@ NEEDS = {
         ("POST", "/v1/recommendations", {}),
         ("GET", "/v1/items/B-rose-soap-small/similar", None),
         ("GET", "/v1/similar?item_id=B-rose-soap-small", None),
+        ("GET", "/v1/items/B-rose-soap-small/bundle", None),
+        ("GET", "/v1/bundle?item_id=B-rose-soap-small", None),
+        ("GET", "/v1/users/u/home", None),
+        ("GET", "/v1/home?user_id=u", None),
+        ("GET", "/v1/users/u/profile", None),
+        ("GET", "/v1/profile?user_id=u", None),
     ],
     "write": [
         ("POST", "/v1/interactions", {"interactions": [{"user_id": "u", "item_id": "i"}]}),

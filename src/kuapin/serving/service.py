@@ -24,7 +24,7 @@ from kuapin.serving.erased import Erased
 from kuapin.serving.failures import DeadlineError
 from kuapin.serving.live import Live, LiveModel, Watch
 from kuapin.serving.monitoring import Monitor
-from kuapin.serving.questions import Question, answer
+from kuapin.serving.questions import Question, answer, of_surface
 from kuapin.serving.schedule import Schedule
 from kuapin.workspace import Shop
 
@@ -158,6 +158,12 @@ class Service:
         """Tell the monitor of events."""
         for row in rows:
             self.monitor.events.labels(row[c.EVENT]).inc()
+
+    def of_surface(self, question: Question) -> dict[str, Any]:
+        """The answer of a surface other than the list of products."""
+        live = self.live.current
+        erased = question.user is not None and self.erased.at(question.user) >= live.loaded_at - 1
+        return of_surface(live, question, erased=erased)
 
     def _answer(self, questions: Sequence[Question]) -> Sequence[dict[str, Any] | KuapinError]:
         live = self.live.current
