@@ -20,6 +20,7 @@ from kuapin.model import Model
 from kuapin.ranking.routed import Routed
 from kuapin.ranking.signals import TEXTS
 from kuapin.retrieval.whitening import Whitening
+from kuapin.storefront import Storefront
 from kuapin.text.template import TextConfig
 from kuapin.workspace import Shop
 
@@ -45,6 +46,13 @@ def load_whitening(folder: Path) -> Whitening:
         raise ModelFolderError(
             f"{folder} takes no new items: it was trained by an older Kuapin. Train again."
         ) from error
+
+
+def with_surfaces(model: Model, before: Model) -> Model:
+    """A model with the surfaces of the one that it comes from."""
+    if before.storefront is not None:
+        model.storefront = Storefront(model, before.storefront.folder, before.storefront.store)
+    return model
 
 
 class Arrivals:
@@ -84,7 +92,8 @@ class Arrivals:
         histories = replace(model.histories, n_items=len(grown.catalogue))
         release = self.shop.models / model.release
         reranker = open_reranker(self.shop, recommender, grown.catalogue, model.users, release)
-        return Model(model.release, recommender, grown.catalogue, model.users, histories, reranker)
+        grown_model = Model(model.release, recommender, grown.catalogue, model.users, histories, reranker)
+        return with_surfaces(grown_model, model)
 
     def warm(self) -> None:
         """Read the encoder, so that the first item does not wait for it."""

@@ -27,6 +27,12 @@ NEEDS = {
         ("POST", "/v1/recommendations", {}),
         ("GET", "/v1/items/B-rose-soap-small/similar", None),
         ("GET", "/v1/similar?item_id=B-rose-soap-small", None),
+        ("GET", "/v1/items/B-rose-soap-small/bundle", None),
+        ("GET", "/v1/bundle?item_id=B-rose-soap-small", None),
+        ("GET", "/v1/users/u/home", None),
+        ("GET", "/v1/home?user_id=u", None),
+        ("GET", "/v1/users/u/profile", None),
+        ("GET", "/v1/profile?user_id=u", None),
     ],
     "write": [
         ("POST", "/v1/interactions", {"interactions": [{"user_id": "u", "item_id": "i"}]}),
@@ -250,6 +256,14 @@ def test_what_is_asked_beyond_the_deadline_is_given_up(shop):
         work = batcher._work
         batcher._work = lambda questions: (time.sleep(0.3), work(questions))[-1]
         answer = client.get(LIST, headers={"X-Deadline-Ms": "100"})
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+def test_similar_items_have_a_deadline_too(shop, monkeypatch):
+    with served.client(shop) as client:
+        model = client.app.state.service.live.current.model
+        monkeypatch.setattr(type(model), "similar", lambda *_, **__: time.sleep(0.5))
+        answer = client.get("/v1/similar?item_id=B-rose-soap-small", headers={"X-Deadline-Ms": "50"})
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
 
 

@@ -59,6 +59,32 @@ def test_similar_items_are_those_of_the_library_and_keep_their_tag(client, shop)
     assert other.status_code == 200
 
 
+def test_other_surfaces_are_those_of_the_library(client, shop):
+    model = Model.load(shop)
+    for surface in ("profile", "home"):
+        answer = client.get(f"/v1/{surface}", params={"user_id": USER, "n": 4, "explain": True}).json()
+        assert answer["recommendations"] == rows(model.recommend(USER, 4, surface=surface, explain=True))
+        assert answer["recommendations"]
+        assert answer["surface"] == surface
+
+
+def test_a_surface_that_the_release_has_not_learnt_is_said(client):
+    for path, parameters, name in (
+        ("/v1/recommendations", {"user_id": USER, "surface": "trends"}, "trends"),
+        ("/v1/items/B-rose-soap-small/bundle", {}, "bundles"),
+    ):
+        answer = client.get(path, params=parameters)
+        assert answer.status_code == 422
+        assert f"has learnt no {name}" in answer.json()["error"]["message"]
+    assert client.get("/v1/bundle?item_id=none").status_code == 404
+
+
+def test_an_erased_person_has_no_profile(client):
+    assert client.get("/v1/profile", params={"user_id": USER}).json()["recommendations"]
+    client.delete(f"/v1/users/{USER}").raise_for_status()
+    assert client.get("/v1/profile", params={"user_id": USER}).json()["recommendations"] == []
+
+
 def test_a_visitor_gets_the_lists_of_the_library(client, shop):
     met = ["B-rose-soap-small", "H-rose-candle-large"]
     answer = client.post("/v1/recommendations", json={"history": met, "n": 5}).json()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from kuapin import columns as c
-from kuapin.arrivals import Arrivals
+from kuapin.arrivals import Arrivals, with_surfaces
 from kuapin.data.sql.items import ItemChange, ItemStore, table_of
 from kuapin.data.sql.overlay import ServedTables
 from kuapin.errors import KuapinError, ModelFolderError, StoreError
@@ -151,7 +151,8 @@ class LiveModel:
             available[gone[gone >= 0]] = False
             catalogue = replace(model.catalogue, available=available)
             reranker = replace(model.reranker, catalogue=catalogue)
-            model = Model(model.release, model.recommender, catalogue, model.users, model.histories, reranker)
+            less = Model(model.release, model.recommender, catalogue, model.users, model.histories, reranker)
+            model = with_surfaces(less, model)
         return replace(live, model=model, items=changes[-1].number)
 
     def _arrivals(self, version: str) -> Arrivals:

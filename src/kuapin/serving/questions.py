@@ -103,6 +103,29 @@ def answer(
     return answers
 
 
+def of_surface(live: Live, question: Question, *, erased: bool) -> dict[str, Any]:
+    """The answer of a surface other than the list of products, from the history that the release was loaded with.
+
+    Raises:
+        InputError: there is no such surface, or the release has not learnt it.
+        UnknownIdError: a category that no item has.
+    """
+    model = live.model
+    user = "" if erased or question.user is None else question.user
+    table = model.recommend(
+        user,
+        question.n + question.offset,
+        question.categories,
+        surface=question.surface,
+        explain=question.explain,
+        deny=question.deny,
+    )
+    known = model.histories_of([user]).lengths[0] > 0
+    shown = [dict(zip(SHOWN, row, strict=True)) for row in table.select(SHOWN).iter_rows()]
+    popular = SHOP_POPULAR if question.categories is None else CATEGORY_POPULAR
+    return _said(live, question, PERSONAL if known else popular, shown)
+
+
 def _histories(
     live: Live, events: EventStore, questions: Sequence[Question], erased: Callable[[str], bool]
 ) -> tuple[Histories, list[str]]:

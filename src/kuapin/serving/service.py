@@ -1,10 +1,12 @@
 """The parts of a running service, put together once."""
 
+import asyncio
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
+import anyio.to_thread
 import polars as pl
 from starlette.requests import Request
 
@@ -19,12 +21,14 @@ from kuapin.service_settings import ServiceConfig
 from kuapin.serving.access import Access
 from kuapin.serving.batching import Batcher
 from kuapin.serving.erased import Erased
+from kuapin.serving.failures import DeadlineError
 from kuapin.serving.live import Live, LiveModel, Watch
 from kuapin.serving.monitoring import Monitor
-from kuapin.serving.questions import Question, answer
+from kuapin.serving.questions import Question, answer, of_surface
 from kuapin.serving.schedule import Schedule
 from kuapin.workspace import Shop
 
+R = TypeVar("R")
 DAY = 86_400
 TIDY_S = 60.0
 
@@ -87,6 +91,19 @@ class Service:
         ours = self.config.deadline_ms
         return (min(int(own), ours) if own.isdecimal() and own.isascii() and 0 < len(own) < 10 else ours) / 1000
 
+    async def in_time(self, request: Request, work: Callable[[], R]) -> R:
+        """The result of work done in a thread.
+
+        Raises:
+            DeadlineError: it took too long; whatever comes of it is dropped.
+        """
+        seconds = self.timeout(request)
+        try:
+            async with asyncio.timeout(seconds):
+                return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+        except TimeoutError as error:
+            raise DeadlineError(seconds) from error
+
     def forget(self, user: str) -> Receipt:
         """Erase a person from everything, this process first."""
         receipt = forget(self.shop, user)
@@ -141,6 +158,12 @@ class Service:
         """Tell the monitor of events."""
         for row in rows:
             self.monitor.events.labels(row[c.EVENT]).inc()
+
+    def of_surface(self, question: Question) -> dict[str, Any]:
+        """The answer of a surface other than the list of products."""
+        live = self.live.current
+        erased = question.user is not None and self.erased.at(question.user) >= live.loaded_at - 1
+        return of_surface(live, question, erased=erased)
 
     def _answer(self, questions: Sequence[Question]) -> Sequence[dict[str, Any] | KuapinError]:
         live = self.live.current

@@ -57,7 +57,7 @@ async def outcomes(
 ) -> OutcomesOut:
     """Click and purchase rates of what was shown, by surface, release and category."""
     service: Service = request.app.state.service
-    table = await anyio.to_thread.run_sync(partial(service.outcomes, int(time.time()) - days * DAY))
+    table = await service.in_time(request, partial(service.outcomes, int(time.time()) - days * DAY))
     return OutcomesOut(days=days, outcomes=[OutcomeOut(**row) for row in table.iter_rows(named=True)])
 
 

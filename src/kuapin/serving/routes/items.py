@@ -6,6 +6,7 @@ from functools import partial
 from typing import Annotated, Any
 
 import anyio.to_thread
+import polars as pl
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
@@ -18,6 +19,8 @@ from kuapin.serving.routes.recommendations import Categories, Deny, Explain, N, 
 from kuapin.serving.service import Service
 
 router = APIRouter(tags=["items"], responses=responses(400, 401, 403, 404, 422, 429, 503))
+
+AnyItem = Annotated[Id, Query(description="Any characters, a slash among them.")]
 
 
 @router.get("/v1/items/{item_id}/similar", response_model=RecommendationsOut, dependencies=[needs("recommend")])
@@ -43,16 +46,8 @@ async def similar(
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     ask = partial(live.model.similar, item_id, n + offset, category, explain=explain, deny=deny or ())
-    table = await anyio.to_thread.run_sync(ask)
-    shown = [dict(zip(SHOWN, row, strict=True)) for row in table.select(SHOWN).iter_rows()][offset:]
-    found: dict[str, Any] = {
-        c.USER_ID: None,
-        c.SURFACE: "similar",
-        c.RELEASE: live.model.release,
-        c.RANKING_ID: secrets.token_hex(8),
-        "basis": "content",
-        "recommendations": shown,
-    }
+    table = await service.in_time(request, ask)
+    found = _said("similar", live.model.release, table, offset)
     service.monitor.lists.labels("similar", "content", live.model.release).inc()
     return JSONResponse(found, headers=headers)
 
@@ -60,7 +55,7 @@ async def similar(
 @router.get("/v1/similar", response_model=RecommendationsOut, dependencies=[needs("recommend")])
 async def similar_to_any(
     request: Request,
-    item_id: Annotated[Id, Query(description="Any characters, a slash among them.")],
+    item_id: AnyItem,
     n: N = 10,
     offset: Offset = 0,
     category: Categories = None,
@@ -71,7 +66,50 @@ async def similar_to_any(
     return await similar(request, item_id, n, offset, category, deny, explain)
 
 
-AnyItem = Annotated[Id, Query(description="Any characters, a slash among them.")]
+@router.get("/v1/items/{item_id}/bundle", response_model=RecommendationsOut, dependencies=[needs("recommend")])
+async def bundle(
+    request: Request,
+    item_id: Id,
+    n: N = 10,
+    category: Categories = None,
+    deny: Deny = None,
+    explain: Explain = False,  # noqa: FBT002
+) -> JSONResponse:
+    """The items of other kinds that complete an item."""
+    service: Service = request.app.state.service
+    if n > service.config.max_n:
+        raise RefusedError(422, f"n is at most {service.config.max_n:,}; {n:,} came. Ask less.")
+    live = service.live.current
+    live.model.catalogue.items.row(item_id)
+    ask = partial(live.model.bundle, item_id, n, category, explain=explain, deny=deny or ())
+    table = await service.in_time(request, ask)
+    return JSONResponse(_said("bundles", live.model.release, table, 0))
+
+
+@router.get("/v1/bundle", response_model=RecommendationsOut, dependencies=[needs("recommend")])
+async def any_bundle(
+    request: Request,
+    item_id: AnyItem,
+    n: N = 10,
+    category: Categories = None,
+    deny: Deny = None,
+    explain: Explain = False,  # noqa: FBT002
+) -> JSONResponse:
+    """The same, for ids that do not fit into a path."""
+    return await bundle(request, item_id, n, category, deny, explain)
+
+
+def _said(surface: str, release: str, table: pl.DataFrame, offset: int) -> dict[str, Any]:
+    return {
+        c.USER_ID: None,
+        c.SURFACE: surface,
+        c.RELEASE: release,
+        c.RANKING_ID: secrets.token_hex(8),
+        "basis": "content",
+        "recommendations": [dict(zip(SHOWN, row, strict=True)) for row in table.select(SHOWN).iter_rows()][offset:],
+    }
+
+
 _WRITES: dict[str, Any] = {
     "response_model": ItemOut,
     "dependencies": [needs("write")],

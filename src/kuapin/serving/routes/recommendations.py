@@ -1,5 +1,6 @@
 """Lists for users and visitors."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -11,9 +12,11 @@ from kuapin.serving.bodies import Id, Met, RecommendationsOut, VisitorIn
 from kuapin.serving.failures import RefusedError, responses
 from kuapin.serving.questions import Question
 from kuapin.serving.service import Service
+from kuapin.surfaces.products import NAME as PRODUCTS
 
 router = APIRouter(tags=["recommendations"], responses=responses(400, 401, 403, 404, 422, 429, 503))
 
+AnyUser = Annotated[Id, Query(description="Any characters, a slash among them.")]
 N = Annotated[int, Query(ge=1, description="How many.")]
 Offset = Annotated[int, Query(ge=0, description="How many are passed over.")]
 Categories = Annotated[list[Id] | None, Query(description="Top-level categories; repeat for several. Left out: all.")]
@@ -55,7 +58,7 @@ async def of_user(
 async def of_any_user(
     request: Request,
     asking: Asking,
-    user_id: Annotated[Id, Query(description="Any characters, a slash among them.")],
+    user_id: AnyUser,
     surface: Surface = "products",
     n: N = 10,
     offset: Offset = 0,
@@ -98,6 +101,38 @@ async def of_visitor(request: Request, asking: Asking, body: VisitorIn) -> JSONR
     return await _answered(request, question)
 
 
+@router.get("/v1/users/{user_id}/home", response_model=RecommendationsOut)
+async def home(request: Request, asking: Asking, user_id: Id, n: N = 10, explain: Explain = False) -> JSONResponse:  # noqa: FBT002
+    """All surfaces in one list."""
+    may_see(asking, user_id)
+    return await _answered(request, Question(user_id, n=n, explain=explain, surface="home"))
+
+
+@router.get("/v1/home", response_model=RecommendationsOut)
+async def any_home(
+    request: Request,
+    asking: Asking,
+    user_id: AnyUser,
+    n: N = 10,
+    explain: Explain = False,  # noqa: FBT002
+) -> JSONResponse:
+    """The same, for ids that do not fit into a path."""
+    return await home(request, asking, user_id, n, explain)
+
+
+@router.get("/v1/users/{user_id}/profile", response_model=RecommendationsOut)
+async def profile(request: Request, asking: Asking, user_id: Id, n: N = 10) -> JSONResponse:
+    """What a user's history says of the user, the surest first."""
+    may_see(asking, user_id)
+    return await _answered(request, Question(user_id, n=n, explain=True, surface="profile"))
+
+
+@router.get("/v1/profile", response_model=RecommendationsOut)
+async def any_profile(request: Request, asking: Asking, user_id: AnyUser, n: N = 10) -> JSONResponse:
+    """The same, for ids that do not fit into a path."""
+    return await profile(request, asking, user_id, n)
+
+
 async def _answered(request: Request, question: Question) -> JSONResponse:
     service: Service = request.app.state.service
     most = service.config.max_n
@@ -105,6 +140,10 @@ async def _answered(request: Request, question: Question) -> JSONResponse:
         raise RefusedError(
             422, f"n and offset are at most {most:,} together; {question.n + question.offset:,} came. Ask less."
         )
-    found: dict[str, Any] = await service.batcher.ask(question, service.timeout(request))
+    found: dict[str, Any]
+    if question.surface == PRODUCTS:
+        found = await service.batcher.ask(question, service.timeout(request))
+    else:
+        found = await service.in_time(request, partial(service.of_surface, question))
     service.monitor.lists.labels(found[c.SURFACE], found["basis"], found[c.RELEASE]).inc()
     return JSONResponse(found)
