@@ -54,6 +54,17 @@ ABOUT = {
         "`kuapin import SHOP --format complete-journey`, a fresh process and a new shop each time. Asked for: ≤ 20 s, "
         "≤ 2 GB."
     ),
+    "bundles": (
+        "One item of a basket is hidden. `baskets`: Complete Journey, household known; `a->b`: bundles of one domain "
+        "teach, those of the other are completed, whose items nobody has bought. Asked for: ratio ≥ 1.3 to the best of "
+        "popularity, lift and frozen text."
+    ),
+    "brands": "The next brand that is new to a person, among all. Asked for: ratio ≥ 1.3 to the popularity of brands.",
+    "campaigns": (
+        "Who redeems which coupon, of hidden campaigns of Complete Journey; and what campaigns changed. Asked for: "
+        "`ap.ratio` ≥ 1.3."
+    ),
+    "trends": "Share of the 100 items named as growing that sell more next week than on the mean of the last four.",
     "batch": "`kuapin recommend --users FILE` on Complete Journey, n = 10. Asked for: ≥ 500 users/s, ≤ 3 GB.",
     "dirty_logs": (
         "Robots, bulk buyers and fake bursts planted into amazon18_arts_office: share found, share of people's events "

@@ -11,6 +11,8 @@ from kuapin.config import settings
 from kuapin.data.importers import FORMATS
 from kuapin.data.schema import SCHEMAS
 from kuapin.ranking.reasons import CODES as PRODUCTS
+from kuapin.storefront import SURFACES
+from kuapin.surfaces import bundles, campaigns, home, profile, trends
 from kuapin.surfaces.similar import CODES as SIMILAR
 
 ROOT = Path(__file__).parent.parent
@@ -116,3 +118,11 @@ def test_the_page_of_the_service_has_every_route():
     paths = {route.path for router in routers for route in router.router.routes}
     assert len(paths) >= 14
     assert {path for path in paths if path not in page} == set()
+
+
+def test_every_surface_and_its_reasons_are_told():
+    page = read("docs/surfaces.md")
+    assert [name for name in SURFACES if f"\n## {name}\n" not in page] == []
+    codes = [*bundles.CODES, *campaigns.CODES, *trends.CODES, *profile.KINDS, *bundles.COMPLETES, *bundles.REPLACES]
+    assert [code for code in codes if f"`{code}`" not in page] == []
+    assert [name for name, share in home.SHARES.items() if f"{name} {share:.0%}" not in page] == []

@@ -191,7 +191,7 @@ class Model:
             UnknownIdError: a category that no item has.
         """
         if surface != products_surface.NAME:
-            raise InputError(f"Lists in rows are of {products_surface.NAME!r} alone; {surface!r} came. Use recommend.")
+            raise InputError(f"There is no surface {surface!r} here; there is {products_surface.NAME!r}.")
         mask = self._mask(categories, deny)
         return products(
             self.reranker,

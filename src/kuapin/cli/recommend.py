@@ -99,7 +99,7 @@ def recommend(
         )
     strangers = model.strangers(wanted).len()
     if strangers:
-        remark(_of_strangers(strangers, wanted), quiet=quiet)
+        remark(_of_strangers(strangers, wanted, surface), quiet=quiet)
     if output is not None:
         write_table(table, output)
         remark(f"Wrote {counted(table.height, 'row')} for {counted(len(wanted), 'user')} to {output}", quiet=quiet)
@@ -117,8 +117,10 @@ def _of_unknown(unknown: list[str], basket: list[str]) -> str:
     return f"{told}; the rest of the basket counts."
 
 
-def _of_strangers(strangers: int, wanted: list[str]) -> str:
+def _of_strangers(strangers: int, wanted: list[str], surface: str) -> str:
     why = "no history in the items of this release"
+    if surface in ("similar", "profile"):  # these say something of a history, or nothing
+        return f"{counted(strangers, 'user')} of {len(wanted):,} without a row: {why}."
     if len(wanted) == 1:
         return f"User {wanted[0]!r} has {why}: the list is what is popular."
     have, they = ("has", "that one gets") if strangers == 1 else ("have", "they get")

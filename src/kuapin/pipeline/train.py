@@ -64,9 +64,10 @@ def train(shop: Shop, *, quick: bool = False, progress: Progress = SILENT) -> Mo
         snapshot, dataset = tables_of(shop)
         read = read_texts(shop, dataset.catalogue, progress)
         fitted = fit(config, dataset, read, quick=quick, progress=progress)
-        learned = fit_surfaces(
-            visible_of(dataset, read), fitted.recommender, shop.store, dataset.users, config, progress=progress
-        )
+        ranking, live = _sized(config, quick=quick)
+        sized = config.model_copy(update={"ranking": ranking, "live": live})
+        visible = visible_of(dataset, read)
+        learned = fit_surfaces(visible, fitted.recommender, shop.store, dataset.users, sized, progress=progress)
         with progress.step("Writing the release"), releases.begin() as draft:
             write_default(draft.path, dataset.catalogue, read, fitted)
             learned.save(draft.path / FOLDER)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from kuapin import columns as c
+from kuapin.counts import counted
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
 from kuapin.ranking.completion import Completed, Completion
@@ -82,12 +83,14 @@ class Bundles:
         if items is not None:
             may[:] = False
             may[items] = True
-        return join([self._one(basket, baskets.of(basket), done, n, may, explain) for basket in range(len(baskets))])
+        each = range(len(baskets))
+        return join([self._one(one, baskets.of(one), owners.of(one), done, n, may, explain) for one in each])
 
     def _one(
         self,
         basket: int,
         inside: NDArray[np.int32],
+        own: NDArray[np.int32],
         done: Completed,
         n: int,
         may: NDArray[np.bool_],
@@ -103,7 +106,7 @@ class Bundles:
         place = self.as_set(inside, order, rows < 0)[:n]
         reasons = None
         if explain:
-            said = [self._reason(inside, int(order[one]), int(rows[one]), done) for one in place]
+            said = [self._reason(inside, own, int(order[one]), int(rows[one]), done) for one in place]
             reasons = Reasons([code for code, _ in said], [text for _, text in said])
         falling = np.minimum.accumulate(scores[place]) if len(place) else scores[:0]
         return Answer(np.full(len(place), basket, np.int64), order[place], falling, reasons)
@@ -143,13 +146,16 @@ class Bundles:
         found = np.flatnonzero(count)
         return found[np.argsort(-count[found], kind="stable")].astype(np.int32)
 
-    def _reason(self, inside: NDArray[np.int32], item: int, row: int, done: Completed) -> tuple[str, str]:
+    def _reason(
+        self, inside: NDArray[np.int32], own: NDArray[np.int32], item: int, row: int, done: Completed
+    ) -> tuple[str, str]:
         if row < 0:
             with_ = next(one for one in inside if self.completes[one, item])
             return RELATED, f"Goes with {self.name(with_)}: the shop says so"
         kind = self._loudest(done.features[row])
         if kind == OWN:
-            return OWN, f"Bought before, and often beside {self.name(inside[0])}" if len(inside) else "Bought before"
+            times = int(np.count_nonzero(own == item))
+            return OWN, f"Bought {counted(times, 'time')} before"
         if kind == TOGETHER:
             return self._together(inside, item)
         if kind == SHELVES and len(inside):
@@ -177,7 +183,7 @@ class Bundles:
     def _together(self, inside: NDArray[np.int32], item: int) -> tuple[str, str]:
         lift = self._between("lift", inside, item)
         best = int(np.argmax(lift))
-        if lift[best] <= 0:
+        if lift[best] < np.log(1.1):
             return TOGETHER, f"Bought together with {self.name(inside[best])}"
         times = f"{np.exp(lift[best]):.1f} times as often as chance would have it"
         return TOGETHER, f"Bought together with {self.name(inside[best])} {times}"

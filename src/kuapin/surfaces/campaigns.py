@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuapin import columns as c
+from kuapin.counts import counted
 from kuapin.ranking.response import DAY, NAMES, Response, Setting
 from kuapin.surfaces.answer import Answer, Reasons, join
 
@@ -71,8 +72,7 @@ class Campaigns:
         table, until = self.setting.offers.table, self._until(offer)
         times, items = round(float(np.expm1(known["bought"]))), round(float(np.expm1(known["bought_items"])))
         if times:
-            of = "item" if items == 1 else "items"
-            return BOUGHT, f"You bought {items:,} {of} that it is for, {times:,} time{'' if times == 1 else 's'}{until}"
+            return BOUGHT, f"You bought {counted(items, 'item')} that it is for, {counted(times, 'time')}{until}"
         if known["shelf"] > 0:
             return SHELF, f"You buy from the shelves that it is for{until}"
         if known["brand"] > 0:
