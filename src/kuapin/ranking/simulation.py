@@ -58,8 +58,8 @@ def simulate(
     """Replay the opening of other categories at every shot level, and measure every strategy on each.
 
     What is measured on a launch has not seen it: signals are fitted on what the replay shows, without the people who
-    are asked, and ``transfer`` learns from launches of the other folds. At the present level it is what would go live; at the
-    levels to come its sum alone, without the trees, which can only add to it and take most of the time.
+    are asked, and ``transfer`` learns from launches of the other folds. At the present level it is what would go live;
+    at the levels to come its sum alone, without the trees, which can only add to it and take most of the time.
 
     Args:
         visible: all that may be seen, ``items`` marked as opening.
