@@ -30,7 +30,7 @@ from kuapin.retrieval.whitening import whiten
 
 SHOTS = (0.0,)
 """The day of ``kuapin onboard``."""
-LAUNCHES, TEST_USERS = 10, 800
+LAUNCHES, TEST_USERS = 6, 800
 
 
 @dataclass(frozen=True)

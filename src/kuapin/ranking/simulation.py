@@ -24,6 +24,8 @@ LEAST_CATEGORIES = 3
 KEPT = ("adapted", "predicted_popularity")
 """Sources that take much time and learn from texts: those of a launch's lowest shot level serve the higher ones, where
 they would have seen a little more."""
+FOLDS = 3
+"""Launches are measured by so many rankers, each trained on those of the other folds."""
 RIDGE_USERS = 2_000
 """Users that the ridge learns from in a replay: its time grows with their cube."""
 
@@ -56,8 +58,8 @@ def simulate(
     """Replay the opening of other categories at every shot level, and measure every strategy on each.
 
     What is measured on a launch has not seen it: signals are fitted on what the replay shows, without the people who
-    are asked, and ``transfer`` learns from the other launches. At the present level it is what would go live; at the
-    levels to come its sum alone, without the trees, which can only add to it and take most of the time.
+    are asked, and ``transfer`` learns from launches of the other folds. At the present level it is what would go live;
+    at the levels to come its sum alone, without the trees, which can only add to it and take most of the time.
 
     Args:
         visible: all that may be seen, ``items`` marked as opening.
@@ -189,7 +191,8 @@ def _scores(
     lists: Lists, names: tuple[str, ...], n_signals: int, ranking: RankingConfig, *, full: bool
 ) -> dict[Strategy, NDArray[np.float64]]:
     """Scores of every candidate by every strategy, as it is without the candidate's launch."""
-    fold = lists.launch if len(np.unique(lists.launch)) > 1 else np.arange(len(lists)) % 2
+    launches, launch = np.unique(lists.launch, return_inverse=True)
+    fold = launch % FOLDS if len(launches) > 1 else np.arange(len(lists)) % 2
     scores = {one: np.zeros(len(lists.items)) for one in possible_strategies(names)}
     for number in np.unique(fold):
         learnt, asked = lists.select(np.flatnonzero(fold != number)), (fold == number)[lists.users]
