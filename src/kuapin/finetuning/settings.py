@@ -73,7 +73,7 @@ class TrainingConfig(BaseModel):
     )
     momentum: float = Field(0.0, ge=0, lt=1, description="Of SGD.")
     dropout: float | None = Field(None, ge=0, lt=1, description="Not set: the backbone's own.")
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Of objectives with a cross-entropy over classes.")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Of objectives with a cross-entropy over classes or over texts.")
     clip: float = Field(1.0, gt=0, description="Longest gradient, over all parameters together.")
     precision: Literal["auto", "f32", "bf16"] = Field(
         "auto", description="Of the products in training; auto: bf16 where the processor has it and the model is large."

@@ -83,6 +83,10 @@ class ItemClassification(Objective):
         n = 1 if facts["kind"] == "binary" else len(facts["labels"])
         return torch.nn.Sequential(torch.nn.Dropout(0.1), torch.nn.Linear(width, n))
 
+    def held_out_groups(self) -> Sequence[str]:
+        """Their titles."""
+        return [self.titles[row] for row, _ in self.held_out]
+
     def collate(self, examples: Sequence[Any], tokens: Tokens) -> Batch:
         """Tokens of the titles; ``wanted`` float32 (B, labels), (B, 1) where binary."""
         torch = require("torch", "train")
