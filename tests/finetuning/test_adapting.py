@@ -16,8 +16,8 @@ from kuapin.errors import InputError, KuapinError, ModelFolderError
 from kuapin.finetuning.adapting import CHANGE, adapt
 from kuapin.finetuning.change import load_change
 from kuapin.finetuning.objectives.co_interaction import CoInteractionConfig
-from kuapin.finetuning.settings import FinetuningConfig, TrainingConfig
 from kuapin.finetuning.objectives.registry import make_objective
+from kuapin.finetuning.settings import FinetuningConfig, TrainingConfig
 from kuapin.finetuning.strategies.registry import STRATEGIES
 from kuapin.finetuning.tokens import Tokens
 from kuapin.finetuning.trainer import _guarded

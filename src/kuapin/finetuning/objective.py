@@ -78,6 +78,10 @@ class Objective(ABC):
         """The module to add, untrained; by default what the backbone came with."""
         return reader.head
 
+    def warm_start(self, reader: Reader, tokens: Tokens, batch_size: int) -> None:
+        """Set the head to something better than random numbers before the first step; nothing by default."""
+        del reader, tokens, batch_size
+
     @abstractmethod
     def collate(self, examples: Sequence[Any], tokens: Tokens) -> Batch:
         """Tensors of a batch; what is random in it comes from ``batch_rng``, so that a resumed run repeats it."""
@@ -91,7 +95,7 @@ class Objective(ABC):
         """Metrics on ``held_out``; ``loss`` is among them."""
 
     def held_out_groups(self) -> Sequence[Any]:
-        """What each held-out example is of: examples of one user or text are never parted. Each by itself by default."""
+        """What each held-out example is of: those of one user or text are never parted. Each by itself by default."""
         return range(len(self.held_out))
 
     def measuring(self, part: NDArray[np.intp]) -> Self:

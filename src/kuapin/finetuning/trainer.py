@@ -81,6 +81,7 @@ def fit(
     config: TrainingConfig,
     run: Path,
     progress: Progress = SILENT,
+    finish: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Train; the reader then holds the best checkpoint.
 
@@ -95,6 +96,7 @@ def fit(
         config: of the loop.
         run: folder of checkpoints; the newest that is whole is taken up.
         progress: told of every step, with the loss.
+        finish: called when the reader holds the best checkpoint, before it is measured.
 
     Raises:
         KuapinError: the loss is not a number, or memory is too small; checkpoints stay.
@@ -141,6 +143,7 @@ def fit(
     averaged = soup.stir(
         reader, strategy, lambda: chooses.measure(reader, tokens, config.batch_size).values[objective.metric]
     )
+    finish()
     history = [entry for entry in trainer.state.log_history if f"eval_{objective.metric}" in entry]
     return Outcome(
         steps=trainer.state.global_step,

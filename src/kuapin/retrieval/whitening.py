@@ -20,11 +20,18 @@ def whiten(vectors: NDArray[np.float32], shrinkage: float = SHRINKAGE) -> NDArra
     Returns:
         float32 (n, d) of unit length (zero rows stay zero).
     """
-    centred = vectors - vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
-    covariance = (centred.T @ centred).astype(np.float64) / max(len(vectors), 1)
-    eigenvalues, axes = np.linalg.eigh(covariance)
-    mean = max(float(eigenvalues.mean()), 1e-12)
-    scale = 1.0 / np.sqrt(np.maximum(eigenvalues, 0.0) + shrinkage * mean)
-    white = centred @ (axes * scale).astype(np.float32)
+    mean, matrix = whitening(vectors, shrinkage)
+    white = (vectors - mean) @ matrix
     norms = np.linalg.norm(white, axis=1, keepdims=True)
     return np.asarray(white / np.maximum(norms, 1e-9), np.float32)
+
+
+def whitening(vectors: NDArray[np.float32], shrinkage: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What is subtracted, float32 (d,), and what is multiplied by then, float32 (d, d); see :func:`whiten`."""
+    mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
+    centred = vectors - mean
+    covariance = (centred.T @ centred).astype(np.float64) / max(len(vectors), 1)
+    eigenvalues, axes = np.linalg.eigh(covariance)
+    level = max(float(eigenvalues.mean()), 1e-12)
+    scale = 1.0 / np.sqrt(np.maximum(eigenvalues, 0.0) + shrinkage * level)
+    return mean, (axes * scale).astype(np.float32)
