@@ -17,6 +17,7 @@ from kuapin.cli.failures import run
 from kuapin.cli.finetune import finetune
 from kuapin.cli.import_ import import_tables
 from kuapin.cli.init import init
+from kuapin.cli.label import label
 from kuapin.cli.models import models
 from kuapin.cli.publish import publish
 from kuapin.cli.recommend import recommend
@@ -27,7 +28,7 @@ from kuapin.cli.validate import validate
 VERBS: dict[str, dict[str, Callable[..., None]]] = {
     "First look": {"demo": demo},
     "Data": {"init": init, "import": import_tables, "validate": validate},
-    "Model": {"finetune": finetune, "train": train, "evaluate": evaluate},
+    "Model": {"finetune": finetune, "label": label, "train": train, "evaluate": evaluate},
     "Use": {"recommend": recommend},
     "Releases": {"models": models, "publish": publish, "rollback": rollback},
 }

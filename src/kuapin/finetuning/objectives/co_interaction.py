@@ -92,7 +92,7 @@ class CoInteraction(Objective):
 
     def held_out_groups(self) -> Sequence[int]:
         """Their users."""
-        return self.held_out_users.tolist()
+        return [int(user) for user in self.held_out_users]
 
     def measuring(self, part: NDArray[np.intp]) -> Self:
         """With their users."""
