@@ -68,6 +68,39 @@ def test_a_backbone_that_reads_the_wrong_way_is_refused(material, bert, gpt, tmp
         tuned(material, {"bert": bert, "gpt": gpt}[which], tmp_path, objective, "full")
 
 
+def test_adalora_starts_orthonormal_and_moves(material, bert, tmp_path):
+    """The penalty begins at 0; started at 0.02 as PEFT has it, a dozen steps would move a thousandth of what LoRA moves."""
+    from kuapin.finetuning.change import assembled
+    from kuapin.finetuning.strategies.registry import make_strategy
+
+    backbone = Backbone.resolve(str(bert))
+    loop = TrainingConfig(max_steps=12, evaluate_every=100, learning_rate=1e-2, precision="f32", tracker="none")
+    config = FinetuningConfig(strategy="adalora", training=loop)
+    strategy, objective = make_strategy(config), make_objective(config, material)
+    reader = assembled(backbone, type(objective), objective.facts, strategy, config, 12)
+    assert float(strategy.penalty(reader).detach()) == pytest.approx(0, abs=1e-4)
+    (tmp_path / "adalora").mkdir()
+    (tmp_path / "lora").mkdir()
+    moved = {}
+    batch = Tokens(backbone, 64)(list(material.texts[:20]))
+    with torch.inference_mode():
+        before = load_before(backbone).vectors(**batch)
+    for name in ("adalora", "lora"):
+        _, done = tuned(material, bert, tmp_path / name, "co-interaction", name, loop)
+        reader, _, _ = load_change(done.folder / CHANGE, backbone)
+        with torch.inference_mode():
+            moved[name] = float((reader.vectors(**batch) - before).norm(dim=1).mean())
+    assert moved["adalora"] > 0.05 * moved["lora"]
+
+
+def load_before(backbone):
+    from kuapin.finetuning.reader import open_reader
+
+    reader = open_reader(backbone)
+    reader.eval()
+    return reader
+
+
 @pytest.mark.parametrize("placement", ["houlsby", "pfeiffer"])
 def test_an_untrained_adapter_changes_nothing_and_has_the_papers_size(material, bert, placement):
     from kuapin.encoding.additions import add_bottlenecks

@@ -18,7 +18,8 @@ from kuapin.encoding.backbone import Backbone
 from kuapin.encoding.opening import open_encoder
 from kuapin.errors import InputError
 from kuapin.evaluation.bootstrap import Interval, difference_interval
-from kuapin.finetuning.adapting import Adapted, adapt, run_key
+from kuapin.finetuning.adapting import CHANGE, Adapted, adapt, run_key
+from kuapin.finetuning.change import DESCRIPTION
 from kuapin.finetuning.material import Material, chosen_categories, only
 from kuapin.finetuning.objective import Measured
 from kuapin.finetuning.objectives.registry import OBJECTIVES
@@ -78,7 +79,29 @@ def finetune(shop: Shop, config: FinetuningConfig, *, measure: bool = True, prog
         encoding = shop.config.encoding.model_copy(update={"backbone": str(target.resolve())})
         open_encoder(encoding, shop.vectors / "encoders", list(material.texts), progress)  # compiled once, here
         found = compared(shop, dataset, asked, backbone, target, progress)
+    prune(shop)
     return Finetuned(name, adapted, _gains(adapted.outcome.before, adapted.outcome.after), found)
+
+
+def prune(shop: Shop) -> tuple[str, ...]:
+    """Remove starting points that nothing starts from any more; nothing while a run is going on.
+
+    These are first stages (``NAME-first``) and models from scratch (``scratch-…``) that no ``change/`` in
+    ``shop/backbones`` was trained on and the configuration does not name.
+
+    Returns:
+        Names of what was removed.
+    """
+    if any(shop.runs.glob("finetune-*")):
+        return ()
+    told = [json.loads(path.read_text(encoding="utf-8")) for path in shop.backbones.glob(f"*/{CHANGE}/{DESCRIPTION}")]
+    named = {Path(str(change.get("backbone"))).name for change in told}
+    named.add(Path(shop.config.encoding.backbone).name)
+    stages = {path for pattern in ("*-first", "scratch-*") for path in shop.backbones.glob(pattern)}
+    loose = sorted(path for path in stages if path.name not in named)
+    for path in loose:
+        shutil.rmtree(path)
+    return tuple(path.name for path in loose)
 
 
 def _gains(before: Measured, after: Measured) -> dict[str, Interval]:
