@@ -2,9 +2,9 @@
 
 Default: amazon18_arts_office, Office from Arts and Arts from Office, by the preset ``launch`` of ``kuapin finetune``.
 The encoder sees texts and histories of the source alone, of users who are not asked; 2,000 others are asked, over the
-full catalogue of the target. Frozen text is the best of three templates and two poolings *on the users asked*; the tuned
-encoder is read in one way that was fixed beforehand (``READING``), at up to 256 tokens as the frozen one is. One row
-more tells where a gain comes from: frozen vectors whitened on the source's texts, read as the tuned ones are.
+full catalogue of the target. Frozen text is the best of three templates and two poolings *on the users asked*; the
+tuned encoder is read in one way that was fixed beforehand (``READING``), at up to 256 tokens as the frozen one is. One
+row more tells where a gain comes from: frozen vectors whitened on the source's texts, read as the tuned ones are.
 
 On top, the ranker of the main job at shot 0 on either encoder. An interrupted run of a clean commit goes on: trainings,
 backbones and cells lie under ``$KUAPIN_CACHE``.

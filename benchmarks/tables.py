@@ -29,6 +29,16 @@ ABOUT = {
         "The user model on the papers' Beauty and Sports, last item, full catalogue, at most 50 read. Asked for: "
         "NDCG@10 above SASRec with sampled softmax as published, .0531 and .0314; ≤ 60 minutes of training each."
     ),
+    "finetuning": (
+        "A category opens and text alone is read, at shot 0, NDCG@10 over its full catalogue: the encoder tuned on the "
+        "source category (`kuapin finetune --preset launch`) against the best of six readings of the frozen one; "
+        "`whitened` is frozen and whitened, nothing trained. Asked for: ratio ≥ 1.25, lower end > 1, ≤ 45 minutes of "
+        "training."
+    ),
+    "classification": (
+        "Titles → categories from K labels a class, macro-F1 on titles that are in no draw; mean of two sets. Asked "
+        "for: the fine-tuned model above the best baseline at 20 and 100, beyond the interval (`gain`)."
+    ),
     "batch": "`kuapin recommend --users FILE` on Complete Journey, n = 10. Asked for: ≥ 500 users/s, ≤ 3 GB.",
     "demo": "`make demo`. Asked for: ≤ 10 minutes, ≤ 4 GB.",
 }

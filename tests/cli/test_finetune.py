@@ -150,7 +150,11 @@ def test_every_preset_is_valid_and_is_what_it_says(name):
     if name == "beauty":
         assert (loop.optimizer, loop.learning_rate, loop.batch_size, loop.epochs) == ("sgd", 1e-5, 16, 20)
         assert loop.evaluate_every == 5
-    assert f"{name.removesuffix('-tuned')}-tuned" in PRESETS
+    if name == "launch":
+        assert config.whitening.on
+        assert (config.pooling, config.reads) == ("ends", "title")
+    else:
+        assert f"{name.removesuffix('-tuned')}-tuned" in PRESETS
 
 
 def test_a_preset_runs_by_its_name(shop, capsys):

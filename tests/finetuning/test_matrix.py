@@ -69,7 +69,7 @@ def test_a_backbone_that_reads_the_wrong_way_is_refused(material, bert, gpt, tmp
 
 
 def test_adalora_starts_orthonormal_and_moves(material, bert, tmp_path):
-    """The penalty begins at 0; started at 0.02 as PEFT has it, a dozen steps would move a thousandth of what LoRA moves."""
+    """The penalty begins at 0. Started at 0.02, as PEFT has it, they would hardly move at all."""
     from kuapin.finetuning.change import assembled
     from kuapin.finetuning.strategies.registry import make_strategy
 

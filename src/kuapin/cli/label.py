@@ -60,10 +60,7 @@ def label(
     from kuapin.pipeline.label import pseudo_labelled, suggested
 
     check_suffix(output)
-    if suggest is not None:
-        sheet = suggested(shop, suggest, model)
-    else:
-        sheet = pseudo_labelled(shop, pseudo or 1.0, model)
+    sheet = pseudo_labelled(shop, pseudo, model) if pseudo is not None else suggested(shop, suggest or 1, model)
     write_table(sheet.rows, output)
     if as_json:
         say_json({"model": sheet.model, "task": sheet.task, "items": sheet.rows.height, "file": str(output)})

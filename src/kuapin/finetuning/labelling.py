@@ -29,7 +29,7 @@ def classified(
         batch_size: titles at a time.
 
     Returns:
-        Probabilities float32 (n, labels), rows summing to 1 unless the kind is multi-label; unit vectors float32 (n, d).
+        Probabilities float32 (n, labels), rows summing to 1 unless the kind is multi-label; unit vectors (n, d).
     """
     torch = require("torch", "train")
     order = sorted(range(len(titles)), key=lambda place: len(titles[place]))
