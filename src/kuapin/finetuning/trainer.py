@@ -130,7 +130,7 @@ def fit(
             args=_arguments(config, run, total, every, objective, reader),
             train_dataset=objective.train,
             eval_dataset=chooses.held_out,
-            data_collator=lambda examples: objective.collate(examples, tokens),
+            data_collator=lambda examples: objective.collate_training(examples, tokens),
             callbacks=[_callback(reader, strategy, step, stop, total, clock)],
         )
         if config.patience is not None:
