@@ -65,6 +65,8 @@ def page(folder: Path = RESULTS) -> str:
         parts = [f"## {name}\n\n{about}\n", _setting(result), _figures(name, result["figures"])]
         if result.get("table"):
             parts.append(_launches(result["table"]))
+        if result.get("methods"):
+            parts.append(_methods(result["methods"]))
         for title, rows in result.get("second_level", {}).items():
             parts.append(f"Second-level categories of {title}:\n\n{_launches(rows)}")
         sections.append("\n".join(parts))
@@ -100,6 +102,18 @@ def _launches(rows: Iterable[Mapping[str, Any]]) -> str:
     ]
     note = "NDCG@10, the best baseline in bold; in the last column slow methods that were measured under one seed only."
     return f"{_table(('launch', 'shot', 'users', *methods, 'one seed: it / best'), lines)}\n{note}\n"
+
+
+def _methods(rows: Iterable[Mapping[str, Any]]) -> str:
+    lines = [
+        [row["launch"], row["method"], f"{row['users']:,}", f"{row['ndcg@10']:.4f}", _ratio(row["to_best_frozen"])]
+        for row in rows
+    ]
+    return _table(("launch", "method", "users", "NDCG@10", "to the best frozen reading, 95 %"), lines)
+
+
+def _ratio(ratio: Mapping[str, float]) -> str:
+    return f"{ratio['value']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]"
 
 
 def _rivals(row: Mapping[str, Any]) -> str:

@@ -118,11 +118,9 @@ def changed(config: FinetuningConfig, values: Mapping[str, Any]) -> FinetuningCo
     tree = config.model_dump()
     for name, value in values.items():
         *sections, key = name.split(".")
-        place = tree
+        place: Any = tree
         for section in sections:
-            place = place.get(section)
-            if not isinstance(place, dict):
-                break
+            place = place.get(section) if isinstance(place, dict) else None
         if not isinstance(place, dict) or key not in place:
             raise InputError(f"search: there is no setting {name!r}. See docs/finetune-settings.md.")
         place[key] = value
