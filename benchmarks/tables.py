@@ -39,6 +39,10 @@ ABOUT = {
         "Titles → categories from K labels a class, macro-F1 on titles that are in no draw; mean of two sets. Asked "
         "for: the fine-tuned model above the best baseline at 20 and 100, beyond the interval (`gain`)."
     ),
+    "robustness": (
+        "Titles with typos, dropped words, words stuffed behind them, or in capitals: neighbours kept, and NDCG@10 of "
+        "an opening kept, by the frozen encoder, the tuned one, and the one tuned against FGM."
+    ),
     "batch": "`kuapin recommend --users FILE` on Complete Journey, n = 10. Asked for: ≥ 500 users/s, ≤ 3 GB.",
     "demo": "`make demo`. Asked for: ≤ 10 minutes, ≤ 4 GB.",
 }
