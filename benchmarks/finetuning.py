@@ -155,17 +155,26 @@ def ranker_lists(bench: Bench, launch: Launch, backbone: Path, seed: int) -> Ite
         yield name, recommender.rank(launch.queries, 10, launch.items)
 
 
+def tuned_place(bench: Bench, opening: Opening, launch: Launch, seed: int) -> tuple[Path, float]:
+    """The backbone of one launch, kept for this commit, and the seconds that its training took."""
+    return tuned_backbone(bench, launch, opening, _place(opening, _settings(bench)), seed)
+
+
+def _settings(bench: Bench) -> dict[str, object]:
+    settings = {"set": bench.data.fingerprint, "config": bench.config.model_dump(mode="json")}
+    return settings | {"users": bench.test_users, "reading": READING}
+
+
 def measured(bench: Bench, opening: Opening, seed: int) -> Cell:
     """One launch under one seed; its seconds are those of the training."""
-    settings = {"set": bench.data.fingerprint, "config": bench.config.model_dump(mode="json")}
-    settings |= {"users": bench.test_users, "reading": READING}
+    settings = _settings(bench)
     parts = []
     for kind in ("text", "ranker") if bench.ranker else ("text",):
         kept = KeptCells(f"finetuning {opening.name} {kind}", settings)
         cell = kept.get(0.0, seed)
         if cell is None:
             launch = bench.launch(opening, seed)
-            backbone, seconds = tuned_backbone(bench, launch, opening, _place(opening, settings), seed)
+            backbone, seconds = tuned_place(bench, opening, launch, seed)
             lists = (
                 text_lists(bench, launch, opening, backbone)
                 if kind == "text"

@@ -36,7 +36,7 @@ class Adapted:
         folder: the new backbone.
         outcome: what training did and measured.
         examples: how many there were to learn from.
-        held_out: how many were measured.
+        held_out: how many were measured, by ``outcome.before`` and ``outcome.after``.
     """
 
     folder: Path
@@ -52,6 +52,7 @@ def adapt(
     run: Path,
     target: Path,
     progress: Progress = SILENT,
+    watch: Callable[[int, float], None] = lambda step, value: None,
 ) -> Adapted:
     """Train, keep the best checkpoint, and write the result as a backbone folder.
 
@@ -62,6 +63,7 @@ def adapt(
         run: folder for checkpoints; what an interrupted run left there is taken up.
         target: the new backbone's folder; written when all is done.
         progress: told of every step.
+        watch: told the step and the metric of every measurement; what it raises ends the training.
 
     Raises:
         InputError: the material does not allow the objective, or the backbone reads the wrong way for it.
@@ -79,13 +81,13 @@ def adapt(
     whiten = _whitening(reader, objective, tokens, config, material)
     whiten()
     objective.warm_start(reader, tokens, config.training.batch_size)
-    outcome = fit(reader, objective, strategy, tokens, config.training, run, progress, finish=whiten)
+    outcome = fit(reader, objective, strategy, tokens, config.training, run, progress, finish=whiten, watch=watch)
     with progress.step("Writing the backbone"):
         write_backbone(target, reader, strategy, repooled(backbone, config), tokens)
         save_change(target / CHANGE, reader, objective, strategy, backbone, config, steps)
         if (run / CURVES).is_dir():
             shutil.copytree(run / CURVES, target / CURVES)
-    return Adapted(target, outcome, len(objective.train), len(objective.held_out))
+    return Adapted(target, outcome, len(objective.train), len(objective.halves()[1].held_out))
 
 
 def _whitening(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuapin.extras import require
+from kuapin.finetuning.augmentation import AugmentationConfig
 from kuapin.finetuning.reader import Module, Reader, Tensor
 from kuapin.finetuning.tokens import Batch, Tokens
 
@@ -53,6 +54,8 @@ class Objective(ABC):
         train: the examples to learn from, in a fixed order; each is what ``collate`` takes.
         held_out: examples of users or texts that are in no training.
         seed: of masks and draws within batches.
+        r_drop: weight of two readings' disagreement, in training; of classifiers.
+        augmentation: of the texts that are trained on; of classifiers.
         label_smoothing: of cross-entropies over classes, or over the texts of a batch, in training.
     """
 
@@ -67,6 +70,8 @@ class Objective(ABC):
     held_out: Sequence[Any]
     seed: int
     label_smoothing: float = 0.0
+    r_drop: float = 0.0
+    augmentation: AugmentationConfig = AugmentationConfig()
 
     @property
     def facts(self) -> Facts:
@@ -85,6 +90,10 @@ class Objective(ABC):
     @abstractmethod
     def collate(self, examples: Sequence[Any], tokens: Tokens) -> Batch:
         """Tensors of a batch; what is random in it comes from ``batch_rng``, so that a resumed run repeats it."""
+
+    def collate_training(self, examples: Sequence[Any], tokens: Tokens) -> Batch:
+        """As ``collate``, of a batch that is learnt from."""
+        return self.collate(examples, tokens)
 
     @abstractmethod
     def loss(self, reader: Reader, batch: Batch) -> Tensor:

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from kuapin.finetuning.adversarial import AdversarialConfig
+from kuapin.finetuning.augmentation import AugmentationConfig
 from kuapin.finetuning.objectives.causal_lm import CausalLMConfig
 from kuapin.finetuning.objectives.co_interaction import CoInteractionConfig
 from kuapin.finetuning.objectives.generation import GenerationConfig
@@ -77,6 +78,12 @@ class TrainingConfig(BaseModel):
     label_smoothing: float = Field(
         0.0, ge=0, lt=1, description="Of objectives with a cross-entropy over classes or over texts."
     )
+    r_drop: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="Weight of what two readings under different dropout disagree in; of classifiers. 0: one reading.",
+    )
     clip: float = Field(1.0, gt=0, description="Longest gradient, over all parameters together.")
     precision: Literal["auto", "f32", "bf16"] = Field(
         "auto", description="Of the products in training; auto: bf16 where the processor has it and the model is large."
@@ -85,6 +92,7 @@ class TrainingConfig(BaseModel):
         "auto", description="What records the curves; auto: TensorBoard where it is installed."
     )
     adversarial: AdversarialConfig = AdversarialConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
 
 
 class FinetuningConfig(BaseModel):

@@ -82,6 +82,7 @@ def fit(
     run: Path,
     progress: Progress = SILENT,
     finish: Callable[[], None] = lambda: None,
+    watch: Callable[[int, float], None] = lambda step, value: None,
 ) -> Outcome:
     """Train; the reader then holds the best checkpoint.
 
@@ -96,6 +97,7 @@ def fit(
         config: of the loop.
         run: folder of checkpoints; the newest that is whole is taken up.
         progress: told of every step, with the loss.
+        watch: told the step and the metric of every measurement; what it raises ends the training.
         finish: called when the reader holds the best checkpoint, before it is measured.
 
     Raises:
@@ -126,11 +128,12 @@ def fit(
             tokens=tokens,
             config=config,
             soup=soup,
+            watch=watch,
             model=reader,
             args=_arguments(config, run, total, every, objective, reader),
             train_dataset=objective.train,
             eval_dataset=chooses.held_out,
-            data_collator=lambda examples: objective.collate(examples, tokens),
+            data_collator=lambda examples: objective.collate_training(examples, tokens),
             callbacks=[_callback(reader, strategy, step, stop, total, clock)],
         )
         if config.patience is not None:

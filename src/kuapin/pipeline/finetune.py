@@ -68,14 +68,14 @@ def finetune(shop: Shop, config: FinetuningConfig, *, measure: bool = True, prog
     snapshot, dataset = shop.snapshot, shop.dataset()
     allowed = chosen_categories(dataset, config.source_categories)
     asked = openings(dataset, allowed, config.seed) if measure else ()
-    material = material_of(shop, dataset, allowed, _asked_users(dataset, asked), config.seed)
-    backbone = _backbone(shop, config, material)
+    material = material_of(shop, dataset, allowed, asked_users(dataset, asked), config.seed)
+    backbone = starting_backbone(shop, config, material)
     key = run_key(config, backbone, snapshot)
     name = f"{config.objective}-{config.strategy}-{key[:8]}"
     target = shop.backbones / name
     with shop.run(f"finetune-{key}") as run:
         started = _pretrained(material, config, backbone, run, target, progress)
-        adapted = adapt(material, _alone(config), started, _part(run, "main"), target, progress)
+        adapted = adapt(material, of_one_objective(config), started, _part(run, "main"), target, progress)
         encoding = shop.config.encoding.model_copy(update={"backbone": str(target.resolve())})
         open_encoder(encoding, shop.vectors / "encoders", list(material.texts), progress)  # compiled once, here
         found = compared(shop, dataset, asked, backbone, target, progress)
@@ -141,7 +141,7 @@ def material_of(
     )
 
 
-def _backbone(shop: Shop, config: FinetuningConfig, material: Material) -> Backbone:
+def starting_backbone(shop: Shop, config: FinetuningConfig, material: Material) -> Backbone:
     """Where training starts; a model from scratch is written to ``shop/backbones``, once for its settings and texts."""
     if not config.from_scratch:
         return Backbone.resolve(_backbone_name(shop, config), shop.config.encoding.chosen_pooling)
@@ -170,11 +170,13 @@ def _pretrained(
     folder = target.with_name(f"{target.name}-first")
     if not folder.is_dir():
         stage = {"objective": config.first, "training": config.first_training}
-        adapt(material, _alone(config).model_copy(update=stage), backbone, _part(run, "first"), folder, progress)
+        adapt(
+            material, of_one_objective(config).model_copy(update=stage), backbone, _part(run, "first"), folder, progress
+        )
     return Backbone.resolve(str(folder.resolve()), backbone.pooling)
 
 
-def _alone(config: FinetuningConfig) -> FinetuningConfig:
+def of_one_objective(config: FinetuningConfig) -> FinetuningConfig:
     """The settings of one objective."""
     return config.model_copy(update={"first": None})
 
@@ -185,7 +187,8 @@ def _part(run: Path, name: str) -> Path:
     return folder
 
 
-def _asked_users(dataset: Dataset, asked: tuple[Opening, ...]) -> NDArray[np.bool_]:
+def asked_users(dataset: Dataset, asked: tuple[Opening, ...]) -> NDArray[np.bool_]:
+    """The users of some openings, bool (n_users,)."""
     out = np.zeros(len(dataset.users), np.bool_)
     for opening in asked:
         out[opening.launch.test_users] = True

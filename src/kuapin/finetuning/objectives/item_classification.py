@@ -9,9 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kuapin.errors import InputError
 from kuapin.extras import require
+from kuapin.finetuning.augmentation import augmented
 from kuapin.finetuning.labelled import Labelled, frequent, labelled_items, split_by_class
 from kuapin.finetuning.material import Material
 from kuapin.finetuning.objective import Facts, Measured, Objective, batches, to_device
+from kuapin.finetuning.r_drop import disagreement
 from kuapin.finetuning.reader import Module, Reader, Tensor, vector_width
 from kuapin.finetuning.scores import macro_f1
 from kuapin.finetuning.tokens import Batch, Tokens
@@ -132,10 +134,22 @@ class ItemClassification(Objective):
 
     def collate(self, examples: Sequence[Any], tokens: Tokens) -> Batch:
         """Tokens of the titles; ``wanted`` float32 (B, labels), (B, 1) where binary."""
+        return self._batch([self.titles[row] for row, _ in examples], examples, tokens)
+
+    def collate_training(self, examples: Sequence[Any], tokens: Tokens) -> Batch:
+        """The same with titles written otherwise, where the settings ask for it; in each epoch anew."""
+        titles = [self.titles[row] for row, _ in examples]
+        if self.augmentation.on:
+            # The company of a batch is another in every epoch, and so is the draw; a resumed run repeats it
+            rng = self.batch_rng([row for row, _ in examples])
+            titles = [augmented(title, self.augmentation, rng) for title in titles]
+        return self._batch(titles, examples, tokens)
+
+    def _batch(self, titles: Sequence[str], examples: Sequence[Any], tokens: Tokens) -> Batch:
         torch = require("torch", "train")
         wanted = self._wanted(examples)
         wanted = wanted[:, 1:] if self.kind == "binary" else wanted
-        return tokens([self.titles[row] for row, _ in examples]) | {"wanted": torch.from_numpy(wanted).float()}
+        return tokens(titles) | {"wanted": torch.from_numpy(wanted).float()}
 
     def _wanted(self, examples: Sequence[Any]) -> NDArray[np.bool_]:
         place = {label: number for number, label in enumerate(self.labels)}
@@ -146,9 +160,14 @@ class ItemClassification(Objective):
 
     def loss(self, reader: Reader, batch: Batch) -> Tensor:
         """The mean over the batch, and over the labels where each is a question of its own."""
-        logits = reader.head(reader.pooled(batch["input_ids"], batch["attention_mask"]))
         smoothing = self.label_smoothing if reader.training else 0.0
-        return class_loss(logits, batch["wanted"], self.kind, smoothing)
+        logits = reader.head(reader.pooled(batch["input_ids"], batch["attention_mask"]))
+        loss = class_loss(logits, batch["wanted"], self.kind, smoothing)
+        if not (self.r_drop and reader.training):
+            return loss
+        again = reader.head(reader.pooled(batch["input_ids"], batch["attention_mask"]))
+        loss = (loss + class_loss(again, batch["wanted"], self.kind, smoothing)) / 2
+        return loss + self.r_drop * disagreement(logits, again, "softmax" if self.kind == "multi-class" else "sigmoid")
 
     def measure(self, reader: Reader, tokens: Tokens, batch_size: int) -> Measured:
         """``loss``, ``macro_f1`` over the labels, and ``accuracy``: all of an item's labels right."""
