@@ -47,7 +47,7 @@ from kuapin.ranking.replays import ReplayConfig
 from kuapin.ranking.signals import SignalsConfig
 from kuapin.retrieval.source import Candidates, Visible
 from kuapin.retrieval.sources.content import Content, ContentConfig
-from kuapin.retrieval.whitening import SHRINKAGE, whiten, whitening
+from kuapin.retrieval.whitening import fit_whitening, whiten
 from kuapin.text.template import TextConfig, render_titles
 
 SET, PRESET = "amazon18_arts_office", "launch"
@@ -131,9 +131,7 @@ def _top(bench: Bench, launch: Launch, vectors: NDArray[np.float32], pooling: st
 
 
 def _white(vectors: NDArray[np.float32], source: NDArray[np.bool_]) -> NDArray[np.float32]:
-    mean, matrix = whitening(vectors[source], SHRINKAGE)
-    white = (vectors - mean) @ matrix
-    return np.asarray(white / np.maximum(np.linalg.norm(white, axis=1, keepdims=True), 1e-9), np.float32)
+    return fit_whitening(vectors[source]).of(vectors)
 
 
 def ranker_lists(bench: Bench, launch: Launch, backbone: Path, seed: int) -> Iterator[tuple[str, Candidates]]:

@@ -2,8 +2,9 @@
 
 Default: Beauty and Sports of amazon14_beauty_sports, five interactions a user and item at least, the last item test,
 the one before it validation, the full catalogue ranked without what was met, at most 50 items read. Three seeds of the
-user model and of our own SASRec with sampled softmax (ids alone), then under the first seed and on the first set what
-the own vectors are worth. ``--set FOLDER`` takes the domains of that folder.
+user model and of our own SASRec with sampled softmax (ids alone), the models of all seeds with their scores added,
+then under the first seed and on the first set what texts, own vectors and replayed openings are worth. ``--set FOLDER``
+takes the domains of that folder.
 
 Published: SASRec with sampled softmax, 256 negatives, recall@10 / NDCG@10 .0921 / .0531 on Beauty, .0569 / .0314 on
 Sports.
@@ -12,7 +13,7 @@ An interrupted run of a clean commit goes on: finished parts lie under ``$KUAPIN
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,11 +48,13 @@ from kuapin.sequence.training import Validation, train
 SET = "amazon14_beauty_sports"
 SEEDS = (0, 1, 2)
 METRICS = ("ndcg@10", "recall@10")
-OURS, SASREC = "user model", "SASRec, sampled softmax"
+OURS, SASREC, ENSEMBLE = "user model", "SASRec, sampled softmax", "user models of all seeds"
 CONFIGS: Mapping[str, dict[str, object]] = {
     OURS: {},
     SASREC: {"text": False, "id_dropout": 0.0, "masked_share": 0.0},
+    "user model without texts": {"text": False},
     "user model without own vectors": {"ids": False},
+    "user model without replayed openings": {"masked_share": 0.0},
 }
 VALIDATION_USERS = 4_000
 USERS_AT_ONCE = 512
@@ -101,12 +104,19 @@ def measured(domain: Domain, scores_of: Callable[[Histories], Scores], users: ND
     return evaluate(ranked, Answers.from_histories(test.answers.select(users)), facts, METRICS)
 
 
-def trained(domain: Domain, method: str, settings: Mapping[str, object], seed: int, users: NDArray[np.int64]) -> Cell:
-    """Train a user model, compile it and let the compiled one rank; or what an earlier run kept of it."""
+def trained(
+    domain: Domain, method: str, settings: Mapping[str, object], seed: int, users: NDArray[np.int64], scratch: Path
+) -> tuple[Cell, Path]:
+    """Train a user model, compile it and let the compiled one rank; or what an earlier run kept of it.
+
+    Returns:
+        What it gave, and the folder that it lies in.
+    """
     kept = KeptCells(method, {"set": domain.data.fingerprint, "settings": dict(settings), "users": len(users)})
+    folder = (kept.folder if kept.lasting else scratch / f"{domain.name}-{method}") / f"model-{seed}"
     known = kept.get(0.0, seed)
     if known is not None:
-        return known
+        return known, folder
     config = SequenceConfig.model_validate({"seed": seed} | dict(settings))
     asked = domain.split.validation
     some = np.sort(np.random.default_rng(seed).permutation(len(asked.users))[:VALIDATION_USERS])
@@ -114,17 +124,26 @@ def trained(domain: Domain, method: str, settings: Mapping[str, object], seed: i
     category = domain.data.dataset.catalogue.category
     state = kept.folder / f"training-{seed}" if kept.lasting else None
     done = train(domain.split.visible, domain.white, category, config, validation=validation, folder=state)
-    with tempfile.TemporaryDirectory() as scratch:
-        text = domain.white if config.text else None
-        save(done, text, done.interactions, category, Path(scratch))
-        model = UserModel.load(Path(scratch))
-        outcome = measured(domain, lambda histories: model.users(histories) @ model.items.T, users)
+    save(done, domain.white if config.text else None, done.interactions, category, folder)
+    outcome = measured(domain, added([folder]), users)
     best = int(np.argmax(done.ndcg))
     told = f"validation {done.ndcg[best]:.4f} after {best + 1} of {len(done.ndcg)} passes, {done.seconds:.0f} s"
     print(f"{domain.name}, {method}, seed {seed}: NDCG@10 {outcome.mean('ndcg@10'):.4f}, {told}", flush=True)
     cell = Cell(0.0, seed, users.astype(np.int32), {method: outcome}, done.seconds)
     kept.put(cell)
-    return cell
+    return cell, folder
+
+
+def added(folders: Sequence[Path]) -> Callable[[Histories], Scores]:
+    """The sum of what several user models say."""
+    models = [UserModel.load(folder) for folder in folders]
+    return lambda histories: np.sum([model.users(histories) @ model.items.T for model in models], axis=0)
+
+
+def ensemble(domain: Domain, cells: Sequence[Cell], folders: Sequence[Path], users: NDArray[np.int64]) -> Cell:
+    """The user models of all seeds as one."""
+    outcome = measured(domain, added(folders), users)
+    return Cell(0.0, 0, users.astype(np.int32), {ENSEMBLE: outcome}, sum(cell.seconds for cell in cells))
 
 
 def counted(domain: Domain, users: NDArray[np.int64]) -> dict[str, Cell]:
@@ -167,35 +186,53 @@ def figures_of(name: str, parts: Mapping[str, Sequence[Cell]]) -> dict[str, Figu
     return figures | {f"{name}.ratio": Figure(ratio.value, ratio.low, ratio.high)}
 
 
+def parts_of(
+    domain: Domain, users: NDArray[np.int64], seeds: Sequence[int], scratch: Path, *, ablated: bool, quick: bool
+) -> dict[str, list[Cell]]:
+    """What every method gave, under every seed that it was trained with."""
+    parts: dict[str, list[Cell]] = {}
+    extra = {"epochs": 1} if quick else {}
+    for method, settings in CONFIGS.items():
+        own = seeds if method in (OURS, SASREC) else seeds[:1] if ablated else ()
+        done = [trained(domain, method, settings | extra, seed, users, scratch) for seed in own]
+        if done:
+            parts[method] = [cell for cell, _ in done]
+        if method == OURS and len(done) > 1:
+            parts[ENSEMBLE] = [ensemble(domain, parts[OURS], [folder for _, folder in done], users)]
+    return parts | {method: [cell] for method, cell in counted(domain, users).items()}
+
+
+def rows_of(name: str, parts: Mapping[str, Sequence[Cell]]) -> Iterator[tuple[str, ...]]:
+    """The lines of the table."""
+    for method, of_method in parts.items():
+        means = {metric: values_of(method, of_method, metric).mean(axis=1) for metric in METRICS}
+        yield (
+            name, method, f"{np.mean(means['recall@10']):.4f}", f"{np.mean(means['ndcg@10']):.4f}",
+            " ".join(f"{value:.4f}" for value in means["ndcg@10"]),
+            f"{np.mean([cell.seconds for cell in of_method]):.0f}",
+        )  # fmt: skip
+
+
 def main() -> None:
     """Train, measure, print, write ``leave_one_out.json``."""
     arguments = parse_arguments(__doc__)
-    seeds = arguments.seeds or (SEEDS[:1] if arguments.quick else SEEDS)
+    quick = arguments.quick
+    seeds = arguments.seeds or (SEEDS[:1] if quick else SEEDS)
     figures: dict[str, Figure] = {}
     table = Table(title="Leave-one-out, full catalogue")
     for head in ("set", "method", "recall@10", "NDCG@10", "by seed", "s of training"):
         table.add_column(head)
-    for number, domain in enumerate(domains(arguments.folder or data_set(SET))):
-        n = len(domain.split.test.users)
-        users = np.sort(np.random.default_rng(0).permutation(n)[: 2_000 if arguments.quick else n])
-        parts: dict[str, list[Cell]] = {}
-        for method, settings in CONFIGS.items():
-            extra = {"epochs": 1} if arguments.quick else {}
-            whole = method in (OURS, SASREC)
-            for seed in seeds if whole else seeds[:1] if number == 0 and not arguments.quick else ():
-                parts.setdefault(method, []).append(trained(domain, method, settings | extra, seed, users))
-        parts |= {method: [cell] for method, cell in counted(domain, users).items()}
-        for method, of_method in parts.items():
-            means = {metric: values_of(method, of_method, metric).mean(axis=1) for metric in METRICS}
-            table.add_row(
-                domain.name, method, f"{np.mean(means['recall@10']):.4f}", f"{np.mean(means['ndcg@10']):.4f}",
-                " ".join(f"{value:.4f}" for value in means["ndcg@10"]),
-                f"{np.mean([cell.seconds for cell in of_method]):.0f}",
-            )  # fmt: skip
-        figures |= figures_of(domain.name, parts)
+    with tempfile.TemporaryDirectory() as scratch:
+        for number, domain in enumerate(domains(arguments.folder or data_set(SET))):
+            n = len(domain.split.test.users)
+            users = np.sort(np.random.default_rng(0).permutation(n)[: 2_000 if quick else n])
+            parts = parts_of(domain, users, seeds, Path(scratch), ablated=number == 0 and not quick, quick=quick)
+            for row in rows_of(domain.name, parts):
+                table.add_row(*row)
+            figures |= figures_of(domain.name, parts)
     Console().print(table)
     settings = SequenceConfig().model_dump(mode="json")
-    write_result("leave_one_out", figures, seeds=seeds, quick=arguments.quick, extra={"settings": settings})
+    write_result("leave_one_out", figures, seeds=seeds, quick=quick, extra={"settings": settings})
 
 
 if __name__ == "__main__":

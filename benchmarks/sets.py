@@ -61,9 +61,14 @@ class DataSet:
             encoding: how texts become vectors; ``None``: the default.
         """
         text = TextConfig() if template is None else TextConfig(template=template, title_weight=0)
+        return item_vectors(self.items, text, encoding or EncodingConfig(), self.cache)
+
+    @property
+    def cache(self) -> Path:
+        """Where its encoders and vectors are kept."""
         folder = cache_folder() / hashlib.sha256(self.name.encode()).hexdigest()[:12]
         folder.mkdir(parents=True, exist_ok=True)
-        return item_vectors(self.items, text, encoding or EncodingConfig(), folder)
+        return folder
 
 
 def cache_folder() -> Path:

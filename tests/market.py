@@ -63,15 +63,20 @@ def visible(data: Dataset) -> Visible:
     return Visible(data.catalogue, data.histories, vectors, int(data.histories.times.max(initial=0)), texts=titles)
 
 
-def model() -> Model:
-    """Trained on all of it; the first six items, of Beauty, are not available."""
-    data = dataset()
+def trained(data: Dataset) -> Model:
+    """A model of a whole log."""
     fitted = fit_live(
         visible(data),
         signals=SignalsConfig(candidates=20),
         ranking=RankingConfig(trees={"rounds": 10}),
         live=LiveConfig(pruned=False),
     )
+    return Model("r1", fitted.recommender, data.catalogue, data.users, data.histories)
+
+
+def model() -> Model:
+    """Trained on all of it; the first six items, of Beauty, are not available."""
+    whole = trained(dataset())
     available = np.ones(96, np.bool_)
     available[:6] = False
-    return Model("r1", fitted.recommender, replace(data.catalogue, available=available), data.users, data.histories)
+    return Model("r1", whole.recommender, replace(whole.catalogue, available=available), whole.users, whole.histories)

@@ -97,3 +97,22 @@ def test_the_import_page_has_every_column_rule_and_format():
     )
     assert len(rules) >= 18
     assert {rule for rule in rules if rule not in page} == set()
+
+
+def test_the_threat_model_names_tests_that_exist():
+    page = read("docs/threat_model.md")
+    named = set(re.findall(r"`(test_\w+)`", page))
+    assert len(named) > 20
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert {name for name in named if f"def {name}(" not in sources} == set()
+    assert [f"API{number}" for number in range(1, 11) if f"| API{number} " not in page] == []
+
+
+def test_the_page_of_the_service_has_every_route():
+    from kuapin.serving.routes import health, interactions, items, models, recommendations, users
+
+    page = read("docs/serve.md")
+    routers = (recommendations, items, users, interactions, models, health)
+    paths = {route.path for router in routers for route in router.router.routes}
+    assert len(paths) >= 14
+    assert {path for path in paths if path not in page} == set()

@@ -1,3 +1,4 @@
+from kuapin import names as names_module
 from kuapin.names import offered
 
 
@@ -13,3 +14,13 @@ def test_a_long_list_is_cut_off_and_its_end_can_still_be_meant():
     told = offered("shelf 19", names, "shelves")
     assert told.startswith("Did you mean Shelf 19? The shelves are Shelf 00, ")
     assert told.endswith("Shelf 11 and 8 more.")
+
+
+def test_of_very_many_names_few_that_begin_alike_are_compared(monkeypatch):
+    compared = []
+    monkeypatch.setattr(names_module, "get_close_matches", lambda _, names, n: compared.append(list(names)) or [])
+    offered("B1", [f"{'ab'[number % 2]}{number:05}" for number in range(50_000)], "brands")
+    assert len(compared[0]) == names_module.COMPARED
+    assert {name[0] for name in compared[0]} == {"b"}
+    offered("b1", ["a", "b"], "brands")
+    assert compared[1] == ["a", "b"]

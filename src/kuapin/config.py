@@ -17,11 +17,14 @@ from pydantic.fields import FieldInfo
 
 from kuapin.encoding.settings import EncodingConfig
 from kuapin.errors import InputError
+from kuapin.evaluation.gate import GateConfig
 from kuapin.model_folder import ReleasesConfig
+from kuapin.ranking.diversity import DiversityConfig
 from kuapin.ranking.live import LiveConfig
 from kuapin.ranking.ranker import RankingConfig
 from kuapin.ranking.signals import SignalsConfig
 from kuapin.retrieval.sources.settings import SourcesConfig
+from kuapin.service_settings import ServiceConfig
 from kuapin.text.template import TextConfig
 
 _NONE = "none"
@@ -52,7 +55,10 @@ class Config(BaseModel):
     signals: SignalsConfig = SignalsConfig()
     ranking: RankingConfig = RankingConfig()
     live: LiveConfig = LiveConfig()
+    gate: GateConfig = GateConfig()
+    diversity: DiversityConfig = DiversityConfig()
     releases: ReleasesConfig = ReleasesConfig()
+    service: ServiceConfig = ServiceConfig()
 
     @model_validator(mode="before")
     @classmethod

@@ -57,6 +57,17 @@ class Routing(_Record):
         return {part for route in routes for part in (route.encoder, route.user_model, route.ranker) if part}
 
 
+def part_of(route: Route) -> str:
+    """The folder inside a release that holds the catalogue and the recommender of a route: ``.``, or ``parts/<name>``.
+
+    Raises:
+        ModelFolderError: the route has no ranker.
+    """
+    if route.ranker is None:
+        raise ModelFolderError("A route of this release names no ranker, so that nothing serves it. Train again.")
+    return str(PurePosixPath(route.ranker).parent)
+
+
 class FileEntry(_Record):
     """One file of a release."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Self
 
@@ -13,23 +14,32 @@ from kuapin import columns as c
 from kuapin.data.dataset import Catalogue, build_catalogue, build_dataset
 from kuapin.data.histories import Histories
 from kuapin.data.vocabulary import Vocabulary
-from kuapin.errors import InputError, ModelFolderError
+from kuapin.errors import InputError
+from kuapin.list_layer import open_reranker
+from kuapin.manifest import read_routing
 from kuapin.model_folder import Releases
+from kuapin.names import offered
+from kuapin.ranking.diversity import DiversityConfig
 from kuapin.ranking.live import queries_of
-from kuapin.ranking.recommender import TEXTS, Recommender
+from kuapin.ranking.recommender import Recommender
+from kuapin.ranking.reranker import Reranker
+from kuapin.ranking.signals import TEXTS
+from kuapin.release_parts import open_release
 from kuapin.retrieval.filters import Filter
 from kuapin.retrieval.sources.content import Content
+from kuapin.storefront import FOLDER, SURFACES, Storefront
 from kuapin.surfaces import products as products_surface
 from kuapin.surfaces import similar as similar_surface
 from kuapin.surfaces.answer import Answer
 from kuapin.surfaces.products import products
+from kuapin.surfaces.rule_trial import Trial, change
 from kuapin.surfaces.similar import SimilarItems
 from kuapin.workspace import Shop
 
-CATALOGUE = "catalogue.parquet"
-"""In a release: what was known of its items, in row order."""
+LOGGED = (c.USER_ID, c.ITEM_ID, c.TIMESTAMP, c.EVENT)
+"""Columns of the log that a model reads."""
 KEPT = (c.ITEM_ID, c.TITLE, c.CATEGORY, c.BRAND, c.PRICE, c.AVAILABLE)
-"""Columns of it, as far as the shop has them."""
+"""Columns of a release's catalogue, as far as the shop has them."""
 
 
 class Model:
@@ -41,37 +51,55 @@ class Model:
         catalogue: the items that it was trained on, with their present availability.
         users: user_id ↔ row of ``histories``.
         histories: what the users did, in items of ``catalogue``.
+        reranker: rules, safety and diversity of the shop; ``None``: the ranker's order is shown.
     """
 
     def __init__(
-        self, release: str, recommender: Recommender, catalogue: Catalogue, users: Vocabulary, histories: Histories
+        self,
+        release: str,
+        recommender: Recommender,
+        catalogue: Catalogue,
+        users: Vocabulary,
+        histories: Histories,
+        reranker: Reranker | None = None,
     ) -> None:
         self.release = release
         self.recommender = recommender
         self.catalogue = catalogue
         self.users = users
         self.histories = histories
+        self.reranker = reranker or Reranker(recommender, catalogue)
+        self.storefront: Storefront | None = None
 
     @classmethod
-    def load(cls, shop: Shop) -> Self:
-        """The live release of a shop, every file of it checked; nothing is fitted.
+    def load(cls, shop: Shop, log: pl.DataFrame | None = None, version: str | None = None) -> Self:
+        """A release of a shop, every file of it checked; nothing is fitted.
+
+        Args:
+            shop: with a release.
+            log: user_id, item_id, timestamp and event of what its users did, in place of what the store holds.
+            version: which release; ``None``: the live one.
 
         Raises:
+            UnknownIdError: there is no such release.
             ModelFolderError: there is no release, or it is damaged or does not fit.
+            InputError: ``rules.toml`` is wrong.
         """
-        folder = Releases(shop.models, shop.config.releases).open_live()
-        try:
-            frame = pl.read_parquet(folder / CATALOGUE)
-        except (OSError, pl.exceptions.PolarsError) as error:
-            raise ModelFolderError(f"Model folder {folder}: {CATALOGUE} cannot be read. Train again.") from error
-        log = shop.store.read(c.INTERACTIONS, [c.USER_ID, c.ITEM_ID, c.TIMESTAMP, c.EVENT])
+        releases = Releases(shop.models, shop.config.releases)
+        folder = releases.open_live() if version is None else releases.open(version)
+        recommender, known = open_release(folder, read_routing(folder))
+        if log is None:
+            log = shop.store.read(c.INTERACTIONS, list(LOGGED))
         users = shop.store.read(c.USERS, [c.USER_ID])
-        dataset = build_dataset(frame, log, users if users.height else None)
+        dataset = build_dataset(known.frame, log, users if users.height else None)
         present = build_catalogue(shop.store.read(c.ITEMS, [c.ITEM_ID, c.AVAILABLE]))
-        place = present.items.rows(dataset.catalogue.items.ids)
+        place = present.items.rows(known.items.ids)
         available = (place >= 0) & (present.available[place] if len(present) else False)
-        catalogue = replace(dataset.catalogue, available=available)
-        return cls(folder.name, Recommender.load(folder, catalogue), catalogue, dataset.users, dataset.histories)
+        catalogue = replace(known, available=available)
+        reranker = open_reranker(shop, recommender, catalogue, dataset.users)
+        model = cls(folder.name, recommender, catalogue, dataset.users, dataset.histories, reranker)
+        model.storefront = Storefront(model, folder / FOLDER, shop.store)
+        return model
 
     def recommend(
         self,
@@ -83,8 +111,10 @@ class Model:
         explain: bool = False,
         per_category: int | None = None,
         deny: Sequence[str] = (),
+        discovery: float | None = None,
+        now: datetime | None = None,
     ) -> pl.DataFrame:
-        """The best ``n`` items of one user or of many.
+        """The best ``n`` items of one user or of many, after the rules of the shop.
 
         A user whom the shop does not know gets what is popular. What is not available is never shown. A list has
         ``n`` items wherever so many pass the conditions.
@@ -93,31 +123,114 @@ class Model:
             users: one id, or several; the table has the lists in this order.
             n: length of a list.
             categories: top-level categories to choose from; ``None``: all.
-            surface: what is asked for; ``products``.
+            surface: what is asked for: ``products``, or one of ``storefront.SURFACES``.
             explain: whether ``reason_code`` and ``reason`` are filled; null otherwise.
-            per_category: items of one top-level category at most; more only where a list would be short without them.
+            per_category: items of one top-level category at most; more only where a list would be short without them;
+                ``None``: as ``[diversity]`` says.
             deny: ids of items that are not to be shown.
+            discovery: from -1, more of the same, to 1, what is new; ``None``: as ``[diversity]`` says.
+            now: for rules that have a time; ``None``: the present.
 
         Returns:
             The columns of ``columns.RECOMMENDATION``; ``rank`` from 1, ``score`` the probability of a purchase (or
-            whatever the log records) in the near future, comparable between users and categories.
+            whatever the log records) in the near future, comparable between users and categories. It falls with the
+            rank but where a rule or the dial changed the order.
 
         Raises:
-            InputError: an unknown surface, or n below 1.
+            InputError: an unknown surface, n below 1, or a discovery outside -1 to 1.
+            UnknownIdError: a category that no item has.
+        """
+        ids = _ids(users)
+        if surface != products_surface.NAME:
+            rows = self._rows(categories, deny)
+            return self._front(surface).recommend(surface, ids, _checked(n), rows, explain=explain)
+        answer = self.answer(
+            self.histories_of(ids),
+            n,
+            categories,
+            who=self.users.rows(ids),
+            surface=surface,
+            explain=explain,
+            per_category=per_category,
+            deny=deny,
+            discovery=discovery,
+            now=now,
+        )
+        return answer.table(ids, self.catalogue.items.ids, surface=surface, release=self.release)
+
+    def answer(
+        self,
+        histories: Histories,
+        n: int = 10,
+        categories: Sequence[str] | None = None,
+        *,
+        who: NDArray[np.integer] | None = None,
+        surface: str = products_surface.NAME,
+        explain: bool = False,
+        per_category: int | None = None,
+        deny: Sequence[str] = (),
+        discovery: float | None = None,
+        now: datetime | None = None,
+    ) -> Answer:
+        """The lists of ``recommend`` for some histories, in rows of the catalogue instead of a table.
+
+        Args:
+            histories: of some people.
+            n: length of a list.
+            categories: top-level categories to choose from; ``None``: all.
+            who: int (n_users,), rows of ``users``, for rules about users; -1 or ``None``: unknown.
+            surface: as in ``recommend``, and so are the others.
+            explain: whether there are reasons.
+            per_category: items of one top-level category at most.
+            deny: ids of items that are not to be shown.
+            discovery: from -1 to 1.
+            now: for rules that have a time.
+
+        Raises:
+            InputError: an unknown surface, n below 1, or a discovery outside -1 to 1.
             UnknownIdError: a category that no item has.
         """
         if surface != products_surface.NAME:
-            raise InputError(f"There is no surface {surface!r} for a user; there is {products_surface.NAME!r}.")
-        ids = _ids(users)
-        answer = self._products(
-            queries_of(self.histories, self.users.rows(ids)), n, categories, explain, per_category, deny
+            raise InputError(f"Lists in rows are of {products_surface.NAME!r} alone; {surface!r} came. Use recommend.")
+        mask = self._mask(categories, deny)
+        return products(
+            self.reranker,
+            histories,
+            n=_checked(n),
+            items=None if mask.all() else np.flatnonzero(mask),
+            diversity=self._diversity(per_category, discovery),
+            who=who,
+            now=now,
+            explain=explain,
         )
-        return answer.table(ids, self.catalogue.items.ids, surface=surface, release=self.release)
+
+    def histories_of(self, users: Sequence[str] | pl.Series) -> Histories:
+        """What users did, as the store held it when the release was loaded; an unknown one did nothing."""
+        return queries_of(self.histories, self.users.rows(users))
+
+    def try_rules(self, user: str, n: int = 10, now: datetime | None = None) -> Trial:
+        """One user's list, and what each rule of the shop changes in it.
+
+        Args:
+            user: whose list.
+            n: its length.
+            now: for rules that have a time; ``None``: the present, the same for all.
+        """
+        now = now or datetime.now(UTC)
+        table, full = self.recommend(user, n, explain=True, now=now), self.reranker
+        changes = []
+        for one in full.rules.bound:
+            fewer = replace(full, rules=full.rules.without(one.rule.name))
+            other = Model(self.release, self.recommender, self.catalogue, self.users, self.histories, fewer)
+            changes.append(
+                change(one.rule.name, one.rule.kind, one.rule.line, table, other.recommend(user, n, now=now))
+            )
+        return Trial(table, tuple(changes))
 
     def strangers(self, users: str | Sequence[str] | pl.Series) -> pl.Series:
         """Those of the ids about whom there is nothing to go by: unknown, or without a history in these items."""
         ids = _ids(users)
-        return ids.filter(queries_of(self.histories, self.users.rows(ids)).lengths == 0)
+        return ids.filter(self.histories_of(ids).lengths == 0)
 
     def describe(self, items: Sequence[str] | pl.Series) -> pl.DataFrame:
         """What people know items of this release by: item_id, title, brand and top-level category, null where unknown.
@@ -144,28 +257,38 @@ class Model:
         per_category: int | None = None,
         deny: Sequence[str] = (),
         times: Sequence[int] | None = None,
+        discovery: float | None = None,
     ) -> pl.DataFrame:
         """As ``recommend``, for someone without an id who met ``history`` (item ids, oldest first).
 
         Ids that the shop lacks are passed over. ``user_id`` is null in the answer. ``times`` are those of the history,
         unix seconds; ``None``: all of it was met just now.
         """
-        rows = self.catalogue.items.rows(pl.Series(history, dtype=pl.String))
-        now = int(self.histories.times.max(initial=0))
-        when = np.asarray(times if times is not None else now + np.arange(len(rows)), np.int64)
-        known = rows >= 0
-        rows = rows[known]
-        met = Histories(
-            np.array([0, len(rows)], np.int64),
-            rows,
-            when[known],
-            np.full(len(rows), c.EVENTS.index("view"), np.uint8),
-            len(self.catalogue),
-            self.histories.timed,
+        answer = self.answer(
+            self.visitor(history, times),
+            n,
+            categories,
+            explain=explain,
+            per_category=per_category,
+            deny=deny,
+            discovery=discovery,
         )
-        answer = self._products(met, n, categories, explain, per_category, deny)
         nobody = pl.Series([None], dtype=pl.String)
         return answer.table(nobody, self.catalogue.items.ids, surface=products_surface.NAME, release=self.release)
+
+    def visitor(self, history: Sequence[str], times: Sequence[int] | None = None) -> Histories:
+        """The history of one person who met some items (ids, oldest first), of which the shop lacks none or some."""
+        rows = self.catalogue.items.rows(pl.Series(history, dtype=pl.String))
+        when = np.asarray(times if times is not None else self.latest + np.arange(len(rows)), np.int64)
+        known = rows >= 0
+        views = np.full(int(known.sum()), c.EVENTS.index("view"), np.uint8)
+        ends = np.array([0, len(views)], np.int64)
+        return Histories(ends, rows[known], when[known], views, len(self.catalogue), self.histories.timed)
+
+    @cached_property
+    def latest(self) -> int:
+        """When the last interaction of all was, unix seconds; without times, its place in the log."""
+        return int(self.histories.times.max(initial=0))
 
     def similar(
         self,
@@ -181,38 +304,75 @@ class Model:
         Raises:
             UnknownIdError: the shop lacks the item (or did when the release was trained), or a category.
         """
-        row = self.catalogue.items.row(item_id)
-        answer = self._similar.similar(row, _checked(n), self._mask(categories, deny), explain=explain)
+        row, mask = self.catalogue.items.row(item_id), self._mask(categories, deny) & self.reranker.shown()
+        answer = self.similar_items.similar(row, _checked(n), mask, explain=explain)
         nobody = pl.Series([None], dtype=pl.String)
         return answer.table(nobody, self.catalogue.items.ids, surface=similar_surface.NAME, release=self.release)
 
+    def bundle(
+        self,
+        items: str | Sequence[str],
+        n: int = 10,
+        categories: Sequence[str] | None = None,
+        *,
+        user: str | None = None,
+        explain: bool = False,
+        deny: Sequence[str] = (),
+    ) -> pl.DataFrame:
+        """The ``n`` items of other kinds that complete an item or a basket; ``user_id`` is ``user``.
+
+        Ids that the shop lacks are passed over; for a basket without a known item the answer is what the user buys,
+        or else what is popular.
+
+        Raises:
+            InputError: the release has learnt no bundles, for the log has no baskets.
+        """
+        basket = [items] if isinstance(items, str) else items
+        rows = self._rows(categories, deny)
+        return self._front("bundles").bundle(basket, user, _checked(n), rows, explain=explain)
+
+    def _front(self, surface: str) -> Storefront:
+        if surface not in SURFACES:
+            names = (products_surface.NAME, *SURFACES)
+            raise InputError(f"There is no surface {surface!r}. {offered(surface, names, 'surfaces')}")
+        if self.storefront is None:
+            raise InputError(f"Release {self.release} has learnt no {surface}. Load it from its shop, or train again.")
+        return self.storefront
+
+    def _rows(self, categories: Sequence[str] | None, deny: Sequence[str]) -> NDArray[np.intp] | None:
+        mask = self._mask(categories, deny) & self.reranker.shown()
+        return None if mask.all() else np.flatnonzero(mask)
+
+    def products_of(
+        self, users: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool = False
+    ) -> pl.DataFrame:
+        """As ``recommend``, of the items in some ascending rows (``None``: all)."""
+        who = self.users.rows(users)
+        answer = products(self.reranker, self.histories_of(users), n=n, items=items, who=who, explain=explain)
+        return answer.table(users, self.catalogue.items.ids, surface=products_surface.NAME, release=self.release)
+
     @cached_property
-    def _similar(self) -> SimilarItems:
+    def similar_items(self) -> SimilarItems:
+        """Finds what could stand in for an item.
+
+        Raises:
+            InputError: the release has no text vectors.
+        """
         signals = self.recommender.signals.signals
         content = signals[TEXTS].source if TEXTS in signals else None
         if not isinstance(content, Content):
             raise InputError("This release has no text vectors, so that it cannot tell similar items. Train again.")
         return SimilarItems(content, self.catalogue)
 
-    def _products(
-        self,
-        histories: Histories,
-        n: int,
-        categories: Sequence[str] | None,
-        explain: bool,  # noqa: FBT001
-        per_category: int | None,
-        deny: Sequence[str],
-    ) -> Answer:
-        mask = self._mask(categories, deny)
-        return products(
-            self.recommender,
-            self.catalogue,
-            histories,
-            n=_checked(n),
-            items=None if mask.all() else np.flatnonzero(mask),
-            per_category=None if per_category is None else _checked(per_category, "per_category"),
-            explain=explain,
-        )
+    def _diversity(self, per_category: int | None, discovery: float | None) -> DiversityConfig:
+        changed: dict[str, float] = {}
+        if per_category is not None:
+            changed["per_category"] = _checked(per_category, "per_category")
+        if discovery is not None:
+            if not -1 <= discovery <= 1:
+                raise InputError(f"discovery is {discovery:g}; it lies between -1 and 1. Correct it.")
+            changed["discovery"] = discovery
+        return self.reranker.diversity.model_copy(update=changed)
 
     def _mask(self, categories: Sequence[str] | None, deny: Sequence[str]) -> NDArray[np.bool_]:
         wanted = None if categories is None else tuple(categories)

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -72,7 +72,10 @@ class Draft:
 
 @dataclass(frozen=True)
 class Release:
-    """One release as listed; ``fault`` says why it would be refused at first sight (files are not hashed for this)."""
+    """One release as listed: what stands behind it, in words (``note``), and what was measured.
+
+    ``fault`` says why it would be refused at first sight (files are not hashed for this).
+    """
 
     version: str
     created_at: str
@@ -80,6 +83,7 @@ class Release:
     live: bool
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     fault: str | None = None
+    note: str = ""
 
 
 class Releases:
@@ -189,6 +193,17 @@ class Releases:
         self.verify(self.folder / live)
         return self.folder / live
 
+    def open(self, version: str) -> Path:
+        """Folder of a release, verified.
+
+        Raises:
+            UnknownIdError: there is no such release.
+            ModelFolderError: it is damaged.
+        """
+        self._check_known(version)
+        self.verify(self.folder / version)
+        return self.folder / version
+
     def activate(self, version: str) -> None:
         """Make a release live after verifying it; the one that was live stays for rollback.
 
@@ -209,16 +224,27 @@ class Releases:
             ModelFolderError: there is none, or it is damaged; what is live stays live.
         """
         with self._locked():
-            current = self._current()
-            known = [version for version in current.before if (self.folder / version).is_dir()] if current else []
-            if current is None or not known:
-                raise ModelFolderError(
-                    f"{self.folder.parent} has no earlier release to return to. List them: kuapin models SHOP"
-                )
-            self.verify(self.folder / known[-1])
-            change = Change(at=_now(), action="rollback", version=known[-1])
-            self._write_current(Current(live=known[-1], before=known[:-1], log=[*current.log, change]))
-            return known[-1]
+            before, current = self.before(), self._current()
+            self.verify(self.folder / before)
+            change = Change(at=_now(), action="rollback", version=before)
+            known, log = ([], []) if current is None else (current.before, current.log)
+            rest = [version for version in known if (self.folder / version).is_dir()][:-1]
+            self._write_current(Current(live=before, before=rest, log=[*log, change]))
+            return before
+
+    def before(self) -> str:
+        """Name of the release that a rollback returns to.
+
+        Raises:
+            ModelFolderError: there is none.
+        """
+        current = self._current()
+        known = [version for version in current.before if (self.folder / version).is_dir()] if current else []
+        if not known:
+            raise ModelFolderError(
+                f"{self.folder.parent} has no earlier release to return to. List them: kuapin models SHOP"
+            )
+        return known[-1]
 
     def versions(self) -> list[Release]:
         """All releases, oldest first; only manifests are read."""
@@ -227,6 +253,18 @@ class Releases:
             (self._listed(path, live) for path in self.folder.glob("[!.]*") if path.is_dir()),
             key=lambda release: (release.created_at, release.version),
         )
+
+    def drop(self, versions: Iterable[str]) -> None:
+        """Delete releases; the live one stays.
+
+        Raises:
+            StoreError: another process is changing what is live.
+        """
+        with self._locked():
+            live = self.live()
+            for version in versions:
+                if version != live and (self.folder / version).is_dir():
+                    self._drop(version)
 
     def log(self) -> list[Change]:
         """What was live when, oldest first."""
@@ -239,7 +277,8 @@ class Releases:
         except ModelFolderError as error:
             return Release(path.name, "", 0, path.name == live, fault=str(error))
         size = sum(entry.bytes for entry in manifest.files.values())
-        return Release(path.name, manifest.created_at, size, path.name == live, manifest.metrics)
+        note = str(manifest.config.get("note") or "")
+        return Release(path.name, manifest.created_at, size, path.name == live, manifest.metrics, note=note)
 
     def _check_known(self, version: str) -> None:
         if version not in {release.version for release in self.versions()}:
@@ -273,10 +312,14 @@ class Releases:
         needed = {current.live, *current.before[-1:]} if current else set()
         for release in self.versions()[: -self.config.keep]:
             if release.version not in needed and release.fault is None:  # what cannot be read is not ours to delete
-                # renamed first, so that a deletion cut short leaves no torn release in the list
-                doomed = self.folder / _DRAFTS / f"old-{release.version}"
-                (self.folder / release.version).rename(doomed)
-                shutil.rmtree(doomed, ignore_errors=True)
+                self._drop(release.version)
+
+    def _drop(self, version: str) -> None:
+        # renamed first, so that a deletion cut short leaves no torn release in the list
+        (self.folder / _DRAFTS).mkdir(exist_ok=True)
+        doomed = self.folder / _DRAFTS / f"old-{version}"
+        (self.folder / version).rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
 
     def _drop_old_drafts(self) -> None:
         """Delete what a killed process left behind; a draft of the last day may still be written to."""

@@ -5,6 +5,8 @@ from difflib import get_close_matches
 
 MOST = 12
 """Names that are listed at most."""
+COMPARED = 2_000
+"""Among more names than this only those that begin alike are looked at: comparing takes a while."""
 
 
 def offered(wanted: str, names: Sequence[str], what: str, *, also: Sequence[str] = ()) -> str:
@@ -17,7 +19,9 @@ def offered(wanted: str, names: Sequence[str], what: str, *, also: Sequence[str]
         also: further names that may have been meant.
     """
     meant = {name.casefold(): name for name in (*also, *names)}
-    near = get_close_matches(wanted.casefold(), list(meant), n=1)
+    asked = wanted.casefold()
+    alike = list(meant) if len(meant) <= COMPARED else [name for name in meant if name[:1] == asked[:1]][:COMPARED]
+    near = get_close_matches(asked, alike, n=1)
     hint = f"Did you mean {meant[near[0]]}? " if near else ""
     if not names:
         return f"{hint}There are no {what}."

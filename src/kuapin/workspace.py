@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -33,6 +34,10 @@ FORMAT = 1
 
 _MARKER = "workspace.json"
 _CONFIG = "kuapin.toml"
+DATABASE = "service.sqlite"
+"""The service's database, where no other is configured."""
+ERASURES = "erasures.jsonl"
+"""Who was erased (``data/sql/erasures.py``)."""
 _FOLDERS = ("data", "vectors", "models", "runs", "reports")
 
 
@@ -57,6 +62,23 @@ class ImportReport:
     seconds: float
 
 
+@dataclass(frozen=True)
+class CheckedItems:
+    """An items file that was read and checked, and not stored.
+
+    Attributes:
+        validation: what was found.
+        frame: the rows that are kept.
+        file: the file's name, for messages.
+        entries: the ledger's, to be stored with the rows.
+    """
+
+    validation: Validation
+    frame: pl.DataFrame
+    file: str
+    entries: tuple[ImportedFile, ...]
+
+
 class Shop:
     """An open workspace. Opening reads nothing but the marker; everything else is read when asked for.
 
@@ -66,7 +88,6 @@ class Shop:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.store: TableStore = ParquetStore(path / "data")
 
     @classmethod
     def init(cls, path: Path | str) -> Self:
@@ -126,6 +147,32 @@ class Shop:
             return config
         encoding = config.encoding.model_copy(update={"backbone": str(own.resolve())})
         return config.model_copy(update={"encoding": encoding})
+
+    @cached_property
+    def store(self) -> TableStore:
+        """The shop's tables; where a service wrote events or items, or somebody was erased, with these."""
+        tables = ParquetStore(self.path / "data")
+        url = self.database_url
+        if url is None and not (self.path / ERASURES).exists():
+            return tables
+        from kuapin.data.sql.database import open_database
+        from kuapin.data.sql.overlay import ServedTables
+
+        return ServedTables(tables, self.path, None if url is None else open_database(url))
+
+    @property
+    def database_url(self) -> str | None:
+        """The service's database: ``$KUAPIN_DATABASE``, the configured one, or the shop's own if there is one."""
+        own = self.path / DATABASE
+        given = os.environ.get("KUAPIN_DATABASE") or self.config.service.database
+        return given or (f"sqlite:///{own.resolve()}" if own.exists() else None)
+
+    def service_database(self) -> str:
+        """The same; an empty one of the shop's own is made where there is none."""
+        if self.database_url is None:
+            (self.path / DATABASE).touch(mode=0o600)
+            self.__dict__.pop("store", None)  # opened before there was one, perhaps
+        return self.database_url or ""
 
     @property
     def vectors(self) -> Path:
@@ -203,6 +250,21 @@ class Shop:
             with progress.step("Storing tables"):
                 changes = self.store.write(tables, entries)
             return ImportReport(importer.NAME, changes, already, validation, self.snapshot, time.monotonic() - start)
+
+    def check_items(self, path: Path | str, format: str = "auto") -> CheckedItems:  # noqa: A002 - as above
+        """Read and validate an items file as ``import_files`` does, and store nothing.
+
+        Raises:
+            InputError: it cannot be read or breaks a rule.
+        """
+        sources = {c.ITEMS: Path(path)}
+        importer = choose(format, sources)
+        files = {c.ITEMS: importer.files(sources)[c.ITEMS]}
+        hashes = {one: sha256_of(one) for one in files[c.ITEMS]}
+        validation = self._checked(importer, sources, files)
+        validation.require()
+        entries = _entries(importer.NAME, files, hashes, validation)
+        return CheckedItems(validation, validation.tables[c.ITEMS], Path(path).name, tuple(entries))
 
     def _fresh(self, files: Mapping[str, tuple[Path, ...]], hashes: Mapping[Path, str]) -> dict[str, tuple[Path, ...]]:
         """The tables with a file that was not imported before, or not wholly."""

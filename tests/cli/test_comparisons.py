@@ -7,11 +7,11 @@ NONE = float("nan")
 
 def test_a_report_is_tables_findings_and_a_headline(capsys):
     results = {
-        "popularity": {"ndcg@10": Interval(0.02, 0.015, 0.025), "coverage@10": Interval(0.001, NONE, NONE)},
+        "popularity": {"ndcg@10": Interval(0.02, 0.015, 0.025), "hit_rate@10": Interval(0.001, NONE, NONE)},
         "Kuapin": {
             "ndcg@10": Interval(0.03, 0.025, 0.035),
             "novelty@10": Interval(5, 4, 6),
-            "coverage@10": Interval(0.31, NONE, NONE),
+            "hit_rate@10": Interval(0.31, NONE, NONE),
         },
     }
     comparison = Comparison(
@@ -35,7 +35,7 @@ def test_a_report_is_tables_findings_and_a_headline(capsys):
     assert lines[0] == "Made up: For tests."
     assert lines[2] == "Office, shot level 1 %: 2,000 users, 19,757 items ranked"
     head, first, second = (line.split("  ") for line in lines[3:6])
-    assert [cell.strip() for cell in head if cell.strip()] == ["method", "NDCG@10", "95 % interval", "Coverage@10"]
+    assert [cell.strip() for cell in head if cell.strip()] == ["method", "NDCG@10", "95 % interval", "Hit rate@10"]
     assert [cell.strip() for cell in first if cell.strip()] == ["Kuapin", "0.0300", "0.0250 – 0.0350", "31.0 %"]
     assert [cell.strip() for cell in second if cell.strip()] == ["popularity", "0.0200", "0.0150 – 0.0250", "0.1 %"]
     assert lines[6] == "Kuapin to the best baseline, popularity: 1.50 × (1.30 – 1.70)"

@@ -1,5 +1,6 @@
 """What training measured, as ``kuapin train`` and ``kuapin models`` tell it."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -32,6 +33,7 @@ def releases(monkeypatch):
             created_at="2026-09-01T10:11:12+00:00",
             bytes=1_234_567_890,
             metrics=METRICS,
+            note="3 items: nothing was measured." if number else "",
         )
         for number in range(2)
     ]
@@ -65,7 +67,7 @@ def test_the_table_of_releases_fits_80_columns(shop, monkeypatch, capfd):
     monkeypatch.setenv("TERM", "dumb")
     assert run(app, ["models", str(shop)]) == 0
     lines = capfd.readouterr().out.splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 4
     assert max(map(len, lines)) <= 80
     assert lines[2].split()[-3:] == ["0.4753", "repeat", "0.4320"]
     assert "damaged" in lines[1]
@@ -80,5 +82,21 @@ def test_training_ends_with_what_it_measured_and_what_to_do_next(shop, releases,
     releases[1].metrics = {}
     run(app, ["train", str(shop), "--quiet"])
     out, err = capfd.readouterr()
-    assert out.endswith(" is live. The log was too short to measure anything in training.\n")
+    assert out.endswith(" is live. 3 items: nothing was measured.\n")
     assert err == ""
+    run(app, ["train", str(shop)])
+    assert [line.split("kuapin ")[1].split()[0] for line in capfd.readouterr().err.splitlines()] == [
+        "import",
+        "recommend",
+    ]
+
+
+@pytest.mark.usefixtures("releases")
+def test_what_the_live_release_was_trained_on_is_said(shop, capfd):
+    assert run(app, ["models", str(shop)]) == 0
+    assert capfd.readouterr().out.splitlines()[-1].endswith(": 3 items: nothing was measured.")
+    assert run(app, ["models", str(shop), "--json"]) == 0
+    assert [one["note"] for one in json.loads(capfd.readouterr().out)["releases"]] == [
+        "",
+        "3 items: nothing was measured.",
+    ]

@@ -1,6 +1,7 @@
 """Vectors of a catalogue and their cache, with an encoder that counts what it is asked."""
 
 import hashlib
+import warnings
 
 import numpy as np
 import polars as pl
@@ -111,6 +112,17 @@ def test_a_damaged_shard_is_left_out_and_encoded_again(tmp_path, damage):
 
 def test_no_items(tmp_path):
     assert cached_vectors(CountingEncoder(tmp_path), TEXT, [], tmp_path).shape == (0, 4)
+
+
+def test_a_language_that_the_model_cannot_read_is_told(tmp_path, monkeypatch):
+    encoder = CountingEncoder(tmp_path)
+    monkeypatch.setattr(encoder, "unknown_share", lambda texts: 0.6 if len(texts) <= 1_000 else 0.0)
+    with pytest.warns(UserWarning, match=r"60% of what the texts say .* cannot read them"):
+        cached_vectors(encoder, TEXT, titles(3_000), tmp_path)
+    monkeypatch.setattr(encoder, "unknown_share", lambda _: 0.2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cached_vectors(encoder, TEXT, titles(3_001), tmp_path)
 
 
 def test_a_title_is_read_once_more_by_itself(tmp_path):

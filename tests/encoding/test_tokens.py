@@ -32,6 +32,11 @@ def test_no_batch_is_over_the_budget_unless_one_text_is(tokens):
     assert [batch.inputs["input_ids"].size for batch in tokens.batches(["a a a a"], token_budget=1)] == [4]
 
 
+def test_the_share_of_what_the_vocabulary_lacks(tokens):
+    assert tokens.unknown_share(["a b", "a x"]) == 0.25
+    assert tokens.unknown_share([]) == 0
+
+
 def test_no_tokenizer(tmp_path):
     with pytest.raises(ModelFolderError, match="this is not a tokenizer"):
         TokenBatches(tmp_path / "tokenizer.json", 4, 0)

@@ -16,7 +16,7 @@ from kuapin.finetuning.reader import open_reader
 from kuapin.finetuning.settings import FinetuningConfig, TrainingConfig
 from kuapin.finetuning.tokens import Tokens
 from kuapin.finetuning.whitening import add_projection, fit_projection
-from kuapin.retrieval.whitening import whiten, whitening
+from kuapin.retrieval.whitening import fit_whitening, whiten
 
 torch = pytest.importorskip("torch")
 LOOP = TrainingConfig(
@@ -27,12 +27,13 @@ LOOP = TrainingConfig(
 def test_two_axes_by_hand():
     """Points ±2 on the first axis and ±1 on the second: variances 2 and ½; without shrinkage 1/√2 and √2."""
     points = np.array([[2, 0], [-2, 0], [0, 1], [0, -1]], np.float32) + np.float32(3)
-    mean, matrix = whitening(points, 1e-9)
+    found = fit_whitening(points, 1e-9)
+    mean, matrix = found.mean, found.axes
     assert mean.tolist() == pytest.approx([3, 3])
     white = (points - mean) @ matrix
     np.testing.assert_allclose(np.abs(white).max(axis=1), [2**0.5] * 4, rtol=1e-5)
     np.testing.assert_allclose(white.T @ white / 4, np.eye(2), atol=1e-5)
-    _, shrunk = whitening(points, 1.0)  # mean variance 1.25
+    shrunk = fit_whitening(points, 1.0).axes  # mean variance 1.25
     np.testing.assert_allclose(np.sort(np.abs(shrunk).max(axis=0)), np.sort([3.25**-0.5, 1.75**-0.5]), rtol=1e-5)
 
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kuapin.data.histories import empty_histories
+from kuapin.data.histories import empty_histories, from_interactions
 from kuapin.ranking.discoveries import Asked
 from kuapin.ranking.lists import make_lists
 from kuapin.ranking.live import LiveConfig, _split, fit_live, queries_of, temporal_replay
@@ -19,6 +19,30 @@ def features_of(visible):
     replay = temporal_replay(visible, CONFIG)
     signals = Signals.fit(replay.visible, SignalsConfig(candidates=20))
     return replay, make_lists(signals, replay.queries, None, replay.answers)
+
+
+def test_what_a_robot_did_teaches_nothing():
+    data = market.dataset()
+    histories = data.histories
+    rng = np.random.default_rng(0)
+    n, times = 1_200, int(histories.times.max()) + np.arange(1_200)
+    log = from_interactions(
+        np.concatenate([histories.users, np.full(n, len(histories))]),
+        np.concatenate([histories.items, rng.integers(0, 96, n)]),
+        np.concatenate([histories.times, times]),
+        np.zeros(len(histories.items) + n, np.uint8),
+        n_users=len(histories) + 1, n_items=96, timed=True,
+    )  # fmt: skip
+    clean = replace(market.visible(data), histories=replace(histories, events=np.zeros_like(histories.events)))
+    how = {"signals": SignalsConfig(candidates=20), "ranking": RankingConfig(trees=TreesConfig(rounds=2))}
+    dirty, told = replace(clean, histories=log), []
+    for look in (True, False):
+        live = LiveConfig(users=60, pruned=False, suspects={"look": look})
+        fitted = [fit_live(visible, live=live, **how) for visible in (clean, dirty)]
+        same = fitted[0].metrics == fitted[1].metrics
+        popularity = [one.recommender.popularity for one in fitted]
+        told.append((same, bool((popularity[0] == popularity[1]).all()), fitted[1].suspects.told() != ""))
+    assert told == [(True, True, True), (False, False, False)]
 
 
 @pytest.mark.parametrize("timed", [True, False])

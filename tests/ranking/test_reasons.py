@@ -7,8 +7,7 @@ import pytest
 from kuapin.data.histories import Histories, empty_histories
 from kuapin.ranking.ranker import fixed_ranker
 from kuapin.ranking.reasons import CODES, explain_products
-from kuapin.ranking.recommender import TEXTS
-from kuapin.ranking.signals import SignalsConfig
+from kuapin.ranking.signals import TEXTS, SignalsConfig
 from kuapin.retrieval.source import Candidates
 
 NAMES_ITEM = r"(?:Reads like|People also met) (.*), (?:bought|met) before"

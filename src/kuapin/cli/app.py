@@ -13,24 +13,31 @@ import typer
 import kuapin
 from kuapin.cli.demo import demo
 from kuapin.cli.evaluate import evaluate
+from kuapin.cli.export import export
 from kuapin.cli.failures import run
 from kuapin.cli.finetune import finetune
+from kuapin.cli.forget import forget
 from kuapin.cli.import_ import import_tables
 from kuapin.cli.init import init
+from kuapin.cli.keys import keys
 from kuapin.cli.label import label
 from kuapin.cli.models import models
+from kuapin.cli.onboard import onboard
 from kuapin.cli.publish import publish
 from kuapin.cli.recommend import recommend
+from kuapin.cli.refresh import refresh
 from kuapin.cli.rollback import rollback
+from kuapin.cli.rules import rules
+from kuapin.cli.serve import serve
 from kuapin.cli.train import train
 from kuapin.cli.validate import validate
 
 VERBS: dict[str, dict[str, Callable[..., None]]] = {
     "First look": {"demo": demo},
-    "Data": {"init": init, "import": import_tables, "validate": validate},
-    "Model": {"finetune": finetune, "label": label, "train": train, "evaluate": evaluate},
-    "Use": {"recommend": recommend},
-    "Releases": {"models": models, "publish": publish, "rollback": rollback},
+    "Data": {"init": init, "import": import_tables, "validate": validate, "export": export, "forget": forget},
+    "Model": {"finetune": finetune, "label": label, "train": train, "evaluate": evaluate, "onboard": onboard},
+    "Use": {"recommend": recommend, "rules": rules, "serve": serve, "keys": keys},
+    "Releases": {"refresh": refresh, "models": models, "publish": publish, "rollback": rollback},
 }
 """Help panel → verb → its function, in the order of the help."""
 

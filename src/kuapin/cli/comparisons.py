@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from kuapin.evaluation.report import Comparison, Report
 
-_ALSO = ("hit_rate", "recall", "coverage")
+_ALSO = ("hit_rate", "recall")
 """Shown beside the metric that decides; the HTML and the JSON have them all."""
 
 

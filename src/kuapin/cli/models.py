@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from kuapin.cli.measures import QUALITY, best_simple
-from kuapin.cli.output import AsJson, ShopFolder, releases_of, remark, say_json, say_table
+from kuapin.cli.output import AsJson, ShopFolder, releases_of, remark, say, say_json, say_table
 
 if TYPE_CHECKING:
     from kuapin.model_folder import Release
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 def models(folder: ShopFolder, *, as_json: AsJson = False) -> None:
     """List the releases, oldest first, with NDCG@10 as measured in training; the live one is marked.
 
-    Beside it stands the best of the simple methods measured there. --json has all measures.
+    Beside it stands the best of the simple methods measured there, below it what the live release was trained on.
+    --json has all measures and every release's note.
     """
     releases = releases_of(folder).versions()
     if as_json:
@@ -24,6 +25,8 @@ def models(folder: ShopFolder, *, as_json: AsJson = False) -> None:
         for release in releases:
             if release.fault:
                 remark(release.fault, quiet=False)
+            elif release.live and release.note:
+                say(f"{release.version}: {release.note}")
     else:
         remark(f"{folder} has no model yet. Next: kuapin train {folder}", quiet=False)
 
@@ -35,6 +38,7 @@ def _plain(release: "Release") -> dict[str, object]:
         "created_at": release.created_at,
         "bytes": release.bytes,
         "metrics": dict(release.metrics),
+        "note": release.note,
         "fault": release.fault,
     }
 

@@ -34,6 +34,10 @@ def recommend(
         typer.Option("--output", "-o", metavar="FILE", help="Write to .parquet, .csv or .jsonl.", show_default=False),
     ] = None,
     surface: Annotated[str, typer.Option("--surface", help="What is asked for.")] = "products",
+    item: Annotated[
+        list[str] | None,
+        typer.Option("--item", help="Bundles: an item of the basket to complete; repeat.", show_default=False),
+    ] = None,
     category: Annotated[
         list[str] | None,
         typer.Option(
@@ -46,13 +50,26 @@ def recommend(
         int | None,
         typer.Option("--per-category", min=1, help="At most so many of one top-level category.", show_default=False),
     ] = None,
+    discovery: Annotated[
+        float | None,
+        typer.Option(
+            "--discovery",
+            metavar="D",
+            min=-1,
+            max=1,
+            help="From -1, more of the same, to 1, what is new; by default as [diversity] of kuapin.toml says.",
+            show_default=False,
+        ),
+    ] = None,
     n: Annotated[int, typer.Option("-n", min=1, help="How many per user.")] = 10,
     explain: Annotated[bool, typer.Option("--explain", help="Say why, with the evidence.")] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Recommend to one user, or to all users of a file, with the live release."""
-    if (user is None) == (users is None):
+    if item and (surface != "bundles" or users is not None):
+        raise InputError("--item is for --surface bundles, for one basket. Leave it away, or ask for bundles.")
+    if (user is None) == (users is None) and not (item and users is None):
         raise InputError("kuapin recommend needs either --user ID or --users FILE, and not both.")
     if users is not None and output is None:
         raise InputError("kuapin recommend --users FILE needs --output FILE.parquet for its result.")
@@ -65,9 +82,21 @@ def recommend(
     from kuapin.model import Model
 
     model = Model.load(shop)
-    table = model.recommend(
-        wanted, n=n, categories=category or None, surface=surface, explain=explain, per_category=per_category
-    )
+    if item:
+        table = model.bundle(item, n, category or None, user=user, explain=explain)
+        unknown = [one for one in item if one not in model.catalogue.items]
+        if unknown:
+            remark(_of_unknown(unknown, item), quiet=quiet)
+    else:
+        table = model.recommend(
+            wanted,
+            n=n,
+            categories=category or None,
+            surface=surface,
+            explain=explain,
+            per_category=per_category,
+            discovery=discovery,
+        )
     strangers = model.strangers(wanted).len()
     if strangers:
         remark(_of_strangers(strangers, wanted), quiet=quiet)
@@ -81,6 +110,13 @@ def recommend(
         _show(table, model, explain=explain)
 
 
+def _of_unknown(unknown: list[str], basket: list[str]) -> str:
+    told = f"This release knows no item {', '.join(repr(one) for one in unknown)}"
+    if len(unknown) == len(basket):
+        return f"{told}: the basket counts as empty."
+    return f"{told}; the rest of the basket counts."
+
+
 def _of_strangers(strangers: int, wanted: list[str]) -> str:
     why = "no history in the items of this release"
     if len(wanted) == 1:
@@ -91,12 +127,22 @@ def _of_strangers(strangers: int, wanted: list[str]) -> str:
 
 def _show(table: "pl.DataFrame", model: "Model", *, explain: bool) -> None:
     """For people: what they know an item by beside its id, as far as the shop says it."""
+    if not (table[c.KIND] == "item").all():
+        _show_others(table, explain=explain)
+        return
     known = model.describe(table[c.TARGET_ID])
     named = [name for name in (c.TITLE, c.BRAND, c.CATEGORY) if known[name].null_count() < known.height]
     columns = [table[c.RANK], *(known[name] for name in (c.ITEM_ID, *named)), table[c.SCORE]]
     columns += [table[c.REASON]] if explain else []
     cells = {column.name: ["" if cell is None else _cell(cell) for cell in column] for column in columns}
     say_table(cells, right=(c.RANK, c.SCORE), cut=named, wrap=(c.REASON,) if explain else ())
+
+
+def _show_others(table: "pl.DataFrame", *, explain: bool) -> None:
+    """Rows that are not, or not all, items."""
+    columns = [c.SURFACE, c.RANK, c.KIND, c.TARGET_ID, c.SCORE, *([c.REASON] if explain else [])]
+    cells = {name: ["" if cell is None else _cell(cell) for cell in table[name]] for name in columns}
+    say_table(cells, right=(c.RANK, c.SCORE), cut=(c.TARGET_ID,), wrap=(c.REASON,) if explain else ())
 
 
 def _cell(value: object) -> str:

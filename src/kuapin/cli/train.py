@@ -25,6 +25,11 @@ def train(
     if as_json:
         say_json({"version": live.version, "bytes": live.bytes, "metrics": dict(live.metrics)})
         return
-    say(f"{live.version} is live. {told(live.metrics) or 'The log was too short to measure anything in training.'}")
-    remark(f"Next: kuapin evaluate {folder}  # does it help? against every simple method, with intervals", quiet=quiet)
+    measured = told(live.metrics)
+    say(f"{live.version} is live. {measured or live.note}")
+    if measured:
+        first = f"kuapin evaluate {folder}  # does it help? against every simple method, with intervals"
+    else:
+        first = f"kuapin import {folder} --interactions FILE  # more of the log, until training can measure itself"
+    remark(f"Next: {first}", quiet=quiet)
     remark(f"      kuapin recommend {folder} --user USER_ID --explain  # look at a list", quiet=quiet)

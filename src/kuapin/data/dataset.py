@@ -1,6 +1,7 @@
 """A shop's tables as arrays: what everything behind the public edge works on."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -10,6 +11,7 @@ from kuapin import columns as c
 from kuapin.data.histories import Histories, from_interactions
 from kuapin.data.vocabulary import Vocabulary
 
+T = TypeVar("T", bound=np.generic)
 NOT_AN_ANSWER = ("search", "impression")
 """Events that do not show that a user wanted the item. The store keeps them; ``build_dataset`` takes none of them into
 a history, so that nothing that was merely shown or looked for counts as met. All others do, ``redeem`` included."""
@@ -42,6 +44,61 @@ class Catalogue:
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def with_items(self, new: pl.DataFrame) -> tuple["Catalogue", NDArray[np.int32]]:
+        """The catalogue with more items, and others in place of those with the same id; codes stay what they are.
+
+        Args:
+            new: with ``item_id``, distinct; columns that it lacks are unknown of these items.
+
+        Returns:
+            The catalogue, and the row of every new item, int32 (k,).
+        """
+        place = self.items.rows(new[c.ITEM_ID])
+        fresh = place < 0
+        rows = place.copy()
+        rows[fresh] = np.arange(len(self), len(self) + int(fresh.sum()))
+        frame = pl.concat(
+            [self.frame, new.select(name for name in new.columns if name in self.frame.columns)], how="diagonal_relaxed"
+        )
+        order = np.arange(len(self) + int(fresh.sum()))
+        order[rows] = np.arange(len(self), frame.height)
+        frame = frame[order]
+        other = build_catalogue(new)
+        category, categories = _recoded(other.category, other.categories, self.categories)
+        leaf, leaves = _recoded(other.leaf, other.leaves, self.leaves)
+        brand, brands = _recoded(other.brand, other.brands, self.brands)
+        vocabulary = Vocabulary(frame[c.ITEM_ID], "item")
+        return Catalogue(
+            frame,
+            vocabulary,
+            _put(self.category, rows, category),
+            categories,
+            _put(self.leaf, rows, leaf),
+            leaves,
+            _put(self.brand, rows, brand),
+            brands,
+            _put(self.price, rows, other.price),
+            _put(self.available, rows, other.available),
+        ), rows
+
+
+def _recoded(
+    codes: NDArray[np.int32], names: tuple[str, ...], old: tuple[str, ...]
+) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+    """Codes on the list of old names, with names that are new behind them."""
+    known = {name: code for code, name in enumerate(old)}
+    more = tuple(name for name in names if name not in known)
+    known |= {name: len(old) + code for code, name in enumerate(more)}
+    table = np.array([*(known[name] for name in names), -1], np.int32)
+    return table[codes], old + more
+
+
+def _put(old: NDArray[T], rows: NDArray[np.int32], values: NDArray[T]) -> NDArray[T]:
+    whole = np.empty(max(len(old), int(rows.max(initial=-1)) + 1), old.dtype)
+    whole[: len(old)] = old
+    whole[rows] = values
+    return whole
 
 
 @dataclass(frozen=True)

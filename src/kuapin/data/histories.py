@@ -1,10 +1,14 @@
 """Histories of many users as flat arrays."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+
+FEW = 64
+"""Users whose matrix is kept, and who are not copied where all of them are wanted."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,21 @@ class Histories:
         return self.items[self.indptr[user] : self.indptr[user + 1]]
 
     def matrix(self, *, binary: bool = True) -> sparse.csr_matrix:
-        """User × item float32 CSR matrix: 1 where the user met the item, or how often if not ``binary``."""
+        """User × item float32 CSR matrix: 1 where the user met the item, or how often if not ``binary``.
+
+        That of a few users is made once and cannot be written to: every source asks for it.
+        """
+        if binary and len(self) <= FEW:
+            return self._met
+        return self._matrix(binary=binary)
+
+    @cached_property
+    def _met(self) -> sparse.csr_matrix:
+        met = self._matrix(binary=True)
+        met.data.flags.writeable = False
+        return met
+
+    def _matrix(self, *, binary: bool) -> sparse.csr_matrix:
         counts = sparse.csr_matrix(
             (np.ones(len(self.items), np.float32), self.items.copy(), self.indptr.copy()),
             shape=(len(self), self.n_items),
@@ -67,6 +85,8 @@ class Histories:
 
     def select(self, users: NDArray[np.integer]) -> "Histories":
         """The histories of some user rows, in the given order; they become rows 0 … len(users)-1."""
+        if len(users) == len(self) <= FEW and np.array_equal(users, np.arange(len(self))):
+            return self
         indptr, index = slices_of(self.indptr, users)
         return Histories(indptr, self.items[index], self.times[index], self.events[index], self.n_items, self.timed)
 

@@ -176,11 +176,33 @@ def _campaigns(frame: pl.DataFrame, faults: Faults, items: pl.Series, _known: pl
         ).to_series()
         advice = "some items of this campaign are not in the shop; the campaign is kept."
         faults.add(Action.WARNING, UNKNOWN_ITEM, advice, column=c.ITEM_IDS, mask=unknown)
+    advice = "this campaign names no item, category or brand of the shop: it counts as one for all items."
+    faults.add(Action.WARNING, "no target", advice, column=c.CAMPAIGN_ID, mask=_without_target(frame, items))
     return frame
 
 
-def _relations(frame: pl.DataFrame, faults: Faults, _items: pl.Series, _campaigns: pl.Series) -> pl.DataFrame:
+def _without_target(frame: pl.DataFrame, items: pl.Series) -> pl.Series:
+    none = pl.Series([True]).new_from_index(0, frame.height)
+    if c.ITEM_IDS in frame.columns:
+        known = pl.col(c.ITEM_IDS).list.eval(pl.element().is_in(items.implode())).list.any()
+        none &= ~frame.select(known.fill_null(value=False)).to_series()
+    for name in (c.CATEGORY, c.BRAND):
+        if name in frame.columns:
+            none &= _blank(frame[name])
+    return none
+
+
+OF_ITEMS = ("compatible_with", "accessory_of", "goes_with", "substitute_of", "requires")
+"""Relations that hold between two items."""
+
+
+def _relations(frame: pl.DataFrame, faults: Faults, items: pl.Series, _campaigns: pl.Series) -> pl.DataFrame:
     _no_null_ids(frame, faults, c.HEAD, c.RELATION, c.TAIL)
+    between = frame[c.RELATION].is_in(OF_ITEMS).fill_null(value=False)
+    for name in (c.HEAD, c.TAIL):
+        advice = "there is no such item; the relation is kept and does nothing. Import the item, or correct the id."
+        mask = between & ~frame[name].is_in(items.implode()).fill_null(value=False)
+        faults.add(Action.WARNING, UNKNOWN_ITEM, advice, column=name, mask=mask, values=frame[name])
     return frame
 
 

@@ -149,6 +149,35 @@ class ParquetStore:
                 self._sweep()
             return changes
 
+    def erase(self, user: str) -> int:
+        """Write the tables anew without the rows of one user; returns how many there were.
+
+        Raises:
+            StoreError: another process writes, or nothing could be written; the rows are as before.
+        """
+        with self.exclusive():
+            manifest = self._manifest()
+            number, gone = manifest.number + 1, 0
+            parts = dict(manifest.tables)
+            try:
+                for table in parts:
+                    frame = self._read(manifest, table)
+                    kept = _without(frame, user)
+                    if kept.height < frame.height:
+                        gone += frame.height - kept.height
+                        parts[table] = (self._put(table, kept, number),) if kept.height else ()
+                if gone:
+                    sync_folder(self.folder)
+                    after = Manifest(number=number, tables=parts, files=manifest.files)
+                    write_durably(self._manifest_path, after.model_dump_json(indent=1).encode())
+            except OSError as error:
+                raise StoreError(
+                    f"{self.folder} could not be written ({_reason(error)}). The tables are as before."
+                ) from error
+            finally:
+                self._sweep()
+            return gone
+
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """Keep other writers out while the ``with`` block runs; may be nested."""
@@ -231,6 +260,14 @@ class ParquetStore:
                     path.unlink(missing_ok=True)
         except (OSError, StoreError):
             return
+
+
+def _without(frame: pl.DataFrame, user: str) -> pl.DataFrame:
+    """A table without the rows of a user; of relations those that name him at either end."""
+    for name in (c.USER_ID, c.HEAD, c.TAIL):
+        if name in frame.columns:
+            frame = frame.filter(pl.col(name).ne_missing(user))
+    return frame
 
 
 def _noted(old: Sequence[ImportedFile], new: Sequence[ImportedFile]) -> tuple[ImportedFile, ...]:

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from kuapin.errors import UnknownIdError
 
+FEW = 64
+"""So many ids are looked up one by one; more are joined."""
+
 
 class Vocabulary:
     """An immutable two-way map between external ids (any string) and rows 0 … n-1.
@@ -55,6 +58,9 @@ class Vocabulary:
             if isinstance(external_ids, pl.Series)
             else pl.Series("id", list(external_ids), dtype=pl.String)
         )
+        if wanted.len() <= FEW:
+            lookup = self._lookup()
+            return np.array([lookup.get(external_id, -1) for external_id in wanted], np.int32)
         known = pl.DataFrame({"id": self.ids, "row": np.arange(len(self), dtype=np.int32)})
         joined = wanted.alias("id").to_frame().join(known, on="id", how="left", maintain_order="left")
         return joined["row"].fill_null(-1).to_numpy().astype(np.int32, copy=False)

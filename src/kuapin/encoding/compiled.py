@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 from kuapin.encoding.backbone import Backbone
@@ -40,17 +41,23 @@ class CompiledEncoder(Encoder):
         super().__init__(folder, description)
         self._token_budget = token_budget
         self._threads = threads
-        self._parts: tuple[TokenBatches, Engine] | None = None
+
+    @cached_property
+    def _tokens(self) -> TokenBatches:
+        return TokenBatches(self.folder / TOKENIZER, self.description.max_length, self.description.pad_id)
+
+    @cached_property
+    def _engine(self) -> Engine:
+        return open_engine(self.folder, self.description, self._threads)
+
+    def unknown_share(self, texts: Sequence[str]) -> float:
+        """As of any encoder; needs the tokenizer only."""
+        return self._tokens.unknown_share(texts)
 
     def _encode_window(self, texts: list[str], out: Vectors, step: Step) -> None:
-        if self._parts is None:
-            said = self.description
-            tokens = TokenBatches(self.folder / TOKENIZER, said.max_length, said.pad_id)
-            self._parts = tokens, open_engine(self.folder, said, self._threads)
-        tokens, engine = self._parts
         prefix = self.description.prefix
-        for batch in tokens.batches([prefix + text for text in texts], self._token_budget):
-            out[batch.rows] = engine.run(batch.inputs)
+        for batch in self._tokens.batches([prefix + text for text in texts], self._token_budget):
+            out[batch.rows] = self._engine.run(batch.inputs)
             step.advance(len(batch.rows))
 
     def save(self, folder: Path) -> None:

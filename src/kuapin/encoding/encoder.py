@@ -58,6 +58,10 @@ class Encoder(ABC):
                 self._encode_window(distinct[start : start + WINDOW], unique[start : start + WINDOW], step)
         return unique if len(distinct) == len(texts) else unique[[place[text] for text in texts]]
 
+    def unknown_share(self, texts: Sequence[str]) -> float:
+        """Share of the texts' tokens that the model's vocabulary lacks, as far as it can tell: what it cannot read."""
+        return 0.0
+
     @abstractmethod
     def _encode_window(self, texts: list[str], out: Vectors, step: Step) -> None:
         """Write the vectors of at most ``WINDOW`` distinct texts to ``out``, float32 (n, d)."""

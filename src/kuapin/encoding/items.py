@@ -3,6 +3,8 @@
 import hashlib
 import json
 import time
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,10 @@ FLUSH_SECONDS = 5.0
 """At most about so much work is lost when a run is interrupted."""
 CHUNK = 2048
 """Texts between two looks at the clock."""
+SAMPLED = 1_000
+"""Texts at most by which it is judged whether the model can read the language."""
+UNREAD = 0.2
+"""Share of unknown tokens above which it cannot: Chinese titles under an English model have .6, English ones 0."""
 
 
 def item_vectors(
@@ -54,12 +60,28 @@ def encoded(
     What a category and a brand say is alike for many items; the title by itself tells them apart. So an item is the
     sum of both readings, the title's with its weight, at unit length; one without a title is its text.
     """
-    vectors = cached_vectors(encoder, text, texts.to_list(), folder, progress)
+    return _with_titles(lambda said, how: cached_vectors(encoder, how, said, folder, progress), text, items, texts)
+
+
+def encoded_now(encoder: Encoder, text: TextConfig, items: pl.DataFrame) -> NDArray[np.float32]:
+    """As ``encoded``, of a few items, without a cache: float32 (n_items, d)."""
+    return _with_titles(lambda said, _: encoder.encode(said), text, items, render(items, text))
+
+
+def _with_titles(
+    vectors_of: Callable[[list[str], TextConfig], NDArray[np.float32]],
+    text: TextConfig,
+    items: pl.DataFrame,
+    texts: pl.Series,
+) -> NDArray[np.float32]:
+    vectors = vectors_of(texts.to_list(), text)
     if text.title_alone is None:
         return vectors
     titles = render_titles(items, text)
     titled = (titles != "").to_numpy()
-    alone = cached_vectors(encoder, text.title_alone, titles.filter(titled).to_list(), folder, progress)
+    if not titled.any():
+        return vectors
+    alone = vectors_of(titles.filter(titled).to_list(), text.title_alone)
     vectors[titled] += np.float32(text.title_weight) * alone
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(norms, 1e-9), np.float32)
@@ -81,8 +103,21 @@ def cached_vectors(
     keys = [text_key(one) for one in texts]
     missing = {key: one for key, one in zip(keys, texts, strict=True) if key not in cache}
     if missing:
+        _warn_of_unread(encoder, list(missing.values()))
         _encode_into(cache, encoder, missing, progress)
     return cache.get(keys)
+
+
+def _warn_of_unread(encoder: Encoder, texts: list[str]) -> None:
+    """Say so where the model cannot read the language: Chinese under an English vocabulary is mostly unknown."""
+    some = texts[:: len(texts) // SAMPLED + 1]
+    unknown = encoder.unknown_share(some)
+    if unknown > UNREAD:
+        warnings.warn(
+            f"{unknown:.0%} of what the texts say is not in the language model's vocabulary: it cannot read them. Set "
+            'encoding.backbone = "e5" in kuapin.toml (many languages, Chinese too), or a backbone of their language.',
+            stacklevel=2,
+        )
 
 
 def cache_name(encoder: Encoder, text: TextConfig) -> str:

@@ -54,6 +54,12 @@ class TokenBatches:
         """Token ids of every text, on all cores."""
         return [encoding.ids or [self._pad_id] for encoding in self._tokenizer.encode_batch_fast(list(texts))]
 
+    def unknown_share(self, texts: Sequence[str]) -> float:
+        """Share of the texts' tokens that the vocabulary lacks; 0 where it has no token for what it lacks."""
+        unknown = self._tokenizer.token_to_id(str(getattr(self._tokenizer.model, "unk_token", "")))
+        ids = [one for text in self.ids(texts) for one in text]
+        return ids.count(unknown) / len(ids) if unknown is not None and ids else 0.0
+
     def batches(self, texts: Sequence[str], token_budget: int) -> Iterator[Batch]:
         """Batches of at most ``token_budget`` tokens, padding included, the longest texts first.
 

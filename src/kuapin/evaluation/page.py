@@ -79,6 +79,7 @@ def render(report: Report) -> str:
         shot_curve=_shot_curve(report),
         coverage=_coverage(report),
         mix=_mix(report),
+        trade=_trade(report),
         time=_time(report),
         metrics=[(wording.label(m), wording.meaning(m)) for m in sorted(_metrics(report), key=_importance)],
         resamples=RESAMPLES,
@@ -264,6 +265,44 @@ def _mix(report: Report) -> Figure | None:
         Row(c, tuple(Cell(f"{values[row]:.1f} %") for values in shares.values())) for row, c in enumerate(categories)
     )
     return Figure(svg, caption, Table("Category mix", ("Category", *shares), rows))
+
+
+def _trade(report: Report) -> Figure | None:
+    """Accuracy against variety, one point a position of the dial."""
+    if not report.trades:
+        return None
+    ndcg, entropy = "ndcg@10", "category_entropy@10"
+    metrics = list(report.trades[0].users)
+    heads = ("Dial", *map(wording.label, metrics), *map(wording.label, report.trades[0].whole))
+    rows = tuple(
+        Row(
+            trade.name,
+            (
+                *(Cell(wording.value(m, trade.users[m].value), wording.ends(m, trade.users[m])) for m in metrics),
+                *(Cell(wording.value(m, value)) for m, value in trade.whole.items()),
+            ),
+        )
+        for trade in report.trades
+    )
+    caption = (
+        f"The dial from more of the same (below 0) over the ranker's own order (0) to discovery: {wording.label(ndcg)} "
+        f"against {wording.label(entropy)}, with 95{wording.NBSP}% intervals. Up is more accurate, right more varied."
+    )
+    told = "; ".join(
+        f"{trade.name}: {wording.value(ndcg, trade.users[ndcg].value)} at "
+        f"{wording.value(entropy, trade.users[entropy].value)}"
+        for trade in report.trades
+    )
+    svg = plots.path(
+        [trade.name for trade in report.trades],
+        [trade.users[entropy] for trade in report.trades],
+        [trade.users[ndcg] for trade in report.trades],
+        x_label=wording.label(entropy),
+        y_label=wording.label(ndcg),
+        name="trade",
+        alt=f"{caption} {told}.",
+    )
+    return Figure(svg, caption, Table("The dial", heads, rows))
 
 
 def _time(report: Report) -> Figure | None:

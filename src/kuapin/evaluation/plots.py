@@ -150,6 +150,44 @@ def curves(
 
 
 @_styled
+def path(
+    labels: Sequence[str],
+    across: Sequence[Interval],
+    up: Sequence[Interval],
+    *,
+    x_label: str,
+    y_label: str,
+    name: str,
+    alt: str,
+) -> str:
+    """Labelled points joined in their order, each with its interval in both directions: a trade-off.
+
+    Args:
+        labels: of the points.
+        across: where they lie on the x axis.
+        up: where they lie on the y axis.
+        x_label: what the x axis shows, with its unit.
+        y_label: what the y axis shows, with its unit.
+        name: unique on the page.
+        alt: what the figure shows, in words.
+    """
+    figure = _figure(2.9)
+    axes = figure.add_subplot()
+    x, y = [one.value for one in across], [one.value for one in up]
+    for place, (one, other) in enumerate(zip(across, up, strict=True)):
+        axes.plot([one.low, one.high], [y[place]] * 2, color=_RULE, linewidth=1.1)
+        axes.plot([x[place]] * 2, [other.low, other.high], color=_RULE, linewidth=1.1)
+    axes.plot(x, y, linewidth=1.1, **_marker(0))
+    for label, *at in zip(labels, x, y, strict=True):
+        axes.annotate(label, at, xytext=(5, 5), textcoords="offset points")
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.grid()
+    return _svg(figure, name, alt)
+
+
+@_styled
 def bars(
     values: Mapping[str, float], labels: Sequence[str], *, ours: str | None = None, x_label: str, name: str, alt: str
 ) -> str:

@@ -7,6 +7,7 @@ not shown.
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -114,6 +115,21 @@ class Mix:
 
 
 @dataclass(frozen=True)
+class Trade:
+    """Lists at one position of the dial from "more of the same" to "discover".
+
+    Attributes:
+        name: the position, as shown.
+        users: metric → mean over users with its interval.
+        whole: metric → value, of what only all lists together have.
+    """
+
+    name: str
+    users: dict[str, Interval]
+    whole: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Timing:
     """One step of the work and how long it took, in seconds."""
 
@@ -144,6 +160,7 @@ class Report:
         slices: one comparison for each other part of the main question: cold and warm items, head, middle and tail,
             lengths of history.
         mixes: the category mix of lists, and of what users did.
+        trades: lists at the positions of the dial, from "more of the same" to "discover".
         examples: users with their lists.
         timings: in the order of the work.
         setting: label → value: command, commit, hardware, seeds.
@@ -160,6 +177,7 @@ class Report:
     categories: tuple[Comparison, ...] = ()
     slices: tuple[Comparison, ...] = ()
     mixes: tuple[Mix, ...] = ()
+    trades: tuple[Trade, ...] = ()
     examples: tuple[Example, ...] = ()
     timings: tuple[Timing, ...] = ()
     setting: dict[str, str] = field(default_factory=dict)

@@ -51,6 +51,12 @@ METRICS = {
         "Share of the candidates that are less popular than the {k} on average: 50 % is no preference.",
         "share",
     ),
+    "intra_list_distance": Wording(
+        "Distance in the list",
+        "How far the texts of the {k} lie apart: 1 less the cosine, averaged.",
+        "score",
+    ),
+    "met_before": Wording("Met before", "Share of the {k} that the user had met before.", "share"),
     "average_popularity": Wording("Average popularity", "Users who met the {k} before, averaged.", "count"),
 }
 

@@ -14,7 +14,7 @@ from kuapin.extras import require
 from kuapin.finetuning.objective import batches, to_device
 from kuapin.finetuning.reader import Reader, vector_width
 from kuapin.finetuning.tokens import Tokens
-from kuapin.retrieval.whitening import SHRINKAGE, whitening
+from kuapin.retrieval.whitening import SHRINKAGE, fit_whitening
 
 
 class WhiteningConfig(BaseModel):
@@ -65,7 +65,8 @@ def fit_projection(reader: Reader, tokens: Tokens, texts: Sequence[str], shrinka
     blocks = [reader.width] * (vectors.shape[1] // reader.width) if len(before) == 0 else [vectors.shape[1]]
     for start, size in zip(np.cumsum([0, *blocks]), blocks, strict=False):  # the two ends, each by itself
         place = slice(start, start + size)
-        mean, matrix = whitening(vectors[:, place], shrinkage)
+        found = fit_whitening(vectors[:, place], shrinkage)
+        mean, matrix = found.mean, found.axes
         length = float(np.linalg.norm((vectors[:, place] - mean) @ matrix, axis=1).mean()) * len(blocks) ** 0.5
         weight[place, place], bias[place] = matrix.T / length, -(mean @ matrix) / length
     with torch.no_grad():  # at mean length 1, so that gradients keep their scale

@@ -100,6 +100,7 @@ def report_of(
         categories=tuple(comparison for part in measured for comparison in part.categories),
         slices=tuple(comparison for part in measured for comparison in part.slices),
         mixes=tuple(mix for part in measured for mix in part.mixes),
+        trades=tuple(trade for part in measured for trade in part.trades),
         timings=watch.timings,
         setting=_setting(seeds),
         notes=tuple(dict.fromkeys(note for part in measured for note in part.notes)),

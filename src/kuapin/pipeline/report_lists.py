@@ -1,6 +1,6 @@
 """The lists of all methods for the users of a question, ours first."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from kuapin.pipeline.report_material import Material, Stopwatch
 from kuapin.pipeline.report_pool import MODEL
 from kuapin.progress import Progress
 from kuapin.ranking.live import fit_live
+from kuapin.ranking.recommender import Recommender
 from kuapin.retrieval.source import Candidates, Visible
 
 LISTED = 50
@@ -24,6 +25,7 @@ def live_lists(
     tasks: Sequence[Task],
     watch: Stopwatch,
     progress: Progress,
+    also: Callable[[Recommender], None] | None = None,
 ) -> list[dict[str, Candidates]]:
     """The lists of all methods for several tasks, from one training.
 
@@ -34,6 +36,7 @@ def live_lists(
         tasks: the lists that are wanted.
         watch: notes the time.
         progress: told of the steps.
+        also: what else our method, trained, is asked for.
     """
     learning = material.learning
     with watch.time("Train on what lies before the cut"):
@@ -50,6 +53,8 @@ def live_lists(
         for task in tasks:
             ours.append({MODEL: rank_task(fitted.recommender.rank, task)})
             step.advance()
+    if also is not None:
+        also(fitted.recommender)
     del fitted  # its sources would lie in memory beside the baselines
     with watch.time("Fit the baselines and rank"):
         others = rank_baselines(made, visible, tasks, progress)

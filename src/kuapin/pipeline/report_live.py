@@ -1,6 +1,6 @@
 """What the protocols about the live shop share: one training, and the lists of all methods for all who are asked."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from kuapin.pipeline.report_categories import Shelf, judge_shelves, shelves
 from kuapin.pipeline.report_lists import LISTED, live_lists
 from kuapin.pipeline.report_material import Material, Stopwatch
 from kuapin.progress import Progress
+from kuapin.ranking.recommender import Recommender
 from kuapin.retrieval.source import Candidates, Visible
 
 
@@ -57,6 +58,7 @@ def rank_live(
     new: Sequence[Questions],
     watch: Stopwatch,
     progress: Progress,
+    also: Callable[[Recommender], None] | None = None,
 ) -> LiveLists:
     """Train once on what is visible and rank for everybody who is asked.
 
@@ -69,10 +71,11 @@ def rank_live(
         new: of every seed, the questions about what is new to the user.
         watch: notes the time.
         progress: told of the steps.
+        also: what else our method, trained, is asked for.
     """
     catalogue = material.dataset.catalogue
     by_category = shelves(catalogue, new, users, queries)
     tasks = [Task(queries, LISTED), *(shelf.task for shelf in by_category)]
-    lists, *of_shelves = live_lists(material, made, visible, tasks, watch, progress)
+    lists, *of_shelves = live_lists(material, made, visible, tasks, watch, progress, also)
     facts = ItemFacts.from_visible(visible.histories, catalogue.category)
     return LiveLists(users, lists, by_category, of_shelves, facts, new)

@@ -12,7 +12,7 @@ from kuapin.evaluation.metrics.registry import DEFAULT
 from kuapin.evaluation.metrics.registry import evaluate as judge_lists
 from kuapin.evaluation.questions import Questions
 from kuapin.evaluation.ranked import Answers, ItemFacts, Ranked
-from kuapin.evaluation.report import Comparison, Mix, Protocol
+from kuapin.evaluation.report import Comparison, Mix, Protocol, Trade
 from kuapin.evaluation.slices import slices
 from kuapin.pipeline.report_pool import MODEL, Pool
 
@@ -38,6 +38,7 @@ class Measured:
     categories: tuple[Comparison, ...] = ()
     slices: tuple[Comparison, ...] = ()
     mixes: tuple[Mix, ...] = ()
+    trades: tuple[Trade, ...] = ()
     notes: tuple[str, ...] = ()
 
 

@@ -5,14 +5,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kuapin.evaluation.report import Mix
+from kuapin.evaluation.ranked import ItemFacts
+from kuapin.evaluation.report import Mix, Trade
 from kuapin.evaluation.splits import Temporal, temporal
 from kuapin.pipeline.baselines import Baseline
 from kuapin.pipeline.report_lists import cut, rows
 from kuapin.pipeline.report_live import rank_live
 from kuapin.pipeline.report_material import Material, Stopwatch
 from kuapin.pipeline.report_questions import Measured, Outcomes, mixes_of
+from kuapin.pipeline.report_trade import trade_off
 from kuapin.progress import SILENT, Progress
+from kuapin.ranking.recommender import Recommender
 from kuapin.retrieval.selection import without_met
 
 DISCOVERY = "New to them, known items left out"
@@ -47,8 +50,15 @@ def measure_temporal(
     first, catalogue = splits[0], material.dataset.catalogue
     users = np.unique(np.concatenate([split.test.users for split in splits]))
     visible, queries = material.visible(first.visible, first.cut), first.visible.select(users)
-    ranked = rank_live(material, made, visible, users, queries, [split.new for split in splits], watch, progress)
-    facts = ranked.facts
+    facts = ItemFacts.from_visible(first.visible, catalogue.category)
+    trades: list[Trade] = []
+
+    def turn(ours: Recommender) -> None:
+        test = first.test
+        with progress.step("Turning the dial"), watch.time("Turn the dial"):
+            trades.extend(trade_off(ours, catalogue, test.queries, test.answers, facts, material.vectors))
+
+    ranked = rank_live(material, made, visible, users, queries, [split.new for split in splits], watch, progress, turn)
     asked = Outcomes(catalogue, "temporal", _WORDING, unjudged=[NEW])
     mixes: tuple[Mix, ...] = ()
     with progress.step("Judging the lists"), watch.time("Judge the lists"):
@@ -66,7 +76,9 @@ def measure_temporal(
             if len(split.new) and not mixes:
                 mixes = mixes_of(catalogue, new, asked.questions[DISCOVERY].best_baseline(), split.new.answers)
         note = _note(first, len(material.dataset.histories), max_test_users)
-        return Measured(asked.compared(), ranked.categories("temporal"), asked.compared_parts(), mixes, (note,))
+        return Measured(
+            asked.compared(), ranked.categories("temporal"), asked.compared_parts(), mixes, tuple(trades), (note,)
+        )
 
 
 def _note(split: Temporal, n_users: int, max_test_users: int) -> str:

@@ -1,27 +1,39 @@
 """``train``: from a shop's tables to a live release."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
+from pydantic import JsonValue
 
+from kuapin.arrivals import save_whitening
 from kuapin.config import Config
 from kuapin.counts import counted
 from kuapin.data.dataset import Catalogue, Dataset
+from kuapin.encoding.encoder import Encoder
 from kuapin.encoding.items import encoded
 from kuapin.encoding.opening import open_encoder
 from kuapin.manifest import Route, Routing
-from kuapin.model import CATALOGUE, KEPT, Model
+from kuapin.model import KEPT, Model
 from kuapin.model_folder import Releases
+from kuapin.pipeline.forget import finish
+from kuapin.pipeline.surfaces import fit_surfaces
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.live import Fitted, LiveConfig, fit_live
 from kuapin.ranking.ranker import RankingConfig
 from kuapin.ranking.recommender import RANKER
+from kuapin.release_parts import CATALOGUE
 from kuapin.retrieval.source import Visible
-from kuapin.retrieval.whitening import whiten
+from kuapin.retrieval.whitening import Whitening, fit_whitening
+from kuapin.storefront import FOLDER
 from kuapin.text.template import render
 from kuapin.workspace import Shop
 
 ENCODER = "encoder"
+NEWEST = "newest"
+"""In a manifest's config: unix seconds of the last interaction that the release has learnt from."""
 QUICK_USERS = 400
 QUICK_ROUNDS = 40
 
@@ -45,33 +57,90 @@ def train(shop: Shop, *, quick: bool = False, progress: Progress = SILENT) -> Mo
     config = shop.config
     releases = Releases(shop.models, config.releases)
     with shop.run("train"):
-        snapshot, dataset = _dataset(shop)
-        texts = render(dataset.catalogue.frame, config.text)
-        encoder = open_encoder(config.encoding, shop.vectors / "encoders", texts.to_list(), progress)
-        vectors = encoded(encoder, config.text, dataset.catalogue.frame, texts, shop.vectors, progress)
-        histories = dataset.histories
-        now = int(histories.times.max(initial=0))
-        visible = Visible(dataset.catalogue, histories, vectors, now, texts, whiten(vectors))
-        ranking, live = _sized(config, quick=quick)
-        fitted = fit_live(
-            visible, signals=config.signals, ranking=ranking, live=live, sources=config.sources, progress=progress
+        snapshot, dataset = tables_of(shop)
+        read = read_texts(shop, dataset.catalogue, progress)
+        fitted = fit(config, dataset, read, quick=quick, progress=progress)
+        learned = fit_surfaces(
+            visible_of(dataset, read), fitted.recommender, shop.store, dataset.users, config, progress=progress
         )
         with progress.step("Writing the release"), releases.begin() as draft:
-            encoder.save(draft.path / ENCODER)
-            fitted.recommender.save(draft.path)
-            write_catalogue(dataset.catalogue, draft.path)
+            write_default(draft.path, dataset.catalogue, read, fitted)
+            learned.save(draft.path / FOLDER)
             releases.publish(
                 draft,
                 routing=Routing(default=Route(encoder=ENCODER, ranker=RANKER)),
                 snapshot=snapshot,
                 fingerprint=snapshot,
-                config=config.model_dump(mode="json") | {"note": _note(dataset, fitted, quick=quick)},
+                config=described(config, dataset, fitted, quick=quick),
                 metrics=fitted.metrics,
             )
+    finish(shop)
     return Model.load(shop)
 
 
-def _dataset(shop: Shop) -> tuple[str, Dataset]:
+@dataclass(frozen=True)
+class Texts:
+    """What the language model makes of a catalogue.
+
+    Attributes:
+        encoder: that read it.
+        texts: the masked text of every item, in row order.
+        vectors: float32 (n_items, d), unit length.
+        whitening: what is done to them before some sources read them.
+        white: float32 (n_items, d), the vectors whitened.
+    """
+
+    encoder: Encoder
+    texts: pl.Series
+    vectors: NDArray[np.float32]
+    whitening: Whitening
+    white: NDArray[np.float32]
+
+
+def read_texts(shop: Shop, catalogue: Catalogue, progress: Progress = SILENT) -> Texts:
+    """Encode what was not encoded before."""
+    config = shop.config
+    texts = render(catalogue.frame, config.text)
+    encoder = open_encoder(config.encoding, shop.vectors / "encoders", texts.to_list(), progress)
+    vectors = encoded(encoder, config.text, catalogue.frame, texts, shop.vectors, progress)
+    whitening = fit_whitening(vectors)
+    return Texts(encoder, texts, vectors, whitening, whitening.of(vectors))
+
+
+def visible_of(dataset: Dataset, read: Texts) -> Visible:
+    """All that there is to learn from."""
+    now = int(dataset.histories.times.max(initial=0))
+    return Visible(dataset.catalogue, dataset.histories, read.vectors, now, read.texts, read.white)
+
+
+def fit(config: Config, dataset: Dataset, read: Texts, *, quick: bool = False, progress: Progress = SILENT) -> Fitted:
+    """Fit sources, ranker and scale on a dataset whose catalogue was read."""
+    ranking, live = _sized(config, quick=quick)
+    visible = visible_of(dataset, read)
+    return fit_live(
+        visible, signals=config.signals, ranking=ranking, live=live, sources=config.sources, progress=progress
+    )
+
+
+def write_default(folder: Path, catalogue: Catalogue, read: Texts, fitted: Fitted) -> None:
+    """Write the encoder and the default part into a draft."""
+    read.encoder.save(folder / ENCODER)
+    save_whitening(read.whitening, folder)
+    fitted.recommender.save(folder)
+    write_catalogue(catalogue, folder)
+
+
+def described(config: Config, dataset: Dataset, fitted: Fitted, *, quick: bool = False) -> dict[str, JsonValue]:
+    """What a manifest says of how its release came about: the configuration, a note, and up to when it has learnt."""
+    histories = dataset.histories
+    newest = int(histories.times.max(initial=0)) if histories.timed else None
+    return config.model_dump(mode="json", exclude={"service"}) | {
+        "note": _note(dataset, fitted, quick=quick),
+        NEWEST: newest,
+    }
+
+
+def tables_of(shop: Shop) -> tuple[str, Dataset]:
     """The tables and the name of the snapshot that they are of."""
     while True:
         snapshot = shop.snapshot
@@ -102,9 +171,11 @@ def _note(dataset: Dataset, fitted: Fitted, *, quick: bool) -> str:
         (len(dataset.histories.items), "interaction"),
     )
     size = ", ".join(counted(*one) for one in sizes)
+    suspects = fitted.suspects.told()
     if len(dataset.histories.items) == 0:
         return f"{size}: without interactions the texts alone speak, and nothing was measured."
     if not fitted.metrics:
-        return f"{size}: too few users came back in the hidden part of the log, so that nothing was measured."
+        few = "too few users came back in the hidden part of the log, so that nothing was measured"
+        return f"{size}: {few}. {suspects}".strip()
     measured = f"measured on {counted(round(fitted.metrics['held_out_users']), 'held-out user')}"
-    return f"{size}; {measured}{'; quick: a first look' if quick else ''}."
+    return f"{size}; {measured}{'; quick: a first look' if quick else ''}. {suspects}".strip()

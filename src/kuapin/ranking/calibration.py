@@ -49,6 +49,10 @@ class Calibration:
         """Probabilities of log odds, float64 (n,)."""
         return np.asarray(expit(logit), np.float64)
 
+    def with_categories(self, n: int) -> "Calibration":
+        """The same scale for more categories; those that are new have no offset."""
+        return replace(self, offset=np.append(self.offset, np.zeros(n - len(self.offset))))
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, for a file."""
         return {"slope": self.slope, "intercept": self.intercept, "offset": self.offset.tolist()}
@@ -165,15 +169,21 @@ def _answering_users(
     return np.bincount(pairs % n_categories, minlength=n_categories)
 
 
-def platt(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:
+def platt(scores: NDArray[np.float64], right: NDArray[np.bool_], share: float = 1.0) -> tuple[float, float]:
     """Slope and intercept of the logistic regression of ``right`` (n,) on ``scores`` (n,).
 
     Targets are drawn in by one observation a side, as Platt does, so that separable scores stay finite.
+
+    Args:
+        scores: float64 (n,).
+        right: bool (n,).
+        share: every right one counts as right with this weight and as wrong with the rest: the scale is that of people
+            of whom only this share will be asked.
     """
     if len(scores) == 0:
         return 1.0, 0.0
     hits, misses = float(right.sum()), float((~right).sum())
-    target = np.where(right, (hits + 1) / (hits + 2), 1 / (misses + 2))
+    target = share * np.where(right, (hits + 1) / (hits + 2), 1 / (misses + 2))
     centre, spread = float(scores.mean()), max(float(scores.std()), 1e-9)
     z = (scores - centre) / spread
 
@@ -183,7 +193,7 @@ def platt(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float,
         value = float((np.logaddexp(0, margin) - target * margin).mean())
         return value, np.array([gap @ z, gap.sum()])
 
-    start = np.array([1.0, np.log((hits + 1) / (misses + 1))])
+    start = np.array([1.0, np.log(share * (hits + 1) / (misses + 1))])
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(LEAST_SLOPE * spread, None), (None, None)]).x
     slope = float(found[0]) / spread
     return slope, float(found[1]) - slope * centre

@@ -1,7 +1,34 @@
-"""A list that is not all of one category: a cap on the items of one top-level category."""
+"""A list that is not all of one kind: caps and floors per category, brand and leaf, and the dial towards discovery."""
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class DiversityConfig(BaseModel):
+    """How lists are spread over categories and brands, and how much they leave what a person knows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    discovery: float = Field(
+        0.0,
+        ge=-1,
+        le=1,
+        description="From -1, more of the same, over 0, the ranker's order, to 1, what is least like the rest of the "
+        "list and the history (maximal marginal relevance).",
+    )
+    per_category: int | None = Field(None, ge=1, description="Items of one top-level category at most.")
+    per_brand: int | None = Field(None, ge=1, description="Items of one brand at most.")
+    per_leaf: int | None = Field(None, ge=1, description="Items of one leaf category at most.")
+    categories: int | None = Field(None, ge=1, description="Different top-level categories at least.")
+    brands: int | None = Field(None, ge=1, description="Different brands at least.")
+    leaves: int | None = Field(None, ge=1, description="Different leaf categories at least.")
+
+    @property
+    def idle(self) -> bool:
+        """Whether the ranker's order is left as it is, but for the cap on categories."""
+        wanted = (self.per_brand, self.per_leaf, self.categories, self.brands, self.leaves)
+        return self.discovery == 0 and all(one is None for one in wanted)
 
 
 def within_cap(

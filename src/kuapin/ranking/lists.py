@@ -1,6 +1,6 @@
 """Candidate lists of many users with their features and, for training, which candidates were right."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -147,9 +147,24 @@ def ndcg_at_10(lists: Lists, scores: NDArray[np.floating]) -> NDArray[np.float64
 
     The ideal counts all answers, candidates or not (binary gains, cut at min(10, answers)).
     """
-    order = np.lexsort((-scores, lists.users))
-    rank = np.arange(len(order)) - np.repeat(lists.indptr[:-1], lists.lengths)
-    gain = np.where((rank < 10) & lists.relevant[order], 1 / np.log2(rank + 2.0), 0.0)
-    total = np.bincount(lists.users, weights=gain, minlength=len(lists))
+    total = _summed(lists, scores, lambda rank: 1 / np.log2(rank + 2.0))
     ideal = np.concatenate(([0.0], np.cumsum(1 / np.log2(np.arange(2, 12)))))
     return total / np.maximum(ideal[np.minimum(lists.answers, 10)], 1e-12)
+
+
+def hits_at_10(lists: Lists, scores: NDArray[np.floating]) -> NDArray[np.float64]:
+    """1 for every list with a right candidate among the first ten by ``scores`` (n,), else 0: float64 (n_users,)."""
+    return np.asarray(_summed(lists, scores, np.ones_like) > 0, np.float64)
+
+
+def _summed(
+    lists: Lists,
+    scores: NDArray[np.floating],
+    gain: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+) -> NDArray[np.float64]:
+    """Sum of the gains, by rank from 0, of the right candidates among the first ten of every list."""
+    order = np.lexsort((-scores, lists.users))
+    rank = np.arange(len(order)) - np.repeat(lists.indptr[:-1], lists.lengths)
+    right = (rank < 10) & lists.relevant[order]
+    gains = np.where(right, gain(rank.astype(np.float64)), 0.0)
+    return np.asarray(np.bincount(lists.users, weights=gains, minlength=len(lists)), np.float64)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from kuapin.data.histories import Histories
+from kuapin.data.suspects import Suspects, SuspectsConfig, find_suspects
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.calibration import (
     Calibration,
@@ -19,7 +20,7 @@ from kuapin.ranking.calibration import (
 from kuapin.ranking.discoveries import Asked
 from kuapin.ranking.pruning import prune
 from kuapin.ranking.ranker import LEAST_LISTS, Ranker, RankingConfig, fit_ranker, fixed_ranker
-from kuapin.ranking.recommender import Recommender, log_popularity
+from kuapin.ranking.recommender import SHOWN, Recommender, log_popularity
 from kuapin.ranking.replays import Replay
 from kuapin.ranking.signals import Signals, SignalsConfig
 from kuapin.retrieval.source import Visible
@@ -27,8 +28,6 @@ from kuapin.retrieval.sources.settings import SourcesConfig
 
 JUDGES = 600
 """Users on whom it is judged which sources pay; none of them is held out."""
-SHOWN = 200
-"""First items of the popularity list by which its scale is found."""
 
 
 class LiveConfig(BaseModel):
@@ -50,6 +49,7 @@ class LiveConfig(BaseModel):
     pruned: bool = Field(
         default=True, description="Leave out sources whose absence costs the ranker nothing: faster, a smaller release."
     )
+    suspects: SuspectsConfig = SuspectsConfig()
     seed: int = Field(0, ge=0, description="Of all draws.")
 
 
@@ -61,10 +61,12 @@ class Fitted:
         recommender: its signals have seen everything, its ranker has not seen the held-out users' lists.
         metrics: dotted name → value, on held-out users; empty where there was too little to measure. Without the source
             `repeat` there is no figure of it.
+        suspects: what of the log was taken for no person's doing, and taught nothing.
     """
 
     recommender: Recommender
     metrics: dict[str, float]
+    suspects: Suspects
 
 
 def fit_live(
@@ -90,6 +92,8 @@ def fit_live(
         progress: told of the steps.
     """
     live = live or LiveConfig()
+    suspects = find_suspects(visible.histories, live.suspects)
+    visible = replace(visible, histories=visible.histories.keep(suspects.kept))
     replay = temporal_replay(visible, live)
     learning, held = _split(len(replay.queries), live)
     with progress.step("Fitting sources on the log before its last stretch"):
@@ -109,7 +113,7 @@ def fit_live(
     strangers = _strangers(Recommender(before, ranker), replay.answers, len(visible.catalogue.categories))
     with progress.step("Fitting sources on everything"):
         after = Signals.fit(visible, signals, like=before)
-    return Fitted(Recommender(after, ranker, calibration, strangers), metrics)
+    return Fitted(Recommender(after, ranker, calibration, strangers), metrics, suspects)
 
 
 def temporal_replay(visible: Visible, config: LiveConfig) -> Replay:

@@ -17,7 +17,10 @@ from scipy import sparse
 from kuapin import columns as c
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
-from kuapin.ranking.recommender import TEXTS, Ranked, Recommender
+from kuapin.ranking.recommender import Ranked, Recommender
+from kuapin.ranking.reranker import Reranked
+from kuapin.ranking.routed import Routed, of_part
+from kuapin.ranking.signals import TEXTS
 from kuapin.retrieval.distinct import distinct_items, recent_items
 from kuapin.retrieval.selection import pairs_of_sparse
 from kuapin.retrieval.sources.affinity import LeafAffinity
@@ -26,7 +29,7 @@ from kuapin.retrieval.sources.ease import Ease
 from kuapin.retrieval.sources.groups import members, pairs_of_groups
 from kuapin.retrieval.sources.item_knn import ItemKnn
 
-REPEAT, BRAND, SIMILAR, TOGETHER, CATEGORY, TASTE, POPULAR, NEW = CODES = (
+REPEAT, BRAND, SIMILAR, TOGETHER, CATEGORY, TASTE, POPULAR, NEW, RULE = CODES = (
     "repeat",
     "brand",
     "similar",
@@ -35,9 +38,13 @@ REPEAT, BRAND, SIMILAR, TOGETHER, CATEGORY, TASTE, POPULAR, NEW = CODES = (
     "taste",
     "popular",
     "new",
+    "rule",
 )
 """Reason codes: the user had it before; he met the brand; it reads like an item that he met; others met both; its shelf
-is one of his or goes with one; people of like taste met it; many met it; nothing is known of it yet."""
+is one of his or goes with one; people of like taste met it; many met it; nothing is known of it yet; a
+rule of the shop placed it."""
+SPOKEN = CODES[:-1]
+"""Those that the ranker's evidence gives."""
 
 KIND_OF = {
     "repeat": REPEAT,
@@ -64,7 +71,7 @@ READ_BACK = 100
 DONE = {
     "view": "viewed",
     "click": "clicked on",
-    "cart": "put into the cart",
+    "cart": "added to the cart",
     "purchase": "bought",
     "favourite": "marked",
     "share": "shared",
@@ -78,11 +85,28 @@ def explain_products(
     recommender: Recommender, catalogue: Catalogue, histories: Histories, ranked: Ranked
 ) -> tuple[list[str], list[str]]:
     """Reason code and sentence of every row of ``ranked``, the lists of ``histories``."""
-    case = _Case(recommender, catalogue, histories, ranked)
+    if isinstance(recommender, Routed):
+        codes, texts = [""] * len(ranked.found.items), [""] * len(ranked.found.items)
+        served = [(recommender.default, catalogue, recommender.rest)]
+        served += [(one.recommender, one.catalogue, one.items) for one in recommender.others]
+        for part, its_catalogue, mask in served:
+            places = np.flatnonzero(mask[ranked.found.items])
+            said = _explained(_Case(part, its_catalogue, histories, of_part(ranked, part, places)))
+            for place, code, text in zip(places.tolist(), *said, strict=True):
+                codes[place], texts[place] = code, text
+    else:
+        codes, texts = _explained(_Case(recommender, catalogue, histories, ranked))
+    for place, rule in enumerate(ranked.by_rule if isinstance(ranked, Reranked) else ()):
+        if rule is not None:
+            codes[place], texts[place] = RULE, f"Placed by the shop's rule “{rule}”"
+    return codes, texts
+
+
+def _explained(case: "_Case") -> tuple[list[str], list[str]]:
     kind = case.kinds()
     codes = [CODES[k] for k in kind]
     texts = [""] * len(codes)
-    for number, name in enumerate(CODES):
+    for number, name in enumerate(SPOKEN):
         rows = np.flatnonzero(kind == number)
         if len(rows):
             for row, text in zip(rows, _SENTENCES[name](case, rows), strict=True):
@@ -145,8 +169,8 @@ class _Case:
         """Which of ``CODES`` speaks most for every row, among those that there is evidence of."""
         ranker = self.recommender.ranker
         parts = ranker.linear.contributions(self.ranked.features)
-        said = np.zeros((len(self.items), len(CODES)))
-        heard = np.zeros(len(CODES), np.bool_)
+        said = np.zeros((len(self.items), len(SPOKEN)))
+        heard = np.zeros(len(SPOKEN), np.bool_)
         for part, name in zip(parts.T, ranker.signals, strict=False):
             if name in KIND_OF:
                 number = CODES.index(KIND_OF[name])
@@ -163,7 +187,7 @@ class _Case:
             POPULAR: self.met_by > 0,
             NEW: np.zeros(len(self.items), np.bool_),
         }
-        for number, name in enumerate(CODES):
+        for number, name in enumerate(SPOKEN):
             said[:, number] = np.where(evidence[name] & (heard[number] | (name == POPULAR)), said[:, number], -np.inf)
         best = np.argmax(said, axis=1)
         return np.where(np.isneginf(said.max(axis=1)), CODES.index(NEW), best)

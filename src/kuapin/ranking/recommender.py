@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from kuapin.arrays import load_arrays, save_arrays
@@ -19,17 +20,21 @@ from kuapin.ranking.diversity import within_cap
 from kuapin.ranking.filling import LAST, Filling, Proposed
 from kuapin.ranking.ranker import LEAST_LISTS, Ranker, RankingConfig, fit_ranker, fixed_ranker
 from kuapin.ranking.replays import ReplayConfig, launch_lists, opened
-from kuapin.ranking.signals import Signals, SignalsConfig, restore_signals
+from kuapin.ranking.signals import TEXTS, Signals, SignalsConfig, restore_signals
 from kuapin.retrieval.selection import one_after_another
-from kuapin.retrieval.source import Candidates, Visible
+from kuapin.retrieval.source import Candidates, NewItems, Visible
+from kuapin.retrieval.sources.content import Content
 from kuapin.retrieval.sources.settings import SourcesConfig
 
 PROPOSED_AT_ONCE = 8_192
 """Users whose candidates are looked for together: sources that read texts meet a text that many users know once."""
 USERS_AT_ONCE = 512
 """Users whose candidates are put in order together: it bounds the memory of their feature table."""
-TEXTS = "adapted"
-"""The source that can tell apart items that nobody has met."""
+NEIGHBOURS = 20
+"""Items from which the popularity of a new one is read."""
+SHOWN = 200
+"""First items of the popularity list by which its scale for strangers is found."""
+PROFILE = "profile"
 RANKER = "ranker"
 SOURCES = "sources"
 DESCRIPTION = "recommender.json"
@@ -56,6 +61,15 @@ def _merged(parts: list[tuple[NDArray[np.intp], Ranked]], n_users: int) -> Ranke
     items = np.concatenate([ranked.found.items for _, ranked in parts])[order]
     scores = np.concatenate([ranked.found.scores for _, ranked in parts])[order]
     return Ranked(Candidates(indptr, items, scores), np.concatenate([ranked.features for _, ranked in parts])[order])
+
+
+@dataclass(frozen=True)
+class WithItems:
+    """A recommender and its catalogue after items came to them, int32 (k,) rows of these."""
+
+    recommender: "Recommender"
+    catalogue: Catalogue
+    rows: NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -187,9 +201,9 @@ class Recommender:
 
     @cached_property
     def fallback(self) -> NDArray[np.int32]:
-        """All item rows in the order for someone of whom nothing is known: popularity, then that of like texts."""
-        alike = self._of_nobody("text_popularity")
-        return np.lexsort((-alike, -self.popularity)).astype(np.int32)
+        """All item rows in the order for someone of whom nothing is known: popularity, then what texts let expect."""
+        alike, predicted = self._of_nobody("text_popularity"), self._of_nobody("predicted_popularity")
+        return np.lexsort((-predicted, -alike, -self.popularity)).astype(np.int32)
 
     @cached_property
     def popularity(self) -> NDArray[np.float32]:
@@ -202,6 +216,45 @@ class Recommender:
             return np.zeros(len(self.signals.facts.users), np.float32)
         nobody = empty_histories(1, len(self.signals.facts.users), timed=False)
         return np.asarray(self.signals.signals[name].source.score(nobody)[0], np.float32)
+
+    def with_items(self, new: pl.DataFrame, catalogue: Catalogue, white: NDArray[np.float32] | None) -> "WithItems":
+        """The same recommender with more items, which can be proposed and ranked at once by what they say.
+
+        Args:
+            new: the items, as ``Catalogue.with_items`` takes them.
+            catalogue: that this recommender knows.
+            white: float32 (k, d), whitened vectors of their texts; ``None``: the release reads no texts.
+
+        Raises:
+            ModelFolderError: a source cannot take them.
+        """
+        whole, rows = catalogue.with_items(new)
+        facts, category = self.signals.facts, whole.category[rows]
+        met = facts.users_in_category
+        size = np.maximum(np.bincount(facts.category, minlength=len(met)), 1)
+        usual = np.zeros(len(rows), np.float32)
+        old = category < len(met)
+        usual[old] = (met / size)[category[old]]
+        alike = self._alike(white, category, len(catalogue))
+        signals = self.signals.with_items(NewItems(rows, whole, white, usual, alike))
+        scales = (
+            None if one is None else one.with_categories(len(whole.categories))
+            for one in (self.calibration, self.strangers)
+        )
+        return WithItems(Recommender(signals, self.ranker, *scales), whole, rows)
+
+    def _alike(self, white: NDArray[np.float32] | None, category: NDArray[np.integer], n: int) -> NDArray[np.int32]:
+        """Rows of the old items nearest to each new one within its category, int32 (k, NEIGHBOURS), -1 behind them."""
+        found = np.full((len(category), NEIGHBOURS), -1, np.int32)
+        profile = self.signals.signals.get(PROFILE)
+        if white is None or profile is None or not isinstance(profile.source, Content):
+            return found
+        for place, code in enumerate(category):
+            rows = np.flatnonzero(self.signals.facts.category[:n] == code)
+            cosine = profile.source.vectors[profile.source.text_of[rows]] @ white[place]
+            best = rows[np.argsort(-cosine, kind="stable")[:NEIGHBOURS]]
+            found[place, : len(best)] = best
+        return found
 
     def save(self, folder: Path) -> None:
         """Write ``ranker/``, ``sources/`` and ``recommender.json`` into a release's draft."""

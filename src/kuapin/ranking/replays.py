@@ -65,6 +65,8 @@ def launch_lists(
     config: ReplayConfig,
     fitted: Signals,
     progress: Progress = SILENT,
+    *,
+    others: Lists | None = None,
 ) -> Lists:
     """Training lists for the launch of a category.
 
@@ -79,13 +81,14 @@ def launch_lists(
         config: how many replays.
         fitted: signals fitted on ``visible``, for the sources that do not learn.
         progress: told of every replay.
+        others: lists of replayed openings of other groups, where they were made before; ``None``: they are made.
     """
     own = list(own_folds(visible, items, config))
     enough = sum(len(replay.queries) for replay in own) >= config.enough
-    others = [] if enough else list(other_openings(visible, items, shot, config))
+    openings = [] if enough or others is not None else list(other_openings(visible, items, shot, config))
     parts: list[list[Lists]] = [[], []]
-    with progress.step("Replaying launches", len(others) + len(own), "launches") as step:
-        for kind, replays in enumerate((others, own)):
+    with progress.step("Replaying launches", len(openings) + len(own), "launches") as step:
+        for kind, replays in enumerate((openings, own)):
             for number, replay_ in enumerate(replays):
                 fit = Signals.fit(replay_.visible, signals, like=fitted)
                 launch = number if kind == 0 else -1
@@ -93,7 +96,9 @@ def launch_lists(
                     make_lists(fit, replay_.queries, replay_.items, replay_.answers, launch, whose=replay_.users)
                 )
                 step.advance()
-    joined = [_without_dead(join(part), fitted, visible, items, config) for part in parts if part]
+    joined = [without_dead(join(part), fitted, visible, items, config) for part in parts if part]
+    if others is not None and not enough:
+        joined.insert(0, others)
     if not joined:
         nobody = visible.histories.select(np.empty(0, np.int64))
         return make_lists(fitted, nobody, items, nobody)
@@ -103,7 +108,7 @@ def launch_lists(
     return join(joined)
 
 
-def _without_dead(
+def without_dead(
     lists: Lists, fitted: Signals, visible: Visible, items: NDArray[np.int32], config: ReplayConfig
 ) -> Lists:
     """The lists with the signals set to 0 that cannot tell the items of the real launch apart.
@@ -139,22 +144,38 @@ def own_folds(visible: Visible, items: NDArray[np.int32], config: ReplayConfig) 
 
 def other_openings(visible: Visible, items: NDArray[np.int32], shot: float, config: ReplayConfig) -> Sequence[Replay]:
     """Openings of groups of the other items at the same shot level."""
+    groups = groups_of(visible, items, config)
+    replays = [opening_of(visible, group, number, shot, config) for number, group in enumerate(groups)]
+    return [replay for replay in replays if replay is not None]
+
+
+def opening_of(
+    visible: Visible, group: NDArray[np.int32], number: int, shot: float, config: ReplayConfig
+) -> Replay | None:
+    """The opening of one group at a shot level; ``None`` with fewer than ten people to ask.
+
+    The same are asked at all shot levels, as far as ``config`` asks as many, and who is seen at one is at the higher.
+
+    Args:
+        visible: all that may be seen.
+        group: int32, ascending rows of its items.
+        number: of the draws.
+        shot: share of the others who entered that is seen in it.
+        config: how many are asked.
+    """
     histories = visible.histories
-    replays = []
-    for number, group in enumerate(groups_of(visible, items, config)):
-        inside = np.isin(histories.items, group)
-        users = _askable(histories, inside)
-        if len(users) < 10:
-            continue
-        rng = np.random.default_rng([config.seed, 2, number])
-        most = config.users if shot > 0 else config.first_day_users
-        asked = np.sort(rng.permutation(users)[: min(most, len(users) // 2)])
-        met = np.setdiff1d(np.unique(histories.users[inside]), asked)
-        shown = rng.permutation(met)[: round(shot * len(met))]
-        keep = ~inside | _member(shown, len(histories))[histories.users]
-        hidden = opened(replace(visible, histories=histories.keep(keep)), group)
-        replays.append(_ask(hidden, asked, inside, group, len(asked), histories))
-    return replays
+    inside = np.isin(histories.items, group)
+    users = _askable(histories, inside)
+    if len(users) < 10:
+        return None
+    rng = np.random.default_rng([config.seed, 2, number])
+    most = config.users if shot > 0 else config.first_day_users
+    asked = np.sort(rng.permutation(users)[: min(most, len(users) // 2)])
+    met = np.setdiff1d(np.unique(histories.users[inside]), asked)
+    shown = rng.permutation(met)[: round(shot * len(met))]
+    keep = ~inside | _member(shown, len(histories))[histories.users]
+    hidden = opened(replace(visible, histories=histories.keep(keep)), group)
+    return _ask(hidden, asked, inside, group, len(asked), histories)
 
 
 def opened(visible: Visible, items: NDArray[np.int32]) -> Visible:

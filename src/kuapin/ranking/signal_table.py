@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import polars as pl
@@ -21,6 +21,7 @@ from kuapin.retrieval.sources.ease import Ease, EaseConfig
 from kuapin.retrieval.sources.item_knn import ItemKnn
 from kuapin.retrieval.sources.lexical import Lexical
 from kuapin.retrieval.sources.popularity import DecayedPopularity, Popularity, RecentPopularity
+from kuapin.retrieval.sources.predicted_popularity import PredictedPopularity
 from kuapin.retrieval.sources.repeat import Due, FadingRepeat, LatestRepeat, Repeat
 from kuapin.retrieval.sources.ridge import Ridge
 from kuapin.retrieval.sources.segments import Segments
@@ -64,50 +65,68 @@ class Facts:
     category: NDArray[np.int32]
     price: Scores
 
+    @cached_property
+    def users_in_category(self) -> NDArray[np.float64]:
+        """Sum of ``users`` over every category, float64 (n_categories,)."""
+        n = int(self.category.max(initial=0)) + 1
+        return np.asarray(np.bincount(self.category, weights=self.users, minlength=n), np.float64)
 
-def _plain(scores: Scores, items: NDArray[np.int32], facts: Facts) -> Scores:
+    @cached_property
+    def log_price(self) -> Scores:
+        """float32, NaN where the price is unknown or not above 0."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.where(self.price > 0, np.log(self.price), np.nan), np.float32)
+
+
+def plain(scores: Scores, items: NDArray[np.int32], facts: Facts) -> Scores:
+    """The scores as they come."""
     return scores
 
 
-def _lift(scores: Scores, items: NDArray[np.int32], facts: Facts) -> Scores:
+def against_category(scores: Scores, items: NDArray[np.int32], facts: Facts) -> Scores:
     """Popularity against the category's mean item, in logarithms; half a user is added to both."""
     return np.log((scores + 0.5) / (facts.category_mean[items] + 0.5)).astype(np.float32)
 
 
-def _log(scores: Scores, items: NDArray[np.int32], facts: Facts) -> Scores:
+def log_scale(scores: Scores, items: NDArray[np.int32], facts: Facts) -> Scores:
+    """Scores ≥ 0 in logarithms, those far below 1 still told apart."""
     return np.log1p(np.maximum(scores, 0.0) * 20.0).astype(np.float32)
 
 
-def _log1p(scores: Scores, items: NDArray[np.int32], facts: Facts) -> Scores:
+def log1p_scale(scores: Scores, items: NDArray[np.int32], facts: Facts) -> Scores:
+    """Scores ≥ 0 in logarithms."""
     return np.log1p(np.maximum(scores, 0.0)).astype(np.float32)
 
 
 def possible_signals(visible: Visible, settings: SourcesConfig) -> dict[str, Signal]:
     """Every signal for which there is something to learn from; not fitted."""
     signals = {
-        "repeat": Signal(Repeat(settings.repeat), proposes=True, scale=_log),
-        "popularity": Signal(Popularity(settings.popularity), proposes=True, scale=_lift),
-        "item_knn": Signal(ItemKnn(settings.item_knn), proposes=True, scale=_log),
-        "brand": Signal(Brand(), proposes=False, scale=_plain),
-        "leaf": Signal(Leaf(), proposes=False, scale=_plain),
-        "brand_affinity": Signal(BrandAffinity(), proposes=False, scale=_plain),
-        "leaf_affinity": Signal(LeafAffinity(), proposes=False, scale=_plain),
-        "ease": Signal(Ease(EASE), proposes=True, scale=_log),
-        "ridge": Signal(Ridge(settings.ridge), proposes=True, scale=_log1p),
-        "als": Signal(Als(settings.als), proposes=True, scale=_plain),
+        "repeat": Signal(Repeat(settings.repeat), proposes=True, scale=log_scale),
+        "popularity": Signal(Popularity(settings.popularity), proposes=True, scale=against_category),
+        "item_knn": Signal(ItemKnn(settings.item_knn), proposes=True, scale=log_scale),
+        "brand": Signal(Brand(), proposes=False, scale=plain),
+        "leaf": Signal(Leaf(), proposes=False, scale=plain),
+        "brand_affinity": Signal(BrandAffinity(), proposes=False, scale=plain),
+        "leaf_affinity": Signal(LeafAffinity(), proposes=False, scale=plain),
+        "ease": Signal(Ease(EASE), proposes=True, scale=log_scale),
+        "ridge": Signal(Ridge(settings.ridge), proposes=True, scale=log1p_scale),
+        "als": Signal(Als(settings.als), proposes=True, scale=plain),
     }
     if visible.histories.timed:
-        signals["popularity_30d"] = Signal(RecentPopularity(settings.popularity), proposes=True, scale=_lift)
-        signals["popularity_decayed"] = Signal(DecayedPopularity(settings.popularity), proposes=False, scale=_lift)
+        signals["popularity_30d"] = Signal(RecentPopularity(settings.popularity), proposes=True, scale=against_category)
+        signals["popularity_decayed"] = Signal(
+            DecayedPopularity(settings.popularity), proposes=False, scale=against_category
+        )
         for source in (FadingRepeat(), LatestRepeat(), Due()):
-            signals[source.name] = Signal(source, proposes=False, scale=_log)
+            signals[source.name] = Signal(source, proposes=False, scale=log_scale)
     if visible.vectors is not None:
-        signals["profile"] = Signal(Content(PROFILE), proposes=False, scale=_plain)
-        signals["adapted"] = Signal(Adapted(), proposes=True, scale=_plain)
-        signals["text_popularity"] = Signal(TextPopularity(), proposes=True, scale=_plain)
-        signals["segments"] = Signal(Segments(settings.segments), proposes=True, scale=_plain)
+        signals["profile"] = Signal(Content(PROFILE), proposes=False, scale=plain)
+        signals["adapted"] = Signal(Adapted(), proposes=True, scale=plain)
+        signals["text_popularity"] = Signal(TextPopularity(), proposes=True, scale=plain)
+        signals["predicted_popularity"] = Signal(PredictedPopularity(), proposes=True, scale=log1p_scale)
+        signals["segments"] = Signal(Segments(settings.segments), proposes=True, scale=plain)
     if visible.texts is not None:
-        signals["lexical"] = Signal(Lexical(), proposes=True, scale=_plain)
+        signals["lexical"] = Signal(Lexical(), proposes=True, scale=plain)
     return signals
 
 

@@ -12,7 +12,7 @@ from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
 from kuapin.ranking.proposals import proposals, union
 from kuapin.ranking.signal_table import Facts, Signal, every_signal, everything_of, possible_signals, signal_names
-from kuapin.retrieval.source import Arrays, Candidates, Scores, Visible
+from kuapin.retrieval.source import Arrays, Candidates, NewItems, Scores, Visible
 from kuapin.retrieval.sources.settings import SourcesConfig
 
 
@@ -50,6 +50,10 @@ class SignalsConfig(BaseModel):
         return self
 
 
+TEXTS = "adapted"
+"""The source that can tell apart items that nobody has met."""
+ARRIVALS = 20
+"""Items that came after the training, of which so many are candidates of every user."""
 SIDE = ("history", "users", "category_users", "category_share", "price", "price_gap")
 """Side facts: log size of the history, of the item's and of its category's users, the share of the history in the
 item's category, log price, and its distance from the history's mean log price."""
@@ -69,6 +73,8 @@ class Signals:
         self.config = config
         self.facts = facts
         self.settings = settings
+        self.arrivals = np.empty(0, np.int32)
+        """Ascending rows of items that came after the fit."""
 
     @classmethod
     def fit(
@@ -118,7 +124,28 @@ class Signals:
     def proposals(self, histories: Histories, items: NDArray[np.integer] | None) -> dict[str, Candidates]:
         """What each proposing source proposes, by name; see ``ranking/proposals.py``."""
         proposing = {name: signal.source for name, signal in self.signals.items() if signal.proposes}
-        return proposals(proposing, histories, self.config.candidates, items)
+        found = proposals(proposing, histories, self.config.candidates, items)
+        new = self.arrivals if items is None else np.intersect1d(self.arrivals, items)
+        if len(new) and TEXTS in self.signals:
+            # Of what nobody has met, none of the others may speak: those that read most like the history are looked at
+            found["arrivals"] = proposals({TEXTS: self.signals[TEXTS].source}, histories, ARRIVALS, new)[TEXTS]
+        return found
+
+    def with_items(self, new: NewItems) -> "Signals":
+        """The same fitted sources with more items; what is learnt stays as it is.
+
+        Raises:
+            ModelFolderError: a source cannot take them.
+        """
+        signals = {name: replace(one, source=one.source.with_items(new)) for name, one in self.signals.items()}
+        users = new.padded(self.facts.users)
+        mean = new.padded(self.facts.category_mean)
+        mean[new.rows] = new.usual
+        facts = Facts(users, mean, new.catalogue.category, new.catalogue.price)
+        other = Signals(signals, self.config, facts, self.settings)
+        fresh = new.rows[new.rows >= len(self.facts.users)]
+        other.arrivals = np.union1d(self.arrivals, fresh).astype(np.int32)
+        return other
 
     def features(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
         """The feature table of given pairs, float32 (n, len(names))."""
@@ -151,6 +178,9 @@ RUNNING_ONLY = ("leaf", "ease", "repeat_fading", "repeat_latest", "due")
 OPENING_ONLY = {"ridge": 1, "als": 1_000}
 """Signals of a category that opens → people who must have been there: fewer tell ALS nothing that others do not say."""
 
+NAMED_ONLY = ("predicted_popularity",)
+"""Signals that are fitted where a configuration names them, and never by default."""
+
 
 def _signals(visible: Visible, config: SignalsConfig, settings: SourcesConfig) -> dict[str, Signal]:
     """The signals that a configuration names, or else those that have something to say here; not fitted."""
@@ -159,10 +189,29 @@ def _signals(visible: Visible, config: SignalsConfig, settings: SourcesConfig) -
         been = 0
         if visible.opening is not None:
             been = int(np.count_nonzero(np.diff(visible.histories.matrix()[:, visible.opening].indptr)))
-        idle = set(RUNNING_ONLY if visible.opening is not None else ())
+        idle = {*NAMED_ONLY, *(RUNNING_ONLY if visible.opening is not None else ())}
         idle |= {name for name, least in OPENING_ONLY.items() if been < least}
         table = {name: signal for name, signal in table.items() if name not in idle}
     return _chosen(table, config)
+
+
+def opening_config(visible: Visible, config: SignalsConfig, *, counted: bool) -> SignalsConfig:
+    """A configuration with its sources spelt out where a category opens: the same in every opening of a shop.
+
+    Where none are named they are those that any opening has, ``NAMED_ONLY`` among them, with the ridge where people
+    have been there; ALS, which some openings would have, takes more time than it brings.
+
+    Args:
+        visible: of an opening.
+        config: which sources.
+        counted: whether people have been in the category, so that a regression into it has something to learn from.
+    """
+    names = list(_signals(visible, config, SourcesConfig()))
+    if config.sources is None:
+        names = [name for name in names if name not in OPENING_ONLY] + (["ridge"] if counted else [])
+    if visible.vectors is not None:
+        names += NAMED_ONLY
+    return config.model_copy(update={"sources": tuple(dict.fromkeys(names))})
 
 
 def _chosen(signals: Mapping[str, Signal], config: SignalsConfig) -> dict[str, Signal]:
@@ -187,9 +236,7 @@ def _side(histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int
     lengths = np.maximum(histories.lengths, 1)
     met = np.zeros((len(histories), n_categories), np.float32)
     np.add.at(met, (histories.users, facts.category[histories.items]), 1.0)
-    in_category = np.bincount(facts.category, weights=facts.users, minlength=n_categories)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        log_price = np.where(facts.price > 0, np.log(facts.price), np.nan)
+    in_category, log_price = facts.users_in_category, facts.log_price
     priced = ~np.isnan(log_price[histories.items])
     paid = np.bincount(histories.users[priced], weights=log_price[histories.items][priced], minlength=len(histories))
     known = np.bincount(histories.users[priced], minlength=len(histories))

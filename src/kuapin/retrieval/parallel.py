@@ -1,8 +1,10 @@
 """Work on many users at once: one thread a core."""
 
 import os
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from itertools import pairwise
 from typing import TypeVar
@@ -30,6 +32,20 @@ def _pools() -> ThreadpoolController:
     return ThreadpoolController()
 
 
+_OWN = threading.local()
+
+
+@contextmanager
+def in_this_thread() -> Iterator[None]:
+    """Within the block nothing that this thread does is shared out: where requests run side by side that only costs."""
+    before = getattr(_OWN, "alone", False)
+    _OWN.alone = True
+    try:
+        yield
+    finally:
+        _OWN.alone = before
+
+
 def in_threads(work: Callable[[T], R], parts: Sequence[T]) -> list[R]:
     """Call ``work`` for every part, in threads; results in the order of the parts.
 
@@ -37,7 +53,7 @@ def in_threads(work: Callable[[T], R], parts: Sequence[T]) -> list[R]:
     released (NumPy, SciPy) to gain from it.
     """
     threads = min(cores(), MAX_THREADS, len(parts))
-    if threads < 2:
+    if threads < 2 or getattr(_OWN, "alone", False):
         return [work(part) for part in parts]
     with _pools().limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
         return list(pool.map(work, parts))

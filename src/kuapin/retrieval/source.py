@@ -6,17 +6,20 @@ without any training. Scores of different sources are not comparable; the ranker
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, Self, TypeVar
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy import sparse
 
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories, slices_of
+from kuapin.errors import ModelFolderError
 from kuapin.retrieval.best import best_columns
 from kuapin.retrieval.whitening import whiten
 
+T = TypeVar("T", bound=np.generic)
 Scores = NDArray[np.float32]
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -48,6 +51,39 @@ class Visible:
         if self.white is not None or self.vectors is None:
             return self.white
         return whiten(self.vectors)
+
+
+@dataclass(frozen=True)
+class NewItems:
+    """Items that come to a fitted release: new ones behind the old, and others in place of old ones.
+
+    Attributes:
+        rows: int32 (k,), distinct; of those beyond the old catalogue none is left out.
+        catalogue: with them in it; codes of old categories, paths and brands are as before.
+        white: float32 (k, d), whitened vectors of their texts; ``None``: no source reads texts.
+        usual: float32 (k,), users of the mean item of their category.
+        alike: int32 (k, m), rows of the old items of the same category that read most like each; -1 where none is left.
+    """
+
+    rows: NDArray[np.int32]
+    catalogue: Catalogue
+    white: Scores | None
+    usual: Scores
+    alike: NDArray[np.int32]
+
+    def into(self, old: NDArray[T], values: NDArray[T] | float) -> NDArray[T]:
+        """An array over the items (n_items, …) with the values of the new ones in it; the old one stays as it is."""
+        size = len(self.catalogue)
+        whole = np.zeros((size, *old.shape[1:]), old.dtype)
+        whole[: len(old)] = old
+        whole[self.rows] = values
+        return whole
+
+    def padded(self, old: NDArray[T], fill: float = 0) -> NDArray[T]:
+        """An array over the items, with a value where items are new; those with other contents keep what they had."""
+        whole = np.full((len(self.catalogue), *old.shape[1:]), fill, old.dtype)
+        whole[: len(old)] = old
+        return whole
 
 
 @dataclass(frozen=True)
@@ -108,6 +144,14 @@ class Source(ABC):
     def restore(self, arrays: Arrays) -> Self:
         """Take the fitted state of ``arrays``; returns ``self``, which then scores as the saved one did."""
 
+    def with_items(self, new: NewItems) -> Self:
+        """The fitted source with more items, as far as it can tell of them without learning; this one is unchanged.
+
+        Raises:
+            ModelFolderError: it cannot.
+        """
+        raise ModelFolderError(f"The source {self.name!r} takes no new items without training. Train again.")
+
     def top(self, histories: Histories, n: int, items: NDArray[np.integer] | None = None) -> Candidates:
         """The best ``n`` items of every history among ``items`` (``None``: all); fewer where fewer exist.
 
@@ -123,6 +167,14 @@ class Source(ABC):
         scores = self.score(histories, wanted)
         users = np.repeat(np.arange(len(histories)), np.diff(indptr))
         return scores[users, column]
+
+
+def with_rows(matrix: sparse.csr_matrix, rows: int, columns: int | None = None) -> sparse.csr_matrix:
+    """A CSR matrix with empty rows (and columns) behind its own; it shares its memory."""
+    more = np.full(rows - matrix.shape[0], matrix.indptr[-1], matrix.indptr.dtype)
+    indptr = np.concatenate((matrix.indptr, more))
+    shape = (rows, matrix.shape[1] if columns is None else columns)
+    return sparse.csr_matrix((matrix.data, matrix.indices, indptr), shape=shape)
 
 
 def top_of_dense(scores: Scores, rows: NDArray[np.integer], n: int) -> Candidates:

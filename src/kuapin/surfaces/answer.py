@@ -23,11 +23,11 @@ class Reasons:
 
 @dataclass(frozen=True)
 class Answer:
-    """Ordered lists of items, one list after the other.
+    """Ordered lists, one after the other, of items or of something else that has rows.
 
     Attributes:
         asked: int64 (k,), which question (user) a row answers; lists stand in the order of the questions.
-        items: int32 (k,), item rows, best first within a list.
+        items: int32 (k,), rows of the targets (items, but for surfaces of another kind), best first within a list.
         scores: float32 (k,), descending within a list.
         reasons: ``None`` where none were asked for.
     """
@@ -37,30 +37,35 @@ class Answer:
     scores: NDArray[np.float32]
     reasons: Reasons | None = None
 
-    def table(self, asked_ids: pl.Series, item_ids: pl.Series, *, surface: str, release: str) -> pl.DataFrame:
+    def table(
+        self, asked_ids: pl.Series, item_ids: pl.Series, *, surface: str, release: str, kind: str | pl.Series = "item"
+    ) -> pl.DataFrame:
         """One row a recommendation, in the columns of ``columns.RECOMMENDATION``.
 
         Args:
             asked_ids: ids of the questions (users), by number.
-            item_ids: ids of the items, by row.
+            item_ids: ids of the targets, by row.
             surface: name of the surface.
             release: that answered.
+            kind: what the targets are; a series where it differs, by row.
         """
         first = np.searchsorted(self.asked, self.asked)
         reasons = self.reasons
+
+        def same(text: str | None) -> pl.Series:
+            return pl.Series([text], dtype=pl.String).new_from_index(0, len(self.items))
+
         return pl.DataFrame(
             {
                 c.USER_ID: asked_ids.gather(self.asked),
-                c.SURFACE: pl.repeat(surface, len(self.items), dtype=pl.String, eager=True),
+                c.SURFACE: same(surface),
                 c.RANK: np.arange(len(self.items)) - first + 1,
-                c.KIND: pl.repeat("item", len(self.items), dtype=pl.String, eager=True),
+                c.KIND: same(kind) if isinstance(kind, str) else kind.gather(self.items),
                 c.TARGET_ID: item_ids.gather(self.items),
                 c.SCORE: self.scores,
-                c.REASON_CODE: reasons.codes
-                if reasons
-                else pl.repeat(None, len(self.items), dtype=pl.String, eager=True),
-                c.REASON: reasons.texts if reasons else pl.repeat(None, len(self.items), dtype=pl.String, eager=True),
-                c.RELEASE: pl.repeat(release, len(self.items), dtype=pl.String, eager=True),
+                c.REASON_CODE: reasons.codes if reasons else same(None),
+                c.REASON: reasons.texts if reasons else same(None),
+                c.RELEASE: same(release),
             },
             schema=SCHEMA,
         )

@@ -1,40 +1,45 @@
 """The surface ``products``: one list a user, over all categories."""
 
+from datetime import datetime
+
 import numpy as np
 from numpy.typing import NDArray
 
-from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
+from kuapin.ranking.diversity import DiversityConfig
 from kuapin.ranking.reasons import explain_products
-from kuapin.ranking.recommender import Recommender
+from kuapin.ranking.reranker import Reranker
 from kuapin.surfaces.answer import Answer, Reasons, join
 
 NAME = "products"
 
 
 def products(
-    recommender: Recommender,
-    catalogue: Catalogue,
+    reranker: Reranker,
     histories: Histories,
     *,
     n: int,
     items: NDArray[np.integer] | None = None,
-    per_category: int | None = None,
+    diversity: DiversityConfig | None = None,
+    who: NDArray[np.integer] | None = None,
+    now: datetime | None = None,
     explain: bool = False,
 ) -> Answer:
     """The best ``n`` items of every history.
 
     Args:
-        recommender: of the live release.
-        catalogue: that it was trained on.
+        reranker: of the live release, with the rules of the shop.
         histories: of the users; an empty one gets what is popular.
         n: items a user; fewer only where fewer may be shown.
         items: ascending rows of the items that may be shown; ``None``: all.
-        per_category: items of one top-level category at most; more only where a list would be short without them.
+        diversity: how lists are spread; ``None``: as the shop has it.
+        who: int (n_users,), rows of the users' table, for rules about users; ``None``: unknown.
+        now: for rules with a time; ``None``: the present.
         explain: whether every row gets its reason.
     """
     parts = []
-    for users, ranked in recommender.ranked(histories, n, items, per_category):
+    recommender, catalogue = reranker.recommender, reranker.catalogue
+    for users, ranked in reranker.ranked(histories, n, items, diversity, who=who, now=now):
         asked = np.repeat(users, np.diff(ranked.found.indptr))
         reasons = None
         if explain:

@@ -5,11 +5,14 @@ from kuapin.retrieval.sources.adapted import Adapted
 from kuapin.retrieval.sources.affinity import BrandAffinity, LeafAffinity
 from kuapin.retrieval.sources.als import Als
 from kuapin.retrieval.sources.brand import Brand, Leaf
+from kuapin.retrieval.sources.complement import Complement
 from kuapin.retrieval.sources.content import Content
 from kuapin.retrieval.sources.ease import Ease
 from kuapin.retrieval.sources.item_knn import ItemKnn
 from kuapin.retrieval.sources.lexical import Lexical
+from kuapin.retrieval.sources.lift import Lift
 from kuapin.retrieval.sources.popularity import DecayedPopularity, Popularity, RecentPopularity
+from kuapin.retrieval.sources.predicted_popularity import PredictedPopularity
 from kuapin.retrieval.sources.repeat import Due, FadingRepeat, LatestRepeat, Repeat
 from kuapin.retrieval.sources.ridge import Ridge
 from kuapin.retrieval.sources.segments import Segments
@@ -26,8 +29,10 @@ SOURCES: dict[str, type[Source]] = {
         RecentPopularity,
         DecayedPopularity,
         TextPopularity,
+        PredictedPopularity,
         Content,
         Adapted,
+        Complement,
         Lexical,
         Brand,
         Leaf,
@@ -35,6 +40,7 @@ SOURCES: dict[str, type[Source]] = {
         LeafAffinity,
         Segments,
         ItemKnn,
+        Lift,
         Ease,
         Als,
         Ridge,

@@ -7,8 +7,8 @@ from pydantic import Field
 from scipy import sparse
 
 from kuapin.data.histories import Histories
-from kuapin.errors import InputError
-from kuapin.retrieval.source import Arrays, Scores, Visible
+from kuapin.errors import InputError, ModelFolderError
+from kuapin.retrieval.source import Arrays, NewItems, Scores, Visible
 from kuapin.retrieval.sources.content import Content, ContentConfig, distinct_rows
 
 
@@ -54,10 +54,17 @@ class Adapted(Content):
         matrix = visible.histories.matrix()
         met = np.bincount(matrix.indices, minlength=matrix.shape[1])
         self.rare = np.asarray((met + 1.0) ** -self.settings.rarity, np.float32)
-        bent = texts @ self._rotation(matrix, texts)
-        norms = np.linalg.norm(bent, axis=1, keepdims=True)
-        self.vectors = np.asarray(bent / np.maximum(norms, 1e-9), np.float32)
+        self.rotation: Scores | None = self._rotation(matrix, texts)
+        self.vectors = _bent(texts, self.rotation)
         return self
+
+    def with_items(self, new: NewItems) -> Self:
+        """New texts, bent as the others; nobody has met them."""
+        if new.white is None or self.rotation is None:
+            raise ModelFolderError("The release cannot read the texts of new items. Train again.")
+        other = self._with_texts(new, _bent(new.white, self.rotation))
+        other.rare = new.padded(self.rare, 1.0)
+        return other
 
     def _counts(self, recent: Histories) -> Scores:
         rare = self.rare[recent.items]
@@ -66,11 +73,13 @@ class Adapted(Content):
         return np.asarray(rare / mean[recent.users], np.float32)
 
     def arrays(self) -> Arrays:
-        """Those of content, and `rare`: float32 (n_items,), how much an item of a history counts."""
-        return super().arrays() | {"rare": self.rare}
+        """Those of content, `rare` (n_items,), how much an item of a history counts, `rotation` (d, d); float32."""
+        own: Arrays = {"rare": self.rare}
+        return super().arrays() | own | ({} if self.rotation is None else {"rotation": self.rotation})
 
     def restore(self, arrays: Arrays) -> Self:
-        """Take `vectors`, `text_of` and `rare`."""
+        """Take `vectors`, `text_of`, `rare` and, where the release has it, `rotation`."""
+        self.rotation = np.asarray(arrays["rotation"], np.float32) if "rotation" in arrays else None
         self.rare = np.asarray(arrays["rare"], np.float32)
         return super().restore(arrays)
 
@@ -89,3 +98,9 @@ class Adapted(Content):
         top = max(float(eigenvalues[-1]), 1e-12)
         stretch = np.maximum(eigenvalues / top, self.settings.floor_share) ** (self.settings.power / 2)
         return np.asarray(axes * stretch, np.float32)
+
+
+def _bent(white: Scores, rotation: Scores) -> Scores:
+    bent = white @ rotation
+    norms = np.linalg.norm(bent, axis=1, keepdims=True)
+    return np.asarray(bent / np.maximum(norms, 1e-9), np.float32)

@@ -1,6 +1,7 @@
 """Frozen text: items that read like what the user met."""
 
 from collections.abc import Iterator
+from copy import copy
 from functools import partial
 from typing import Literal, Self
 
@@ -10,11 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy import sparse
 
 from kuapin.data.histories import Histories
-from kuapin.errors import InputError
+from kuapin.errors import InputError, ModelFolderError
 from kuapin.retrieval.distinct import recent_items
 from kuapin.retrieval.parallel import in_threads
 from kuapin.retrieval.selection import Best, gather, pairs_by_user
-from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
+from kuapin.retrieval.source import Arrays, Candidates, NewItems, Scores, Source, Visible
 from kuapin.retrieval.waves import MOST_USERS, best_in_waves, tiles
 
 READ_TILE, WANTED_TILE = 16_384, 128
@@ -179,6 +180,19 @@ class Content(Source):
         if self.config.pooling != "logsumexp":
             return pooled
         return np.log(np.maximum(pooled, np.finfo(np.float32).tiny, out=pooled), out=pooled)
+
+    def with_items(self, new: NewItems) -> Self:
+        """New texts behind the old ones."""
+        if new.white is None or not self.config.whitened:
+            raise ModelFolderError("The release cannot read the texts of new items. Train again.")
+        return self._with_texts(new, new.white)
+
+    def _with_texts(self, new: NewItems, vectors: Scores) -> Self:
+        other = copy(self)
+        other.vectors = np.concatenate((self.vectors, vectors))
+        numbers = np.arange(len(self.vectors), len(other.vectors), dtype=np.int32)
+        other.text_of = new.into(self.text_of, numbers)
+        return other
 
     def arrays(self) -> Arrays:
         """`vectors`: float32 (n_texts, d), centred; `text_of`: int32 (n_items,)."""

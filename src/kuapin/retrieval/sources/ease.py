@@ -1,5 +1,6 @@
 """EASE: the item–item weights that reconstruct the interactions best, in closed form (Steck 2019)."""
 
+from copy import copy
 from typing import Self
 
 import numpy as np
@@ -11,8 +12,11 @@ from scipy.linalg.lapack import spotrf, spotri
 from kuapin.data.histories import Histories
 from kuapin.retrieval.best import best_columns
 from kuapin.retrieval.parallel import over_users
-from kuapin.retrieval.selection import Best, gather
-from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
+from kuapin.retrieval.selection import Best, gather, pairs_by_user
+from kuapin.retrieval.source import Arrays, Candidates, NewItems, Scores, Source, Visible
+
+FEW = 16
+"""For so few users the weights between history and candidates are read one by one; for more, whole rows are added."""
 
 
 class EaseConfig(BaseModel):
@@ -73,11 +77,13 @@ class Ease(Source):
 
     def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
         """Scores of given pairs, float32 (n,)."""
-        seen = self._frequent(histories)
         place = self._place[items]
         scores = np.zeros(len(items), np.float32)
         if len(self.rows) == 0:
             return scores
+        if len(histories) <= FEW:
+            return pairs_by_user(lambda user, wanted: self._of_one(histories.of(user), wanted), indptr, items)
+        seen = self._frequent(histories)
 
         def run(first: int, stop: int) -> None:
             for user, row in zip(range(first, stop), seen[first:stop] @ self.weights, strict=True):
@@ -85,6 +91,15 @@ class Ease(Source):
                 scores[part] = np.where(place[part] >= 0, row[place[part]], 0.0)
 
         over_users(run, len(histories))
+        return scores
+
+    def _of_one(self, history: NDArray[np.int32], items: NDArray[np.int32]) -> Scores:
+        """The scores of some items for one history: the weights between the two, and no others, are read."""
+        met = np.unique(self._place[history])
+        place = self._place[items]
+        known = np.flatnonzero(place >= 0)
+        scores = np.zeros(len(items), np.float32)
+        scores[known] = self.weights[np.ix_(met[met >= 0], place[known])].sum(axis=0)
         return scores
 
     def between(self, history: NDArray[np.integer], items: NDArray[np.integer]) -> Scores:
@@ -97,6 +112,13 @@ class Ease(Source):
 
     def _frequent(self, histories: Histories) -> sparse.csr_matrix:
         return histories.matrix()[:, self.rows]
+
+    def with_items(self, new: NewItems) -> Self:
+        """New items are none of the most frequent."""
+        other = copy(self)
+        other.n_items = len(new.catalogue)
+        other._place = places(self.rows, other.n_items)
+        return other
 
     def arrays(self) -> Arrays:
         """`rows`: int32 (k,) item rows; `weights`: float32 (k, k); `n_items`: int64 (1,)."""

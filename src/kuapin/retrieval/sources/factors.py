@@ -1,6 +1,8 @@
 """Scores that are inner products of a user's factors, made from the history at hand, and an item's."""
 
 from abc import abstractmethod
+from copy import copy
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +11,7 @@ from kuapin.data.histories import Histories
 from kuapin.retrieval.best import best_columns
 from kuapin.retrieval.parallel import over_users
 from kuapin.retrieval.selection import Best, gather, pairs_by_user
-from kuapin.retrieval.source import Candidates, Scores, Source
+from kuapin.retrieval.source import Candidates, NewItems, Scores, Source
 
 FIRST_BLOCK = 4_096
 """Items looked at first; then twice as many each time."""
@@ -23,6 +25,12 @@ class FactorSource(Source):
     """
 
     factors: Scores
+
+    def with_items(self, new: NewItems) -> Self:
+        """New items have factors of 0."""
+        other = copy(self)
+        other.factors = new.padded(self.factors)
+        return other
 
     @abstractmethod
     def users(self, histories: Histories) -> Scores:

@@ -1,7 +1,8 @@
 """Sources that score the groups of items, brands or leaf categories, and give every item the score of its group."""
 
 from abc import abstractmethod
-from typing import ClassVar, Literal
+from copy import copy
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from scipy import sparse
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
 from kuapin.retrieval.selection import pairs_of_sparse
-from kuapin.retrieval.source import Scores, Source
+from kuapin.retrieval.source import NewItems, Scores, Source
 
 
 class ByGroup(Source):
@@ -28,6 +29,12 @@ class ByGroup(Source):
         """Take the group of every item, int32 (n_items,), -1 where there is none."""
         self.group = group
         self.items_of = members(group)
+
+    def with_items(self, new: NewItems) -> Self:
+        """New items are in the groups that the catalogue says; a group that is new has no score yet."""
+        other = copy(self)
+        other.keep_groups(self.groups(new.catalogue))
+        return other
 
     def groups(self, catalogue: Catalogue) -> NDArray[np.int32]:
         """The group of every item."""

@@ -1,6 +1,7 @@
 """Item-kNN: items met by the same users, damped by how many users each item has."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from copy import copy
 from itertools import pairwise
 from typing import Self
 
@@ -13,7 +14,7 @@ from kuapin.data.histories import Histories
 from kuapin.retrieval.best import best_columns
 from kuapin.retrieval.parallel import in_threads
 from kuapin.retrieval.selection import Best, pairs_by_user, top_by_user
-from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
+from kuapin.retrieval.source import Arrays, Candidates, NewItems, Scores, Source, Visible, with_rows
 
 
 class ItemKnnConfig(BaseModel):
@@ -30,6 +31,7 @@ class ItemKnnConfig(BaseModel):
     shrinkage: float = Field(5.0, ge=0, description="Users added to every item's count: rare items are damped.")
 
 
+Weigh = Callable[[Scores, NDArray[np.integer], NDArray[np.integer]], Scores]
 BLOCK_PAIRS = 4_000_000
 """Co-occurring pairs counted at a time by a thread: about 50 bytes each."""
 
@@ -91,6 +93,12 @@ class ItemKnn(Source):
         """What each item of a history adds to the score of each item, float32 (len(history), len(items))."""
         return np.asarray(self.similarity[history][:, items].toarray(), np.float32)
 
+    def with_items(self, new: NewItems) -> Self:
+        """New items share users with none."""
+        other, size = copy(self), len(new.catalogue)
+        other.similarity = with_rows(self.similarity, size, size)
+        return other
+
     def arrays(self) -> Arrays:
         """The similarity as CSR: `indptr` int64 (n_items + 1,), `indices` int32 (k,), `values` float32 (k,)."""
         matrix = self.similarity
@@ -132,12 +140,23 @@ def item_similarity(matrix: sparse.csr_matrix, shrinkage: float, neighbours: int
     count = np.bincount(matrix.indices, minlength=matrix.shape[1])
     with np.errstate(divide="ignore"):
         damping = np.where(count > 0, 1 / np.sqrt(count + shrinkage), 0.0).astype(np.float32)
+    return weighed_pairs(matrix, lambda both, one, other: both * damping[one] * damping[other], neighbours)
+
+
+def weighed_pairs(matrix: sparse.csr_matrix, weigh: Weigh, neighbours: int) -> sparse.csr_matrix:
+    """The items that share users, weighed; float32 CSR (n_items, n_items), the diagonal 0.
+
+    Args:
+        matrix: binary user × item matrix.
+        weigh: (users in common, rows of the one items, rows of the other items), all (k,) → float32 (k,); 0: not kept.
+        neighbours: the largest of every row that are kept.
+    """
     users_of = matrix.T.tocsr()
 
     def rows(run: tuple[int, int]) -> sparse.csr_matrix:
         block = (users_of[run[0] : run[1]] @ matrix).tocsr()
         row = np.repeat(np.arange(*run), np.diff(block.indptr))
-        block.data = np.where(block.indices == row, 0, block.data * damping[row] * damping[block.indices])
+        block.data = np.where(block.indices == row, 0, weigh(block.data, row, block.indices))
         block.eliminate_zeros()
         return _largest(block, neighbours)
 

@@ -1,5 +1,6 @@
 """Shared words: items whose text has the rare words of what the user met, model names and sizes included."""
 
+from copy import copy
 from functools import partial
 from typing import Self
 
@@ -14,7 +15,7 @@ from kuapin.errors import InputError
 from kuapin.retrieval.distinct import recent_items
 from kuapin.retrieval.parallel import in_threads, over_users
 from kuapin.retrieval.selection import gather
-from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
+from kuapin.retrieval.source import Arrays, Candidates, NewItems, Scores, Source, Visible, with_rows
 from kuapin.retrieval.waves import MOST_USERS, best_in_waves, tiles
 
 WORDS = r"[\p{Latin}\p{Cyrillic}\p{Greek}\p{Arabic}\p{Hebrew}\p{Thai}\p{Hangul}\p{N}]+"
@@ -137,6 +138,12 @@ class Lexical(Source):
         shared = (self.matrix[history] @ self._words).tocsr()
         np.add.at(total, shared.indices, np.expm1(shared.data / self.config.temperature))
         return np.log1p(total / len(history))
+
+    def with_items(self, new: NewItems) -> Self:
+        """New items have no words: which words there are is part of what was fitted. Old ones keep theirs."""
+        other = copy(self)
+        other._keep(with_rows(self.matrix, len(new.catalogue)))
+        return other
 
     def arrays(self) -> Arrays:
         """The TF-IDF matrix as CSR: `indptr`, `indices`, `values` and `n_words`."""

@@ -12,7 +12,7 @@ from kuapin.data.histories import Histories
 from kuapin.retrieval.best import best_columns
 from kuapin.retrieval.distinct import Distinct, distinct_items
 from kuapin.retrieval.selection import Best, pairs_of_sparse, top_by_user
-from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
+from kuapin.retrieval.source import Arrays, Candidates, NewItems, Scores, Source, Visible
 
 DAY = 86_400
 
@@ -69,6 +69,10 @@ class OwnItems(Source):
     def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
         """Scores of given pairs, float32 (n,)."""
         return pairs_of_sparse(self.matrix(histories), indptr, items)
+
+    def with_items(self, new: NewItems) -> Self:
+        """Whatever is in a history counts, items that are new among it."""
+        return self
 
     def arrays(self) -> Arrays:
         """Nothing."""

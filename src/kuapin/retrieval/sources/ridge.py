@@ -10,7 +10,7 @@ from scipy import sparse
 from scipy.linalg import cho_factor, cho_solve
 
 from kuapin.data.histories import Histories
-from kuapin.retrieval.source import Arrays, Scores, Visible
+from kuapin.retrieval.source import Arrays, NewItems, Scores, Visible
 from kuapin.retrieval.sources.factors import FactorSource
 
 OVERSAMPLING = 10
@@ -119,6 +119,12 @@ class Ridge(FactorSource):
         matrix = matrix @ sparse.diags(self.inputs.any(axis=1).astype(np.float32))
         matrix.eliminate_zeros()
         return np.asarray(_by_root(matrix) @ self.inputs, np.float32)
+
+    def with_items(self, new: NewItems) -> Self:
+        """New items have factors and inputs of 0."""
+        other = super().with_items(new)
+        other.inputs = new.padded(self.inputs)
+        return other
 
     def arrays(self) -> Arrays:
         """`inputs` (an item in a history) and `factors` (as what is recommended), float32 (n_items, embedding_size)."""

@@ -1,6 +1,7 @@
 """What people of like taste met: popularity within segments of users, found from the texts of their histories."""
 
 import warnings
+from copy import copy
 from typing import Self
 
 import numpy as np
@@ -9,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.cluster.vq import kmeans2
 
 from kuapin.data.histories import Histories
-from kuapin.errors import InputError
+from kuapin.errors import InputError, ModelFolderError
 from kuapin.retrieval.best import best_columns
 from kuapin.retrieval.selection import Best, pairs_by_user, top_by_user
-from kuapin.retrieval.source import Arrays, Candidates, Scores, Source, Visible
+from kuapin.retrieval.source import Arrays, Candidates, NewItems, Scores, Source, Visible
 
 
 class SegmentsConfig(BaseModel):
@@ -121,6 +122,18 @@ class Segments(Source):
         """Scores of given pairs, float32 (n,)."""
         member = self._member(histories)
         return pairs_by_user(lambda user, wanted: np.log(member[user] @ self.shares[:, wanted]), indptr, items)
+
+    def with_items(self, new: NewItems) -> Self:
+        """New items are those that nobody met."""
+        if new.white is None:
+            raise ModelFolderError("The release cannot read the texts of new items. Train again.")
+        other, fresh = copy(self), new.rows >= len(self.vectors)
+        other.vectors = new.into(self.vectors, new.white)
+        shares = np.empty((len(self.shares), len(new.catalogue)), np.float32)
+        shares[:, : self.shares.shape[1]] = self.shares
+        shares[:, new.rows[fresh]] = (0.5 / (new.usual + 0.5))[fresh]
+        other.shares = shares
+        return other
 
     def _member(self, histories: Histories) -> Scores:
         return self._membership(_profiles(histories.matrix(), self.vectors), self.centres)

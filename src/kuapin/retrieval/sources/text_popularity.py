@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from kuapin.errors import InputError
 from kuapin.retrieval.parallel import in_threads
 from kuapin.retrieval.same_for_all import SameForAll
-from kuapin.retrieval.source import Scores, Visible
+from kuapin.retrieval.source import NewItems, Scores, Visible
 from kuapin.retrieval.sources.content import distinct_rows
 
 
@@ -60,6 +60,17 @@ class TextPopularity(SameForAll):
             scores[rows] = np.log1p(smooth / max(float(smooth.mean()), 1e-9))[place]
         self.scores = scores
         return self
+
+    def with_items(self, new: NewItems) -> Self:
+        """New items have the mean score of the items of their category that read like them."""
+        other = super().with_items(new)
+        known = new.alike >= 0
+        near = np.where(known, self.scores[np.maximum(new.alike, 0)], 0.0).sum(axis=1) / np.maximum(
+            known.sum(axis=1), 1
+        )
+        fresh = new.rows >= len(self.scores)
+        other.scores[new.rows[fresh]] = near[fresh]
+        return other
 
     def _smoothed(self, vectors: Scores, met: Scores) -> Scores:
         """Kernel-weighted mean of ``met`` over the lenders nearest to every text, float32 (n_texts,)."""

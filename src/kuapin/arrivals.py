@@ -1,0 +1,112 @@
+"""Items that come to a release after its training: read by its own encoder, and ranked without learning anything."""
+
+import warnings
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kuapin.arrays import load_arrays, save_arrays
+from kuapin.encoding.encoder import Encoder
+from kuapin.encoding.items import encoded_now
+from kuapin.encoding.opening import load_encoder
+from kuapin.errors import ModelFolderError
+from kuapin.list_layer import open_reranker
+from kuapin.manifest import read_manifest, read_routing
+from kuapin.model import Model
+from kuapin.ranking.routed import Routed
+from kuapin.ranking.signals import TEXTS
+from kuapin.retrieval.whitening import Whitening
+from kuapin.text.template import TextConfig
+from kuapin.workspace import Shop
+
+WHITENING = "whitening.safetensors"
+"""In a release: what was done to the text vectors of its items, to be done to those of later ones."""
+
+
+def save_whitening(whitening: Whitening, folder: Path) -> None:
+    """Write the whitening into a release's draft."""
+    save_arrays(folder / WHITENING, {"mean": whitening.mean, "axes": whitening.axes})
+
+
+def load_whitening(folder: Path) -> Whitening:
+    """The whitening of a part of a release.
+
+    Raises:
+        ModelFolderError: it has none.
+    """
+    try:
+        saved = load_arrays(folder / WHITENING)
+        return Whitening(np.asarray(saved["mean"], np.float32), np.asarray(saved["axes"], np.float32))
+    except (OSError, KeyError, ModelFolderError) as error:
+        raise ModelFolderError(
+            f"{folder} takes no new items: it was trained by an older Kuapin. Train again."
+        ) from error
+
+
+class Arrivals:
+    """Adds items to models of one release.
+
+    Args:
+        shop: whose rules hold for them.
+        folder: of the release, verified.
+    """
+
+    def __init__(self, shop: Shop, folder: Path) -> None:
+        self.shop = shop
+        self.folder = folder
+
+    def add(self, model: Model, items: pl.DataFrame) -> Model:
+        """A model that knows more items, and others in place of those with the same id; the old one is unchanged.
+
+        Args:
+            model: of this release.
+            items: as in the items table, ids distinct.
+
+        Raises:
+            ModelFolderError: the release was trained before this was possible.
+        """
+        if items.height == 0:
+            return model
+        whole, vectors = model.recommender, self._read(model, items)
+        default = whole.default if isinstance(whole, Routed) else whole
+        grown = default.with_items(items, model.catalogue, self._white(".", vectors))
+        recommender = grown.recommender
+        if isinstance(whole, Routed):
+            others = []
+            for one in whole.others:
+                part = one.recommender.with_items(items, one.catalogue, self._white(one.folder, vectors))
+                others.append(replace(one, recommender=part.recommender, catalogue=part.catalogue))
+            recommender = Routed.of(grown.recommender, others)
+        histories = replace(model.histories, n_items=len(grown.catalogue))
+        reranker = open_reranker(self.shop, recommender, grown.catalogue, model.users)
+        return Model(model.release, recommender, grown.catalogue, model.users, histories, reranker)
+
+    def warm(self) -> None:
+        """Read the encoder, so that the first item does not wait for it."""
+        if self._encoder is not None:
+            self._encoder.encode(["warm"])
+
+    def _read(self, model: Model, items: pl.DataFrame) -> NDArray[np.float32] | None:
+        if TEXTS not in model.recommender.signals.signals or self._encoder is None:
+            return None
+        try:
+            text = TextConfig.model_validate(read_manifest(self.folder).config["text"])
+        except (KeyError, ValueError) as error:
+            raise ModelFolderError(
+                f"Release {model.release} takes no new items: it was trained by an older Kuapin. Train again."
+            ) from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a missing title
+            return encoded_now(self._encoder, text, items)
+
+    def _white(self, part: str, vectors: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+        return None if vectors is None else load_whitening(self.folder / part).of(vectors)
+
+    @cached_property
+    def _encoder(self) -> Encoder | None:
+        part = read_routing(self.folder).default.encoder
+        return None if part is None else load_encoder(self.folder / part)

@@ -1,0 +1,124 @@
+"""``kuapin refresh``: a new model from what is new, live where it is no worse."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kuapin.cli.output import AsJson, Quiet, ShopFolder, open_shop, progress, remark, say, say_json, say_table
+from kuapin.counts import counted
+from kuapin.errors import GateRefusedError
+
+if TYPE_CHECKING:
+    from kuapin.evaluation.gate import Verdict
+    from kuapin.pipeline.refresh import Refreshed
+
+_WORDS = {
+    "passes": "passes",
+    "loses": "loses: keeps what it has",
+    "undecided": "cannot be told: keeps what it has",
+    "too few users": "too few users: keeps what it has",
+}
+
+
+def refresh(
+    folder: ShopFolder,
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", help="Let the new model serve every category, whatever the gate says.")
+    ] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train on what was imported since, compare with the live model on the newest log, and publish what is no worse.
+
+    Made for a scheduler. Exit code 3: the gate refused, and the live model stays.
+    """
+    from kuapin.pipeline.refresh import refresh as refresh_shop
+
+    shop = open_shop(folder)
+    done = refresh_shop(shop, force=force, progress=progress(quiet=quiet or as_json))
+    if as_json:
+        say_json(_plain(done))
+    elif done.nothing_new:
+        say(f"Nothing was imported since {done.champion} was trained; it stays live.")
+    else:
+        _say(done, folder, quiet=quiet)
+    if done.release is None and not done.nothing_new:
+        raise GateRefusedError(
+            f"The gate refused: in no category a loss of {shop.config.gate.margin:.0%} could be ruled out. "
+            f"{done.champion} stays live. Import more log, or --force."
+        )
+
+
+def _say(done: "Refreshed", folder: object, *, quiet: bool) -> None:
+    say_table(
+        {
+            "drift": [moved.part for moved in done.drift],
+            "index": [f"{moved.index:.2f}" for moved in done.drift],
+            "moved": [moved.size for moved in done.drift],
+            "what": [moved.told for moved in done.drift],
+        },
+        right=("index",),
+        wrap=("what",),
+    )
+    say("")
+    say_table(_table(done.verdicts), right=("users", "live", "new", "change"), wrap=("verdict",))
+    for name in done.new:
+        say(f"{name} is new since {done.champion}: the new model serves it.")
+    for name, stage in done.stages.items():
+        passed = any(verdict.passes for verdict in done.verdicts if verdict.category == name)
+        say(f"{name} opened lately, served by {stage.before}; {'now' if passed else 'best at hand'}: {stage.now}.")
+    if not done.unseen:
+        say(
+            f"Too few people came back since {done.champion} was trained, so both were asked for the last part of the "
+            "log. The live model had learnt from it: it looks better than it is."
+        )
+    say(
+        f"In {done.own_share:.0%} of its lists of ten the live model had something that was taken. People take what "
+        "they are shown, so a model that shows other things is judged too low."
+    )
+    if done.release is not None:
+        kept = sum(not verdict.passes for verdict in done.verdicts)
+        rest = f"; {counted(kept, 'category keeps what it has', 'categories keep what they have')}" if kept else ""
+        say(f"{done.release} is live{rest}.")
+        remark(f"To take it back: kuapin rollback {folder}", quiet=quiet)
+
+
+def _table(verdicts: "tuple[Verdict, ...]") -> dict[str, list[str]]:
+    return {
+        "category": [verdict.category for verdict in verdicts],
+        "users": [f"{verdict.users:,}" for verdict in verdicts],
+        "live": [f"{verdict.champion:.4f}" for verdict in verdicts],
+        "new": [f"{verdict.challenger:.4f}" for verdict in verdicts],
+        "change": ["–" if verdict.change != verdict.change else f"{verdict.change:+.0%}" for verdict in verdicts],
+        "verdict": [_told(verdict) for verdict in verdicts],
+    }
+
+
+def _told(verdict: "Verdict") -> str:
+    words = _WORDS[verdict.decision]
+    if verdict.least != verdict.least:  # NaN: nothing was found, or nobody asked
+        return words
+    if verdict.passes:
+        return f"{words}: no loss above {max(0.0, -verdict.least):.0%}"
+    return f"{words}; so many users show a loss of {verdict.visible:.0%}"
+
+
+def _plain(done: "Refreshed") -> dict[str, object]:
+    from dataclasses import asdict
+    from math import isnan
+
+    def known(values: dict[str, object]) -> dict[str, object]:
+        return {name: None if isinstance(v, float) and isnan(v) else v for name, v in values.items()}
+
+    return {
+        "champion": done.champion,
+        "release": done.release,
+        "nothing_new": done.nothing_new,
+        "new": list(done.new),
+        "verdicts": [known(asdict(verdict)) for verdict in done.verdicts],
+        "drift": [asdict(moved) | {"size": moved.size} for moved in done.drift],
+        "stages": {name: asdict(stage) for name, stage in done.stages.items()},
+        "unseen": done.unseen,
+        "own_share": None if isnan(done.own_share) else done.own_share,
+    }

@@ -1,0 +1,1 @@
+"""What a running service writes: events, items, erasures and keys, in SQLite or PostgreSQL."""

@@ -1,0 +1,147 @@
+"""Tombstones: who was erased, as a keyed hash, so that nobody comes back with a restored backup.
+
+They lie in ``erasures.jsonl`` in the shop's folder, apart from the tables and the database that a backup would bring
+back, and in the database, for the workers of other machines. Whoever opens the two brings both to the same content.
+"""
+
+import hmac
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import sqlalchemy as sa
+
+from kuapin import columns as c
+from kuapin.data.sql.database import Database
+from kuapin.data.sql.schema import ERASURES
+from kuapin.durable import sync_folder, write_durably
+from kuapin.errors import StoreError
+
+FILE = "erasures.jsonl"
+KEY_FILE = "privacy.key"
+VARIABLE = "KUAPIN_PRIVACY_KEY"
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """One tombstone.
+
+    Attributes:
+        person: HMAC-SHA256 of the user id with the shop's privacy key, hexadecimal.
+        erased_at: unix seconds; what the person does later counts again.
+        receipt: what the person is given to name the erasure by.
+    """
+
+    person: str
+    erased_at: int
+    receipt: str
+
+
+class Erasures:
+    """The tombstones of one shop.
+
+    Args:
+        folder: the shop's.
+        database: of the service; ``None``: there is none yet.
+    """
+
+    def __init__(self, folder: Path, database: Database | None = None) -> None:
+        self.folder = folder
+        self.database = database
+
+    def person(self, user: str) -> str:
+        """The keyed hash of a user id."""
+        return hmac.digest(privacy_key(self.folder), user.encode("utf-8", "surrogatepass"), "sha256").hex()
+
+    def all(self) -> dict[str, Erasure]:
+        """Every tombstone by person; where one was erased twice, the later."""
+        found: dict[str, Erasure] = {}
+        for one in (*self._of_file(), *self._of_database()):
+            if one.person not in found or found[one.person].erased_at < one.erased_at:
+                found[one.person] = one
+        return found
+
+    def synchronise(self) -> None:
+        """Bring file and database to the same content."""
+        every = self.all()
+        missing = [one for one in every.values() if one not in self._of_file()]
+        if missing:
+            self._append(missing)
+        if self.database is not None:
+            for one in set(every.values()) - set(self._of_database()):
+                self._store(one)
+
+    def add(self, user: str) -> Erasure:
+        """Set the tombstone of a user; on return it is on the disk."""
+        one = Erasure(self.person(user), int(time.time()), secrets.token_hex(8))
+        self._append([one])
+        if self.database is not None:
+            self._store(one)
+        return one
+
+    def keep(self, table: pl.DataFrame) -> pl.DataFrame:
+        """A table without the rows of erased people that are older than the erasure, or of unknown age."""
+        every = self.all()
+        if not every or c.USER_ID not in table.columns or table.height == 0:
+            return table
+        users = table[c.USER_ID].unique().drop_nulls()
+        hashed = ((user, every.get(self.person(user))) for user in users)
+        gone = {user: one.erased_at for user, one in hashed if one is not None}
+        if not gone:
+            return table
+        erased = pl.col(c.USER_ID).replace_strict(gone, default=None, return_dtype=pl.Int64)
+        time = pl.col(c.TIMESTAMP) if c.TIMESTAMP in table.columns else pl.lit(None, pl.Int64)
+        return table.filter(erased.is_null() | (time > erased).fill_null(value=False))
+
+    def _of_file(self) -> list[Erasure]:
+        path = self.folder / FILE
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+            return [Erasure(**json.loads(line)) for line in lines if line.strip()]
+        except (OSError, ValueError, TypeError) as error:
+            raise StoreError(f"{path} is damaged. Restore it: without it erased people would come back.") from error
+
+    def _of_database(self) -> list[Erasure]:
+        if self.database is None:
+            return []
+        with self.database.reading() as connection:
+            query = sa.select(ERASURES.c.person, ERASURES.c.erased_at, ERASURES.c.receipt)
+            return [Erasure(*row) for row in connection.execute(query)]
+
+    def _append(self, more: Iterable[Erasure]) -> None:
+        lines = [json.dumps(vars(one)) for one in (*self._of_file(), *more)]
+        write_durably(self.folder / FILE, ("\n".join(lines) + "\n").encode())
+
+    def _store(self, one: Erasure) -> None:
+        if self.database is None:
+            return
+        with self.database.writing() as connection:
+            connection.execute(sa.delete(ERASURES).where(ERASURES.c.person == one.person))
+            connection.execute(sa.insert(ERASURES), vars(one))
+
+
+def privacy_key(folder: Path) -> bytes:
+    """The shop's key of keyed hashes: ``$KUAPIN_PRIVACY_KEY``, or a file that is made with the first use."""
+    given = os.environ.get(VARIABLE)
+    if given:
+        return given.encode()
+    path = folder / KEY_FILE
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        key = secrets.token_hex(32).encode()
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return path.read_bytes()
+        with os.fdopen(handle, "wb") as file:
+            file.write(key)
+            file.flush()
+            os.fsync(file.fileno())
+        sync_folder(folder)
+        return key

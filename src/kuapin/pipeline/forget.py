@@ -1,0 +1,134 @@
+"""``forget``: one person out of everything that a shop holds, and never back in."""
+
+import re
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import polars as pl
+
+from kuapin import columns as c
+from kuapin.data.locking import locked
+from kuapin.data.sql.database import open_database
+from kuapin.data.sql.erasures import Erasure, Erasures
+from kuapin.data.sql.events import EventStore
+from kuapin.data.sql.overlay import ServedTables
+from kuapin.data.store import ParquetStore
+from kuapin.errors import StoreError
+from kuapin.model_folder import Releases
+from kuapin.workspace import Shop
+
+EXPORTS = "exports"
+"""In the shop's folder: what ``kuapin export`` writes, unless it is told another place."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What was done, without saying of whom.
+
+    Attributes:
+        erasure: the tombstone.
+        rows: rows that were deleted, of the tables and the database.
+        files: what was deleted or written anew beside them, relative to the shop's folder.
+        remains: what is left, and what ends it.
+    """
+
+    erasure: Erasure
+    rows: int
+    files: tuple[str, ...]
+    remains: tuple[str, ...]
+
+
+def forget(shop: Shop, user: str) -> Receipt:
+    """Erase a person.
+
+    The tombstone comes first: whatever fails after it, no load, no training and no restored backup shows the person
+    again. An unknown id gets one too: whoever asks shall not learn who was a customer.
+
+    Args:
+        shop: the workspace; a running service takes part within a second.
+        user: the id under which the shop knows the person.
+
+    Raises:
+        StoreError: the tombstone could not be set; nothing has changed.
+    """
+    url = shop.database_url
+    database = None if url is None else open_database(url)
+    try:
+        erasure = Erasures(shop.path, database).add(user)
+        rows, remains = 0, []
+        if database is not None:
+            rows += EventStore(database).erase(user)
+        try:
+            rows += ParquetStore(shop.path / "data").erase(user)
+        except StoreError as error:
+            remains.append(
+                f"The tables still hold rows, which nothing reads: {error} Then run kuapin forget once more."
+            )
+        files = [*_exports(shop, user), *_reports(shop, user), *_runs(shop, remains)]
+        files += finish(shop)
+        live = Releases(shop.models, shop.config.releases).live()
+        if live is not None and _is_older(live, shop, erasure.erased_at):
+            remains.append(
+                f"Release {live} holds no row of the person, but sums with a part of it. Run: kuapin train {shop.path}"
+            )
+        return Receipt(erasure, rows, tuple(files), tuple(remains))
+    finally:
+        if database is not None:
+            database.close()
+
+
+def finish(shop: Shop) -> list[str]:
+    """Delete releases that were trained before the last erasure, but for the live one; returns what went."""
+    store = shop.store
+    if not isinstance(store, ServedTables):
+        return []
+    latest = max((one.erased_at for one in store.erasures.all().values()), default=None)
+    if latest is None:
+        return []
+    releases = Releases(shop.models, shop.config.releases)
+    old = [one.version for one in releases.versions() if not one.live and _is_older(one.version, shop, latest)]
+    releases.drop(old)
+    return [f"models/{version}" for version in old]
+
+
+def _is_older(version: str, shop: Shop, seconds: int) -> bool:
+    releases = Releases(shop.models, shop.config.releases)
+    made = next((one.created_at for one in releases.versions() if one.version == version), "")
+    return not made or made < datetime.fromtimestamp(seconds + 1, UTC).isoformat(timespec="milliseconds")
+
+
+def _exports(shop: Shop, user: str) -> list[str]:
+    changed = []
+    for path in sorted((shop.path / EXPORTS).rglob("*.parquet")):
+        frame = pl.read_parquet(path, memory_map=False)
+        if c.USER_ID in frame.columns and (frame[c.USER_ID] == user).any():
+            frame.filter(pl.col(c.USER_ID).ne_missing(user)).write_parquet(path)
+            changed.append(str(path.relative_to(shop.path)))
+    return changed
+
+
+def _reports(shop: Shop, user: str) -> list[str]:
+    """Reports show a few users by their ids; one that may be of the person is deleted."""
+    named, gone = re.compile(rf"[\s\"'>]{re.escape(user)}[\"'<]"), []
+    for path in sorted(shop.reports.iterdir()):
+        if path.is_file() and named.search(path.read_text(encoding="utf-8", errors="replace")):
+            path.unlink()
+            gone.append(f"reports/{path.name}")
+    return gone
+
+
+def _runs(shop: Shop, remains: list[str]) -> list[str]:
+    """Work in progress may hold histories; what nobody works on is deleted."""
+    gone = []
+    for path in sorted(shop.runs.iterdir()):
+        if not path.is_dir():
+            continue
+        try:
+            with locked(path / ".lock", f"the run {path.name}"):
+                shutil.rmtree(path)
+        except StoreError:
+            remains.append(f"The run {path.name} is being worked on: end it, then run kuapin forget once more.")
+        else:
+            gone.append(f"runs/{path.name}")
+    return gone

@@ -1,0 +1,97 @@
+"""Releases out of several parts: what a release takes over from the one before it.
+
+Files of a release never change, so they are linked where the file system can, not copied.
+"""
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from kuapin import columns as c
+from kuapin.arrivals import WHITENING, load_whitening
+from kuapin.data.dataset import Catalogue, Dataset, build_catalogue
+from kuapin.errors import ModelFolderError
+from kuapin.integrity import files_of
+from kuapin.manifest import MANIFEST, ROUTING, Route, part_of
+from kuapin.model import KEPT
+from kuapin.pipeline.train import Texts
+from kuapin.ranking.recommender import DESCRIPTION, RANKER, SOURCES
+from kuapin.release_parts import CATALOGUE, LATER, LATER_VECTORS, PARTS, write_later
+
+OF_A_PART = (CATALOGUE, DESCRIPTION, RANKER, SOURCES, WHITENING)
+"""Files and folders that a part consists of; what came later is written anew."""
+
+
+def take_over(release: Path, draft: Path) -> None:
+    """Put all that a release holds into an empty draft, but what names the release itself."""
+    for path in files_of(release):
+        if path not in (MANIFEST, ROUTING):
+            _link(release / path, draft / path)
+
+
+def keep_part(release: Path, route: Route, draft: Path, name: str, whole: Catalogue, read: Texts) -> Route:
+    """Put the part that a route of a release names into a draft, as ``parts/<name>``, with the items of today.
+
+    Args:
+        release: folder of the release before.
+        route: to the part.
+        draft: of the release to come.
+        name: of the part there.
+        whole: the catalogue of the release to come; it begins with the items of the part, in their order.
+        read: what the language model makes of it.
+
+    Returns:
+        The route to it, the same encoder and user model named.
+
+    Raises:
+        ModelFolderError: the catalogue does not begin so, or the part cannot take new items.
+    """
+    part, target = release / part_of(route), draft / PARTS / name
+    for path in files_of(part):
+        if path.split("/")[0] in OF_A_PART:
+            _link(part / path, target / path)
+    know_later(target, whole, read)
+    return route.model_copy(update={"ranker": f"{PARTS}/{name}/{RANKER}"})
+
+
+def know_later(part: Path, whole: Catalogue, read: Texts) -> None:
+    """Let a part in a draft know the items of a catalogue that come behind its own; arguments as of ``keep_part``."""
+    for name in (LATER, LATER_VECTORS):
+        (part / name).unlink(missing_ok=True)  # a link: the release before keeps its own
+    own = pl.read_parquet(part / CATALOGUE, columns=[c.ITEM_ID])[c.ITEM_ID]
+    if not whole.items.ids.head(own.len()).equals(own):
+        raise ModelFolderError(f"{part} knows items in another order than the shop. Train again: kuapin train SHOP")
+    if own.len() == len(whole):
+        return
+    later = whole.frame.select(pl.col(name) for name in KEPT if name in whole.frame.columns)[own.len() :]
+    white = load_whitening(part).of(read.vectors[own.len() :])
+    write_later(part, later, np.ascontiguousarray(white))
+
+
+def in_order_of(dataset: Dataset, known: Catalogue) -> Dataset:
+    """The same shop with the items that a release knows first, in its order; those that are gone are not available.
+
+    So all parts of the next release know the same items, row by row.
+    """
+    items = dataset.catalogue.frame
+    gone = known.frame.filter(~pl.col(c.ITEM_ID).is_in(items[c.ITEM_ID].implode()))
+    whole = pl.concat([items, gone.with_columns(pl.lit(value=False).alias(c.AVAILABLE))], how="diagonal_relaxed")
+    place = pl.DataFrame({c.ITEM_ID: known.items.ids, "place": np.arange(len(known))})
+    ordered = whole.join(place, on=c.ITEM_ID, how="left", maintain_order="left")
+    catalogue = build_catalogue(ordered.sort("place", nulls_last=True, maintain_order=True).drop("place"))
+    rows = catalogue.items.rows(dataset.catalogue.items.ids)[dataset.histories.items]
+    return replace(
+        dataset, catalogue=catalogue, histories=replace(dataset.histories, items=rows, n_items=len(catalogue))
+    )
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)

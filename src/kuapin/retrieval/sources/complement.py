@@ -1,0 +1,82 @@
+"""Complements by text: what the texts of things bought together say of things that nobody has bought yet."""
+
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy import sparse
+
+from kuapin.errors import InputError
+from kuapin.retrieval.source import Arrays, Scores, Visible
+from kuapin.retrieval.sources.content import Content, ContentConfig, distinct_rows
+
+
+class ComplementConfig(ContentConfig):
+    """How strongly the projection is held back."""
+
+    l2: float = Field(0.1, gt=0, description="Ridge, in units of the mean squared length of a direction.")
+
+
+class Complement(Content):
+    """Score = cosine of the mean over the history of z_h W with z_i, on whitened vectors z.
+
+    W = (Σ_b Σ_i z_i z_iᵀ + λ I)⁻¹ Σ_b Σ_i z_i t_iᵀ, t_i the mean vector of the rest of basket b: the least squares
+    guess, from one item's text, of the texts that lie beside it (a linear form of Sceptre's complements, McAuley et al.
+    2015). Of two items with one text both get the same; items that nobody has bought have complements and are
+    complements. Floor: -1, users without a history.
+    """
+
+    name = "complement"
+    learns = True
+
+    def __init__(self, config: ComplementConfig | None = None) -> None:
+        self.settings = config or ComplementConfig(pooling="mean", whitened=True)
+        super().__init__(self.settings)
+
+    def fit(self, visible: Visible) -> Self:
+        """Learn the projection from the histories, which are baskets.
+
+        Raises:
+            InputError: there are no vectors.
+        """
+        white = visible.whitened()
+        if white is None:
+            raise InputError("The source 'complement' needs text vectors, and none came. Encode the items.")
+        self.vectors, self.text_of = distinct_rows(white)
+        matrix = visible.histories.matrix()
+        matrix = matrix[np.diff(matrix.indptr) > 1]
+        self.projection = np.asarray(self._fitted(matrix, self.vectors[self.text_of]), np.float32)
+        return self
+
+    def _fitted(self, matrix: sparse.csr_matrix, vectors: Scores) -> NDArray[np.float64]:
+        d = vectors.shape[1]
+        if matrix.shape[0] == 0:
+            return np.eye(d)
+        share = 1.0 / (np.diff(matrix.indptr) - 1)
+        bought = np.asarray(matrix.sum(axis=0)).ravel()
+        total = np.asarray(matrix @ vectors, np.float64)
+        own = vectors.T @ (vectors * np.asarray(matrix.T @ share)[:, None])
+        rest = total.T @ (total * share[:, None]) - own
+        gram = vectors.T @ (vectors * bought[:, None])
+        ridge = max(self.settings.l2 * float(np.trace(gram)) / d, 1e-9)
+        return np.asarray(np.linalg.solve(gram + ridge * np.eye(d), rest), np.float64)
+
+    def _pooled(self, history: sparse.csr_matrix, wanted: NDArray[np.integer]) -> Scores:
+        mean = (history @ self.vectors) @ self.projection
+        mean /= np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-9)
+        return np.asarray(mean @ self.vectors[wanted].T, np.float32)
+
+    def between(self, history: NDArray[np.integer], items: NDArray[np.integer]) -> Scores:
+        """What each item of a history adds, before the mean is brought to unit length: float32 (history, items)."""
+        guess = self.vectors[self.text_of[history]] @ self.projection
+        return np.asarray(guess @ self.vectors[self.text_of[items]].T, np.float32)
+
+    def arrays(self) -> Arrays:
+        """Those of content, and `projection`: float32 (d, d)."""
+        return super().arrays() | {"projection": self.projection}
+
+    def restore(self, arrays: Arrays) -> Self:
+        """Take `vectors`, `text_of` and `projection`."""
+        self.projection = np.asarray(arrays["projection"], np.float32)
+        return super().restore(arrays)

@@ -1,0 +1,175 @@
+"""From questions to lists: those that wait are answered together, by one release."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kuapin import columns as c
+from kuapin.data.histories import Histories
+from kuapin.data.sql.events import EventStore
+from kuapin.errors import KuapinError
+from kuapin.serving.live import Live
+from kuapin.serving.online import New, with_new
+
+PERSONAL, SESSION, CATEGORY_POPULAR, SHOP_POPULAR = BASES = (
+    "personal",
+    "session",
+    "category_popular",
+    "shop_popular",
+)
+"""What a list rests on, the first that there is: the user's history, that of the session, what is popular in the
+categories asked for, what is popular in the shop."""
+SHOWN = (c.RANK, c.KIND, c.TARGET_ID, c.SCORE, c.REASON_CODE, c.REASON)
+
+
+@dataclass(frozen=True)
+class Question:
+    """One list that is asked for.
+
+    Attributes:
+        user: whose; ``None``: a visitor's.
+        session: whose events count where the user has none.
+        history: of a visitor: item, unix seconds and event, oldest first.
+        n: how many.
+        offset: how many are passed over.
+        categories: top-level categories to choose from; ``None``: all.
+        explain: whether reasons are given.
+        per_category: items of one category at most.
+        deny: items that are not to be shown.
+        discovery: from -1, more of the same, to 1, what is new; ``None``: as the shop has it.
+        surface: what is asked for.
+    """
+
+    user: str | None = None
+    session: str | None = None
+    history: tuple[tuple[str, int | None, str], ...] = ()
+    n: int = 10
+    offset: int = 0
+    categories: tuple[str, ...] | None = None
+    explain: bool = False
+    per_category: int | None = None
+    deny: tuple[str, ...] = ()
+    discovery: float | None = None
+    surface: str = "products"
+
+    @property
+    def form(self) -> tuple[Any, ...]:
+        """Questions of one form are answered in one call."""
+        return (
+            self.n + self.offset,
+            self.categories,
+            self.explain,
+            self.per_category,
+            self.deny,
+            self.discovery,
+            self.surface,
+        )
+
+
+def answer(
+    live: Live,
+    events: EventStore,
+    questions: Sequence[Question],
+    erased: Callable[[str], bool] = lambda _: False,
+) -> list[dict[str, Any] | KuapinError]:
+    """Answers in the order of the questions; a question that cannot be answered has its error.
+
+    Args:
+        live: the one release that answers all of them.
+        events: where new events are looked up.
+        questions: any number.
+        erased: whether a user was erased after the release was loaded.
+    """
+    histories, bases = _histories(live, events, questions, erased)
+    who = live.model.users.rows(pl.Series([question.user for question in questions], dtype=pl.String))
+    answers: list[dict[str, Any] | KuapinError] = [{}] * len(questions)
+    forms: dict[tuple[Any, ...], list[int]] = {}
+    for place, question in enumerate(questions):
+        forms.setdefault(question.form, []).append(place)
+    for places in forms.values():
+        try:
+            found = _lists(live, histories.select(np.array(places)), who[places], questions[places[0]])
+        except KuapinError as error:
+            for place in places:
+                answers[place] = error
+            continue
+        for place, one in zip(places, found, strict=True):
+            answers[place] = _said(live, questions[place], bases[place], one)
+    return answers
+
+
+def _histories(
+    live: Live, events: EventStore, questions: Sequence[Question], erased: Callable[[str], bool]
+) -> tuple[Histories, list[str]]:
+    """The history of every question, and what the answer rests on."""
+    model = live.model
+    users = [question.user for question in questions]
+    since = events.since(live.position, list({user for user in users if user is not None}))
+    base = model.histories_of([user if user is not None else "" for user in users])
+    base = _without(base, [place for place, user in enumerate(users) if user is None or erased(user)])
+    new: list[New] = [since.get(user, ()) if user is not None else () for user in users]
+    met = with_new(base, new, model.catalogue.items)
+    lengths = met.lengths
+    sessions = {question.session for question, n in zip(questions, lengths, strict=True) if n == 0 and question.session}
+    of_session = events.of_sessions(list(sessions)) if sessions else {}
+    more: list[New] = []
+    for question, n in zip(questions, lengths, strict=True):
+        if n:
+            more.append(())
+        elif question.history:
+            more.append([(i, model.latest + k if t is None else t, e) for k, (i, t, e) in enumerate(question.history)])
+        else:
+            more.append(of_session.get(question.session or "", ()))
+    met = with_new(met, more, model.catalogue.items)
+    bases = []
+    for question, before, after in zip(questions, lengths, met.lengths, strict=True):
+        popular = SHOP_POPULAR if question.categories is None else CATEGORY_POPULAR
+        bases.append(PERSONAL if before else SESSION if after else popular)
+    return met, bases
+
+
+def _without(histories: Histories, places: Sequence[int]) -> Histories:
+    """The histories, some of them empty: those of visitors, and of people who were erased."""
+    if not places or not histories.lengths[np.array(places)].any():
+        return histories
+    mask = np.ones(len(histories), np.bool_)
+    mask[np.array(places)] = False
+    return histories.keep(mask[histories.users])
+
+
+def _lists(live: Live, histories: Histories, who: NDArray[np.int32], question: Question) -> list[list[dict[str, Any]]]:
+    found = live.model.answer(
+        histories,
+        question.n + question.offset,
+        question.categories,
+        who=who,
+        surface=question.surface,
+        explain=question.explain,
+        per_category=question.per_category,
+        deny=question.deny,
+        discovery=question.discovery,
+    )
+    # Without a table: for a few rows Polars takes longer to begin than the whole list
+    lists: list[list[dict[str, Any]]] = [[] for _ in range(len(histories))]
+    items, reasons = live.model.catalogue.items, found.reasons
+    for place, (number, item, score) in enumerate(zip(found.asked, found.items, found.scores, strict=True)):
+        own = lists[number]
+        code, text = (reasons.codes[place], reasons.texts[place]) if reasons else (None, None)
+        own.append(dict(zip(SHOWN, (len(own) + 1, "item", items.id(item), float(score), code, text), strict=True)))
+    return lists
+
+
+def _said(live: Live, question: Question, basis: str, shown: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        c.USER_ID: question.user,
+        c.SURFACE: question.surface,
+        c.RELEASE: live.model.release,
+        c.RANKING_ID: secrets.token_hex(8),
+        "basis": basis,
+        "recommendations": shown[question.offset :],
+    }

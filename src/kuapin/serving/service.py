@@ -1,0 +1,143 @@
+"""The parts of a running service, put together once."""
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+from starlette.requests import Request
+
+from kuapin import columns as c
+from kuapin.data.sql.events import EventStore, GroupCommit, Row
+from kuapin.data.sql.keys import Keyring
+from kuapin.data.sql.overlay import ServedTables
+from kuapin.errors import KuapinError, StoreError
+from kuapin.pipeline.forget import Receipt, forget
+from kuapin.retrieval.parallel import in_this_thread
+from kuapin.service_settings import ServiceConfig
+from kuapin.serving.access import Access
+from kuapin.serving.batching import Batcher
+from kuapin.serving.erased import Erased
+from kuapin.serving.live import Live, LiveModel, Watch
+from kuapin.serving.monitoring import Monitor
+from kuapin.serving.questions import Question, answer
+from kuapin.workspace import Shop
+
+DAY = 86_400
+TIDY_S = 60.0
+
+
+class Service:
+    """Everything that routes work with; made in ``create_app``, started and stopped with it.
+
+    Args:
+        shop: with a release and a database.
+        config: its settings.
+
+    Raises:
+        ModelFolderError: there is no release, or it is damaged.
+        StoreError: the database does not answer.
+    """
+
+    def __init__(self, shop: Shop, config: ServiceConfig) -> None:
+        store = shop.store
+        if not isinstance(store, ServedTables) or store.database is None or store.events is None:
+            raise StoreError(f"{shop.path} has no database for the service. Start it with: kuapin serve {shop.path}")
+        self.shop, self.config, self.store = shop, config, store
+        store.erasures.synchronise()
+        self.events: EventStore = store.events
+        self.access = Access(Keyring(store.database), config, shop.path)
+        self.monitor = Monitor()
+        self.live = LiveModel(shop)
+        self.erased = Erased(store.erasures)
+        self.ready = False
+
+    def start(self) -> None:
+        """Start the threads, and answer one question, so that nobody waits for what is made at the first."""
+        self.writer = GroupCommit(self.events)
+        self.batcher: Batcher[Question, dict[str, Any]] = Batcher(
+            self._answer, self.config.batch_users, self.config.queue_ms / 1000, self.monitor.batch.observe
+        )
+        users = self.live.current.model.users.ids.head(3).to_list()
+        self._answer([Question(user) for user in [*users, None]])
+        self.watch = Watch(self.config.watch_seconds, [self.live.follow, self.live.follow_items, self.erased.look])
+        self.tidying = Watch(TIDY_S, [self.tidy])
+        self.warming = threading.Thread(target=self.live.warm, name="encoder", daemon=True)
+        self.warming.start()
+        self.ready = True
+
+    def stop(self) -> None:
+        """Finish what was begun."""
+        self.ready = False
+        self.watch.stop()
+        self.tidying.stop()
+        self.batcher.close()
+        self.writer.close()
+        self.warming.join()  # what compiles cannot be cut off: the process would not end cleanly
+
+    def timeout(self, request: Request) -> float:
+        """Seconds that a request may take: the shorter of ours and its own, header X-Deadline-Ms."""
+        own = request.headers.get("x-deadline-ms", "")
+        ours = self.config.deadline_ms
+        return (min(int(own), ours) if own.isdecimal() and own.isascii() and 0 < len(own) < 10 else ours) / 1000
+
+    def forget(self, user: str) -> Receipt:
+        """Erase a person from everything, this process first."""
+        receipt = forget(self.shop, user)
+        self.erased.look()
+        return receipt
+
+    def not_erased(self, rows: Sequence[Row]) -> list[Row]:
+        """Events without those from before the erasure of their person."""
+        return [row for row in rows if row[c.TIMESTAMP] > self.erased.at(row[c.USER_ID])]
+
+    def tidy(self) -> None:
+        """What is done now and then: old events go, and so does from memory who was erased."""
+        if self.config.retention_days is not None:
+            self.events.drop_older(int(time.time()) - self.config.retention_days * DAY)
+        if self.erased.since(self.live.current.loaded_at):
+            self.live.reload()
+
+    def put_item(self, item_id: str, fields: Mapping[str, Any]) -> Live:
+        """Keep an item and let the live release know it.
+
+        Raises:
+            ModelFolderError: the release takes no new items; the item is kept for the next one.
+        """
+        return self.live.follow_items(self.live.items.put(item_id, fields))
+
+    def delete_item(self, item_id: str) -> Live:
+        """Take an item away.
+
+        Raises:
+            UnknownIdError: there is no such item.
+        """
+        self.live.current.model.catalogue.items.row(item_id)
+        return self.live.follow_items(self.live.items.delete(item_id))
+
+    def outcomes(self, since: int) -> pl.DataFrame:
+        """What followed from what was shown since a time, with the items' categories: as ``OutcomeOut``."""
+        found, catalogue = self.events.outcomes(since), self.live.current.model.catalogue
+        rows = catalogue.items.rows(found[c.ITEM_ID])
+        names = [catalogue.categories[catalogue.category[row]] if row >= 0 else None for row in rows]
+        groups = [c.SURFACE, c.RELEASE, c.CATEGORY]
+        return (
+            found.with_columns(pl.Series(c.CATEGORY, names, dtype=pl.String))
+            .group_by(groups)
+            .agg(pl.col("shown", "clicked", "bought").sum())
+            .with_columns(
+                click_rate=pl.col("clicked") / pl.col("shown"), purchase_rate=pl.col("bought") / pl.col("shown")
+            )
+            .sort(groups)
+        )
+
+    def count(self, rows: Sequence[Row]) -> None:
+        """Tell the monitor of events."""
+        for row in rows:
+            self.monitor.events.labels(row[c.EVENT]).inc()
+
+    def _answer(self, questions: Sequence[Question]) -> Sequence[dict[str, Any] | KuapinError]:
+        live = self.live.current
+        with in_this_thread():
+            return answer(live, self.events, questions, lambda user: self.erased.at(user) >= live.loaded_at - 1)

@@ -1,0 +1,292 @@
+"""All surfaces but the list of products: how they lie in a release, and what they answer."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from kuapin import columns as c
+from kuapin.data.baskets import DAY
+from kuapin.data.dataset import Catalogue, build_catalogue
+from kuapin.data.histories import Histories
+from kuapin.data.offers import COUPON_COLUMN, build_offers
+from kuapin.data.store import TableStore
+from kuapin.errors import InputError, ModelFolderError
+from kuapin.ranking.completion import Completion
+from kuapin.ranking.growth import Growth
+from kuapin.ranking.live import queries_of
+from kuapin.ranking.recommender import Recommender
+from kuapin.ranking.response import Response, Setting, price_sensitivity, read_redemptions
+from kuapin.ranking.signals import TEXTS
+from kuapin.retrieval.sources.content import Content
+from kuapin.surfaces import brands as brands_surface
+from kuapin.surfaces import bundles as bundles_surface
+from kuapin.surfaces import campaigns as campaigns_surface
+from kuapin.surfaces import home as home_surface
+from kuapin.surfaces import products as products_surface
+from kuapin.surfaces import profile as profile_surface
+from kuapin.surfaces import similar as similar_surface
+from kuapin.surfaces import trends as trends_surface
+from kuapin.surfaces.answer import join
+from kuapin.surfaces.brands import Brands
+from kuapin.surfaces.bundles import COMPLETES, REPLACES, Bundles, links_of
+from kuapin.surfaces.campaigns import Campaigns
+from kuapin.surfaces.profile import Profiles
+from kuapin.surfaces.trends import Trends
+
+if TYPE_CHECKING:
+    from kuapin.data.vocabulary import Vocabulary
+    from kuapin.model import Model
+
+SURFACES = (
+    bundles_surface.NAME,
+    similar_surface.NAME,
+    brands_surface.NAME,
+    campaigns_surface.NAME,
+    trends_surface.NAME,
+    profile_surface.NAME,
+    home_surface.NAME,
+)
+"""What can be asked for a user, beside the list of products."""
+OF_RESPONSES = (c.USER_ID, c.ITEM_ID, c.TIMESTAMP, c.EVENT, c.VALUE, "quantity", c.CAMPAIGN_ID, COUPON_COLUMN)
+"""What the response to offers reads of the log."""
+FOLDER = "surfaces"
+"""In a release: what the surfaces learnt, a folder each."""
+LEARNT = "learnt.json"
+"""In that folder: how many items there were."""
+
+
+def setting_of(
+    catalogue: Catalogue,
+    histories: Histories,
+    recommender: Recommender,
+    store: TableStore,
+    users: "Vocabulary",
+) -> Setting:
+    """What the response to offers is read from, as the tables have it now."""
+    texts = recommender.signals.signals.get(TEXTS)
+    vectors = texts.source.vectors[texts.source.text_of] if texts and isinstance(texts.source, Content) else None
+    log = store.read(c.INTERACTIONS, OF_RESPONSES)
+    offers = build_offers(store.read(c.CAMPAIGNS), store.read(c.RELATIONS), catalogue, users)
+    used = read_redemptions(log, offers, users)
+    return Setting(catalogue, histories, offers, used, price_sensitivity(log, users), vectors)
+
+
+@dataclass
+class Storefront:
+    """Answers with what a release learnt of the surfaces; a part is read when it is first asked for.
+
+    Attributes:
+        model: the release in memory.
+        folder: the release's ``surfaces/``.
+        store: the shop's tables: relations and campaigns count as they are now.
+    """
+
+    model: "Model"
+    folder: Path
+    store: TableStore
+
+    def recommend(
+        self, surface: str, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool
+    ) -> pl.DataFrame:
+        """The answer of one surface to some users.
+
+        Args:
+            surface: its name.
+            ids: of the users.
+            n: rows a user.
+            items: ascending rows of the items that may be shown; ``None``: all.
+            explain: whether every row gets its reason.
+        """
+        histories = queries_of(self.model.histories, self.model.users.rows(ids))
+        answers: dict[str, Callable[[], pl.DataFrame]] = {
+            bundles_surface.NAME: lambda: self._bundles_of(
+                last_baskets(histories), histories, ids, n, items, explain=explain
+            ),
+            similar_surface.NAME: lambda: self._similar_of(histories, ids, n, items, explain=explain),
+            brands_surface.NAME: lambda: self._brands_of(histories, ids, n, items, explain=explain),
+            campaigns_surface.NAME: lambda: self._campaigns_of(ids, n, explain=explain),
+            trends_surface.NAME: lambda: self._trends_of(histories, ids, n, items, explain=explain),
+            profile_surface.NAME: lambda: self._profiles_of(histories, ids, n),
+            home_surface.NAME: lambda: self._home_of(ids, n, items, explain=explain),
+        }
+        return answers[surface]()
+
+    def bundle(
+        self, basket: Sequence[str], user: str | None, n: int, items: NDArray[np.integer] | None, *, explain: bool
+    ) -> pl.DataFrame:
+        """What completes a basket (item ids; those the shop lacks are passed over) of a user, or of nobody known."""
+        rows = self.model.catalogue.items.rows(pl.Series(basket, dtype=pl.String))
+        rows = np.unique(rows[rows >= 0]).astype(np.int32)
+        now = np.full(len(rows), int(self.model.histories.times.max(initial=0)))
+        one = Histories(
+            np.array([0, len(rows)], np.int64),
+            rows,
+            now,
+            np.zeros(len(rows), np.uint8),
+            len(self.model.catalogue),
+            self.model.histories.timed,
+        )
+        ids = pl.Series([user], dtype=pl.String)
+        owners = queries_of(self.model.histories, self.model.users.rows(ids))
+        return self._bundles_of(one, owners, ids, n, items, explain=explain)
+
+    def _bundles_of(
+        self,
+        baskets: Histories,
+        owners: Histories,
+        ids: pl.Series,
+        n: int,
+        items: NDArray[np.integer] | None,
+        *,
+        explain: bool,
+    ) -> pl.DataFrame:
+        answer = self.bundles.complete(
+            self._known(baskets), self._known(owners), n, self._shown(items), explain=explain
+        )
+        name, release = bundles_surface.NAME, self.model.release
+        return answer.table(ids, self.trained.items.ids, surface=name, release=release)
+
+    @cached_property
+    def bundles(self) -> Bundles:
+        """The surface ``bundles``."""
+        folder = self._part(bundles_surface.NAME, "baskets: purchases of one basket_id, session_id or day")
+        relations, catalogue = self.store.read(c.RELATIONS), self.trained
+        links = (links_of(relations, catalogue, names) for names in (COMPLETES, REPLACES))
+        return Bundles(Completion.load(folder, catalogue), catalogue, *links)
+
+    def _brands_of(
+        self, histories: Histories, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool
+    ) -> pl.DataFrame:
+        answer, kinds = self.brands.brands(self._known(histories), n, self._shown(items), explain=explain)
+        names, release = self.brands.catalogue.items.ids, self.model.release
+        table = answer.table(ids, names, surface=brands_surface.NAME, release=release)
+        return table.with_columns(kinds.alias(c.KIND))
+
+    @cached_property
+    def brands(self) -> Brands:
+        """The surface ``brands``."""
+        folder = self._part(brands_surface.NAME, "items with a brand that somebody met")
+        return Brands.load(folder, self.trained)
+
+    def _campaigns_of(self, ids: pl.Series, n: int, *, explain: bool) -> pl.DataFrame:
+        answer = self.campaigns.campaigns(self.model.users.rows(ids), n, explain=explain)
+        offers, release = self.campaigns.setting.offers.table, self.model.release
+        name = campaigns_surface.NAME
+        return answer.table(ids, offers["offer_id"], surface=name, release=release, kind=offers[c.KIND])
+
+    @cached_property
+    def campaigns(self) -> Campaigns:
+        """The surface ``campaigns``; the time is that of the newest interaction."""
+        folder = self._part(campaigns_surface.NAME, "a table of campaigns")
+        model = self.model
+        setting = setting_of(model.catalogue, model.histories, model.recommender, self.store, model.users)
+        return Campaigns(Response.load(folder), setting, int(model.histories.times.max(initial=0)))
+
+    def _trends_of(
+        self, histories: Histories, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool
+    ) -> pl.DataFrame:
+        answer, names, kinds = self.trends.trends(histories, n, items, explain=explain)
+        return answer.table(ids, names, surface=trends_surface.NAME, release=self.model.release, kind=kinds)
+
+    @cached_property
+    def trends(self) -> Trends:
+        """The surface ``trends``; the time is that of the newest interaction."""
+        model, folder = self.model, self._part(trends_surface.NAME, "interactions with times")
+        log = self.store.read(c.INTERACTIONS, [c.QUERY, c.TIMESTAMP])
+        searched = c.QUERY in log.columns and c.TIMESTAMP in log.columns
+        queries = log.drop_nulls() if searched else pl.DataFrame(schema={c.QUERY: pl.String, c.TIMESTAMP: pl.Int64})
+        now = int(model.histories.times.max(initial=0)) + 1
+        return Trends(Growth.load(folder), model.catalogue, model.histories, now, queries)
+
+    def _similar_of(
+        self, histories: Histories, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool
+    ) -> pl.DataFrame:
+        """What could stand in for the item that a user met last; nothing for someone without a history."""
+        mask = np.zeros(len(self.model.catalogue), np.bool_)
+        mask[slice(None) if items is None else items] = True
+        parts = []
+        for user in np.flatnonzero(histories.lengths):
+            last = int(histories.items[histories.indptr[user + 1] - 1])
+            one = self.model.similar_items.similar(last, n, mask, explain=explain)
+            parts.append(replace(one, asked=np.full(len(one.items), user, np.int64)))
+        name, release = similar_surface.NAME, self.model.release
+        return join(parts).table(ids, self.model.catalogue.items.ids, surface=name, release=release)
+
+    def _profiles_of(self, histories: Histories, ids: pl.Series, n: int) -> pl.DataFrame:
+        searched = self._searches(ids)
+        each = [
+            (ids[row], self.profiles.profile(histories.select(np.array([row])), searched[row]))
+            for row in range(len(ids))
+        ]
+        return profile_surface.table(each, n, self.model.release)
+
+    def _searches(self, ids: pl.Series) -> list[pl.Series | None]:
+        log = self.store.read(c.INTERACTIONS, [c.USER_ID, c.QUERY])
+        if c.QUERY not in log.columns:
+            return [None] * ids.len()
+        log = log.filter(pl.col(c.USER_ID).is_in(ids.implode())).drop_nulls()
+        return [log.filter(pl.col(c.USER_ID) == one)[c.QUERY] for one in ids]
+
+    @cached_property
+    def profiles(self) -> Profiles:
+        """The surface ``profile``; the time is that of the newest interaction."""
+        model = self.model
+        return Profiles(model.catalogue, model.histories, int(model.histories.times.max(initial=0)))
+
+    def _home_of(self, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool) -> pl.DataFrame:
+        answers = {}
+        for name in home_surface.SHARES:
+            longer = 1 if name == profile_surface.NAME else n  # the surest statement of every kind
+            try:
+                if name == products_surface.NAME:
+                    answers[name] = self.model.products_of(ids, n, items, explain=explain)
+                else:
+                    answers[name] = self.recommend(name, ids, longer, items, explain=explain)
+            except InputError:  # the release has not learnt it: the others share its rows
+                continue
+        return home_surface.compose(answers, n)
+
+    @cached_property
+    def trained(self) -> Catalogue:
+        """The items that training knew, which are the first of the release; bundles and brands know no others."""
+        whole = self.model.catalogue
+        try:
+            n_items = int(json.loads((self.folder / LEARNT).read_text(encoding="utf-8"))["items"])
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelFolderError(f"Model folder {self.folder}: {LEARNT} cannot be read. Train again.") from error
+        if n_items == len(whole):
+            return whole
+        return replace(build_catalogue(whole.frame.head(n_items)), available=whole.available[:n_items])
+
+    def _known(self, histories: Histories) -> Histories:
+        n_items = len(self.trained)
+        return replace(histories.keep(histories.items < n_items), n_items=n_items)
+
+    def _shown(self, items: NDArray[np.integer] | None) -> NDArray[np.integer] | None:
+        return items if items is None else items[items < len(self.trained)]
+
+    def _part(self, name: str, needs: str) -> Path:
+        if not (self.folder / name).is_dir():
+            raise InputError(
+                f"Release {self.model.release} has learnt no {name}. They need {needs}. Import these, then train again."
+            )
+        return self.folder / name
+
+
+def last_baskets(histories: Histories) -> Histories:
+    """Of every user what he met on his last day (without times: the last item), each item once."""
+    keep = np.zeros(len(histories.items), np.bool_)
+    for user in np.flatnonzero(histories.lengths):
+        own = slice(histories.indptr[user], histories.indptr[user + 1])
+        last = histories.times[own.stop - 1]
+        same = histories.times[own] // DAY == last // DAY if histories.timed else histories.times[own] == last
+        first = np.unique(histories.items[own][same], return_index=True)[1]
+        keep[own.start + np.flatnonzero(same)[first]] = True
+    return histories.keep(keep)

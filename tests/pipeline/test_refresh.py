@@ -1,0 +1,258 @@
+"""Refreshing a small shop; its texts are read by made-up vectors, all else is what runs in a real one."""
+
+import json
+import shutil
+
+import numpy as np
+import polars as pl
+import pytest
+
+from kuapin import columns as c
+from kuapin.cli.app import app
+from kuapin.cli.failures import run
+from kuapin.data.dataset import build_dataset
+from kuapin.errors import InputError
+from kuapin.evaluation.gate import Paired
+from kuapin.manifest import read_routing
+from kuapin.model import Model
+from kuapin.model_folder import Releases
+from kuapin.pipeline import refresh as refreshing
+from kuapin.pipeline import train as training
+from kuapin.pipeline.newest import newest_stretch
+from kuapin.pipeline.refresh import CHALLENGES, refresh
+from kuapin.pipeline.train import Texts, train
+from kuapin.retrieval.whitening import fit_whitening
+from kuapin.workspace import Shop
+from tests import market
+
+SETTINGS = {"margin = 0.1": "margin = 0.5", "least_users = 50": "least_users = 20"}
+
+
+class WordEncoder:
+    """Stands for a compiled language model in a release; nothing here reads by it."""
+
+    def save(self, folder):
+        folder.mkdir()
+        (folder / "encoder.json").write_text("{}")
+
+
+def read(shop, catalogue, progress=None):
+    visible = market.visible(build_dataset(catalogue.frame, market.log(n_users=2)))
+    whitening = fit_whitening(visible.vectors)
+    return Texts(WordEncoder(), visible.texts, visible.vectors, whitening, whitening.of(visible.vectors))
+
+
+@pytest.fixture(autouse=True)
+def without_a_language_model(monkeypatch):
+    monkeypatch.setattr(training, "read_texts", read)
+    monkeypatch.setattr(refreshing, "read_texts", read)
+
+
+@pytest.fixture
+def log():
+    return market.log(n_users=200).sort("timestamp")
+
+
+def imported(shop, tmp_path, **tables):
+    paths = {}
+    for name, table in tables.items():
+        paths[name] = tmp_path / f"{name}-{table.height}.parquet"
+        table.write_parquet(paths[name])
+    shop.import_files(**paths)
+
+
+def with_settings(shop, settings):
+    path = shop.path / "kuapin.toml"
+    text = path.read_text()
+    for old, new in settings.items():
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text)
+    return Shop.open(shop.path)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    log = market.log(n_users=200).sort("timestamp")
+    shop = with_settings(Shop.init(folder / "shop"), SETTINGS | {"candidates = 100": "candidates = 20"})
+    imported(shop, folder, items=market.items(), interactions=log[: int(0.6 * log.height)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "read_texts", read)
+        train(shop, quick=True)
+    return shop.path
+
+
+@pytest.fixture
+def shop(trained, tmp_path):
+    """Trained on the first 60 % of the log; the rest came since."""
+    shutil.copytree(trained, tmp_path / "shop")
+    return Shop.open(tmp_path / "shop")
+
+
+def test_nothing_new(shop):
+    before = Releases(shop.models).live()
+    done = refresh(shop)
+    assert done.nothing_new
+    assert Releases(shop.models).live() == done.champion == before
+
+
+def test_what_is_new_is_learnt_and_compared_by_category(shop, log, tmp_path):
+    imported(shop, tmp_path, interactions=log)
+    before = Releases(shop.models).live()
+    done = refresh(shop)
+    assert [verdict.category for verdict in done.verdicts] == ["Beauty", "Garden", "Home", "Pets"]
+    assert all(verdict.passes for verdict in done.verdicts)
+    assert all(verdict.champion > 0 for verdict in done.verdicts)
+    assert done.unseen
+    assert 0 < done.own_share < 1
+    assert [moved.part for moved in done.drift] == ["categories", "events", "popularity", "texts", "scores"]
+    assert Releases(shop.models).live() == done.release != before
+    manifest = json.loads((shop.models / done.release / "manifest.json").read_text())
+    assert manifest["snapshot"] == shop.snapshot
+    assert manifest["config"]["newest"] == log["timestamp"].max()
+    assert read_routing(shop.models / done.release).categories == {}
+    (line,) = (shop.models / CHALLENGES).read_text().splitlines()
+    assert json.loads(line)["champion"] == before
+    assert refresh(shop).nothing_new
+
+
+def test_the_answers_were_hidden_from_both(shop, log, tmp_path, monkeypatch):
+    imported(shop, tmp_path, interactions=log)
+    seen = {}
+
+    def spied(champion, challenger, after, users, **_):
+        seen.update(champion=champion.histories, challenger=challenger.histories, after=after.histories, users=users)
+        return {}, []
+
+    monkeypatch.setattr(refreshing, "paired", spied)
+    refresh(shop)
+    cut = seen["after"].times.min()
+    since = log.filter(pl.col("timestamp") > log["timestamp"][int(0.6 * log.height) - 1])["timestamp"]
+    assert cut == pytest.approx(since.quantile(0.5, "lower"), abs=1)
+    assert seen["champion"].times.max() < cut
+    assert seen["challenger"].times.max() < cut
+    assert len(seen["after"].times) + len(seen["challenger"].times) == log.height
+
+
+def test_refused_where_no_loss_can_be_ruled_out(shop, log, tmp_path):
+    shop = with_settings(shop, {"margin = 0.5": "margin = 0.0001"})
+    imported(shop, tmp_path, interactions=log)
+    before = Releases(shop.models).live()
+    done = refresh(shop)
+    assert done.release is None
+    assert not done.nothing_new
+    assert Releases(shop.models).live() == before
+    assert {verdict.decision for verdict in done.verdicts} == {"undecided"}
+    again = refresh(shop)  # the second look at the same champion spends a quarter of the level
+    levels = [sorted(verdict.level for verdict in one.verdicts) for one in (done, again)]
+    assert levels[1] == pytest.approx([level / 4 for level in levels[0]])
+    forced = refresh(shop, force=True)
+    assert Releases(shop.models).live() == forced.release != before
+
+
+def lists(model, category):
+    return model.recommend(["user 001", "user 050"], n=10, categories=[category]).drop(c.RELEASE)
+
+
+def test_a_category_that_loses_keeps_what_it_had(shop, log, tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    good = rng.random(100)
+    pairs = {name: Paired(good, good + 0.01) for name in ("Beauty", "Garden", "Pets")} | {
+        "Home": Paired(good, good / 4)
+    }
+    monkeypatch.setattr(refreshing, "paired", lambda *_, **__: (pairs, []))
+    imported(shop, tmp_path, interactions=log)
+    first = Releases(shop.models).live()
+    before = {name: lists(Model.load(shop), name) for name in ("Home", "Pets")}
+    done = refresh(shop)
+    after = Model.load(shop)
+    assert [one.categories for one in after.recommender.others] == [{"Home"}]
+    assert lists(after, "Home").equals(before["Home"])
+    assert not lists(after, "Pets").equals(before["Pets"])
+    assert {verdict.category: verdict.decision for verdict in done.verdicts}["Home"] == "loses"
+    assert len(after.recommend("user 001", n=20)) == 20
+
+    imported(shop, tmp_path, interactions=log.with_columns(pl.col("timestamp") + 1)[-40:])
+    refresh(shop)  # and keeps it under its own name when the rest moves on again
+    routing = read_routing(Releases(shop.models).open_live())
+    assert {name: route.ranker for name, route in routing.categories.items()} == {"Home": f"parts/{first}/ranker"}
+    assert lists(Model.load(shop), "Home").height == 20
+    looks = [json.loads(line) for line in (shop.models / CHALLENGES).read_text().splitlines()]
+    assert [{v["category"]: v["served_by"] for v in look["verdicts"]}["Home"] for look in looks] == [first, first]
+
+
+def test_a_category_that_the_champion_does_not_know_is_served_by_the_new_model(tmp_path, log):
+    shop = with_settings(Shop.init(tmp_path / "young"), SETTINGS)
+    old = market.items().filter(~pl.col("category").str.starts_with("Pets"))
+    early = log[: int(0.6 * log.height)].filter(~pl.col("item_id").str.starts_with("P-"))
+    imported(shop, tmp_path, items=old, interactions=early)
+    train(shop, quick=True)
+    imported(shop, tmp_path, items=market.items(), interactions=log)
+    done = refresh(shop)
+    assert done.new == ("Pets",)
+    assert "Pets" not in {verdict.category for verdict in done.verdicts}
+    assert lists(Model.load(shop), "Pets").height == 20
+    (texts,) = (moved for moved in done.drift if moved.part == "texts")
+    assert texts.told.startswith("24 new items")
+
+
+def test_an_interrupted_refresh_leaves_what_is_live(shop, log, tmp_path, monkeypatch):
+    imported(shop, tmp_path, interactions=log)
+    before = Releases(shop.models).live()
+    fits = []
+
+    def interrupted(*arguments, **options):
+        fits.append(1)
+        if len(fits) == 2:
+            raise KeyboardInterrupt
+        return training.fit(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(refreshing, "fit", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            refresh(shop)
+    assert Releases(shop.models).live() == before
+    assert refresh(shop).release is not None
+
+
+def test_a_log_without_times(tmp_path, log):
+    shop = with_settings(Shop.init(tmp_path / "untimed"), SETTINGS)
+    untimed = log.drop("timestamp")
+    imported(shop, tmp_path, items=market.items(), interactions=untimed[:3_000])
+    train(shop, quick=True)
+    imported(shop, tmp_path, interactions=untimed)
+    newest = newest_stretch(shop, None, 20)
+    assert not newest.unseen
+    ends = newest.after.group_by("user_id").len()
+    lengths = untimed.group_by("user_id").len().join(ends, on="user_id", suffix="_hidden")
+    assert (lengths["len_hidden"] == (lengths["len"] * 0.2).ceil()).all()
+    assert refresh(shop).verdicts
+
+
+def test_too_few_people(shop, tmp_path, log):
+    imported(shop, tmp_path, interactions=log[:2_900])
+    with pytest.raises(InputError, match=r"\d+ users came back .* at least"):
+        newest_stretch(shop, None, 10_000)
+    found = newest_stretch(shop, int(log["timestamp"].max()), 20)  # nothing came since: the last tenth
+    assert not found.unseen
+    assert found.after.height == pytest.approx(0.1 * found.before.height, rel=0.15)
+    with pytest.raises(InputError, match="has no interactions"):
+        newest_stretch(Shop.init(tmp_path / "empty"), None, 1)
+
+
+def test_the_verb(shop, log, tmp_path, capfd, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    assert run(app, ["refresh", str(shop.path)]) == 0
+    assert "Nothing was imported since" in capfd.readouterr().out
+    imported(shop, tmp_path, interactions=log)
+    with_settings(shop, {"margin = 0.5": "margin = 0.0001"})
+    assert run(app, ["refresh", str(shop.path), "--quiet"]) == 3
+    out, err = capfd.readouterr()
+    assert "cannot be told: keeps what it has; so many users show a loss of" in out
+    assert err.startswith("The gate refused: in no category a loss of 0% could be ruled out.")
+    with_settings(shop, {"margin = 0.0001": "margin = 0.5"})
+    assert run(app, ["refresh", str(shop.path), "--json"]) == 0
+    said = json.loads(capfd.readouterr().out)
+    assert said["release"] == Releases(shop.models).live()
+    assert {verdict["decision"] for verdict in said["verdicts"]} == {"passes"}

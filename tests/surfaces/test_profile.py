@@ -1,0 +1,82 @@
+import numpy as np
+import polars as pl
+import pytest
+
+from kuapin.data.dataset import build_dataset
+from kuapin.data.histories import empty_histories
+from kuapin.surfaces.profile import DAY, Profiles, table
+from tests import market
+
+
+@pytest.fixture(scope="module")
+def shop():
+    """Everybody buys everything; u0 buys large oak soap every 10 days, and oak lamps."""
+    rows = [(f"u{k % 5 + 1}", item, k * 1000) for k, item in enumerate(market.items()["item_id"].to_list() * 3)]
+    rows += [("u0", "B-oak-soap-large", day * DAY) for day in range(0, 100, 10)]
+    rows += [("u0", "H-oak-lamp-large", day * DAY + 5) for day in range(0, 60, 10)]
+    rows += [("u0", "G-sea-pot-small", 3)]
+    log = pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp"], orient="row")
+    return build_dataset(market.items(), log)
+
+
+@pytest.fixture(scope="module")
+def profiles(shop) -> Profiles:
+    return Profiles(shop.catalogue, shop.histories, 99 * DAY)
+
+
+def of(profiles, shop, searched=None):
+    return profiles.profile(shop.histories.select(shop.users.rows(["u0"])), searched)
+
+
+def test_statements_with_their_evidence(profiles, shop):
+    said = {(one.kind, one.value): one for one in of(profiles, shop)}
+    soap = said["category", "Beauty > soap"]
+    assert soap.evidence.startswith("10 of 17 interactions (59%); of all people's ")
+    assert soap.confidence > 0.95
+    assert ("brand", "Oak") in said
+    assert ("attribute", "oak") in said
+    assert ("price", "high") in said
+    assert ("brand", "Sea") not in said  # one interaction is no taste
+    assert said["rhythm", "every 10 days"].evidence == "the median of 9 gaps, of 10 to 10 days"
+    due = said["due", "B-oak-soap-large"]
+    assert due.evidence == "bought on 10 days, every 10 days; the last was 9 days ago"
+    assert due.confidence == 1
+    assert ("due", "H-oak-lamp-large") not in said  # 49 days ago: given up
+
+
+def test_what_rests_on_few_events_is_less_sure(profiles, shop):
+    said = {(one.kind, one.value): one for one in of(profiles, shop)}
+    assert said["category", "Home > lamp"].confidence < said["category", "Beauty > soap"].confidence
+
+
+def test_the_same_history_gives_the_same_profile(profiles, shop):
+    assert of(profiles, shop) == of(profiles, shop)
+
+
+def test_random_halves_of_a_history_agree_on_what_is_sure(profiles, shop):
+    history = shop.histories.select(shop.users.rows(["u0"]))
+    sure = {(one.kind, one.value) for one in of(profiles, shop) if one.confidence >= 0.99 and one.kind == "brand"}
+    assert sure == {("brand", "Oak")}
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        half = np.sort(rng.permutation(17)[:9])
+        part = profiles.profile(history.keep(np.isin(np.arange(17), half)))
+        assert sure <= {(one.kind, one.value) for one in part}
+
+
+def test_searches_count_as_attributes(profiles, shop):
+    searched = pl.Series(["mint tea", "mint", "mint soap", "tea"])
+    said = [one for one in of(profiles, shop, searched) if one.value == "mint"]
+    assert [one.evidence for one in said] == ["in 3 of 4 searches"]
+
+
+def test_of_nobody_nothing_is_said(profiles):
+    assert profiles.profile(empty_histories(1, 96, timed=True)) == []
+    assert table([("u", [])], 3, "r1").height == 0
+
+
+def test_a_table_has_the_surest_of_every_kind(profiles, shop):
+    rows = table([("u0", of(profiles, shop))], 1, "r1")
+    assert rows["kind"].n_unique() == rows.height
+    assert rows["rank"].to_list() == list(range(1, rows.height + 1))
+    assert rows["reason"].null_count() == 0

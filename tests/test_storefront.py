@@ -1,0 +1,146 @@
+"""All surfaces of one shop: learnt, stored, restored, asked for by one and by many, on the command line's paths."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from kuapin import columns as c
+from kuapin.config import Config
+from kuapin.errors import InputError
+from kuapin.model import Model
+from kuapin.pipeline.surfaces import fit_surfaces
+from kuapin.storefront import FOLDER, SURFACES, Storefront, last_baskets
+from kuapin.surfaces.answer import SCHEMA
+from kuapin.workspace import Shop
+from tests import market
+
+DAY = 86_400
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Model:
+    folder = tmp_path_factory.mktemp("storefront")
+    shop = Shop.init(folder / "shop")
+    log = market.log().with_columns(
+        (pl.col("user_id") + (pl.col("timestamp") // (9 * DAY)).cast(pl.String)).alias("basket_id")
+    )
+    campaigns = pl.DataFrame(
+        {
+            "campaign_id": ["roses", "all", "old"],
+            "title": ["Roses for less", "A tenth off", "Long over"],
+            "start": [1_600_000_000, 1_600_000_000, 1_500_000_000],
+            "end": [1_700_000_000, 1_700_000_000, 1_500_000_001],
+            "brand": ["Rose", "Oak", "Oak"],
+        }
+    )
+    relations = pl.DataFrame(
+        {"head": ["B-oak-soap-small"], "relation": ["compatible_with"], "tail": ["P-sun-toy-large"]}
+    )
+    tables = {"items": market.items(), "interactions": log, "campaigns": campaigns, "relations": relations}
+    for name, frame in tables.items():
+        frame.write_parquet(folder / f"{name}.parquet")
+    shop.import_files(**{name: folder / f"{name}.parquet" for name in tables})
+    model = market.model()
+    config = Config.model_validate({"ranking": {"trees": {"rounds": 5}}, "live": {"users": 60, "pruned": False}})
+    data = shop.dataset()
+    visible = replace(market.visible(data), now=int(data.histories.times.max()))
+    learned = fit_surfaces(visible, model.recommender, shop.store, data.users, config)
+    learned.save(folder / FOLDER)
+    model.storefront = Storefront(model, folder / FOLDER, shop.store)
+    return model
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+def test_every_surface_answers_in_the_contract(model, surface):
+    table = model.recommend(["user 003", "stranger"], n=4, surface=surface, explain=True)
+    assert table.schema == SCHEMA
+    mine = table.filter(user_id="user 003")
+    assert mine.height >= 2
+    assert mine["reason"].null_count() == 0
+    assert mine["score"].null_count() == 0
+    assert mine.select(c.KIND, c.TARGET_ID).is_unique().all()
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+def test_one_user_and_many_agree(model, surface):
+    asked = ["user 001", "user 007", "user 030"]
+    many = model.recommend(asked, n=4, surface=surface, explain=True)
+    for user in asked:
+        alone, part = model.recommend(user, n=4, surface=surface, explain=True), many.filter(user_id=user)
+        assert alone.drop("score").equals(part.drop("score"))
+        assert alone["score"].to_numpy() == pytest.approx(part["score"].to_numpy(), rel=1e-4)
+
+
+@pytest.mark.parametrize("surface", [one for one in SURFACES if one not in ("profile", "similar")])
+def test_a_stranger_gets_an_answer_that_is_not_personal(model, surface):
+    table = model.recommend(["stranger", "another"], n=3, surface=surface)
+    one, two = (table.filter(user_id=user).drop("user_id") for user in ("stranger", "another"))
+    assert one.height > 0
+    assert one.equals(two)
+
+
+@pytest.mark.parametrize("surface", ["bundles", "similar", "home"])
+def test_what_is_not_available_or_denied_is_not_shown(model, surface):
+    gone = model.catalogue.items.ids[:6].to_list()
+    table = model.recommend(model.users.ids[:20], n=20, surface=surface, deny=["H-oak-lamp-small"])
+    assert not set(table.filter(kind="item")[c.TARGET_ID]) & {*gone, "H-oak-lamp-small"}
+
+
+def test_campaigns_that_are_over_are_not_shown(model):
+    table = model.recommend(model.users.ids[:20], n=5, surface="campaigns")
+    assert set(table[c.TARGET_ID]) == {"roses", "all"}
+
+
+def test_a_basket_is_completed_and_the_shops_relation_comes_first(model):
+    table = model.bundle("B-oak-soap-small", n=3, explain=True)
+    assert table[c.TARGET_ID][0] == "P-sun-toy-large"
+    assert table[c.REASON_CODE][0] == "related"
+    assert table[c.USER_ID].to_list() == [None] * 3
+    assert "B-oak-soap-small" not in table[c.TARGET_ID]
+
+
+def test_a_basket_of_unknown_items_gets_what_is_popular(model):
+    table = model.bundle(["nothing", "never"], n=3, explain=True)
+    assert table.height == 3
+    assert set(table[c.REASON_CODE]) == {"popular"}
+
+
+def test_home_has_all_surfaces_and_no_item_twice(model):
+    table = model.recommend("user 003", n=40, surface="home", explain=True)
+    assert {"products", "bundles", "similar", "brands", "campaigns"} <= set(table[c.SURFACE])
+    assert table.height == 40
+    assert table.filter(kind="item")[c.TARGET_ID].is_unique().all()
+
+
+def test_an_unknown_surface_is_answered_with_the_nearest(model):
+    with pytest.raises(InputError, match=r"There is no surface 'bundels'. Did you mean bundles\?"):
+        model.recommend("user 003", surface="bundels")
+
+
+def test_what_was_not_learnt_is_said_with_what_it_needs(model, tmp_path):
+    bare = Model(model.release, model.recommender, model.catalogue, model.users, model.histories)
+    with pytest.raises(InputError, match="has learnt no bundles"):
+        bare.recommend("user 003", surface="bundles")
+    bare.storefront = Storefront(bare, tmp_path, model.storefront.store)
+    with pytest.raises(InputError, match=r"has learnt no campaigns\. They need a table of campaigns"):
+        bare.recommend("user 003", surface="campaigns")
+    assert set(bare.recommend("user 003", n=20, surface="home")[c.SURFACE]) == {"products", "similar", "profile"}
+
+
+def test_nothing_about_a_person_is_in_what_is_stored(model):
+    files = [path for path in model.storefront.folder.rglob("*") if path.is_file()]
+    assert len(files) > 10
+    assert all(b"user 0" not in path.read_bytes() for path in files)
+    assert {path.suffix for path in files} <= {".safetensors", ".json", ".txt"}
+
+
+def test_the_last_basket_is_that_of_the_last_day():
+    data = market.dataset()
+    baskets = last_baskets(data.histories.select(np.arange(5)))
+    for user in range(5):
+        part = slice(data.histories.indptr[user], data.histories.indptr[user + 1])
+        days = data.histories.times[part] // DAY
+        last = data.histories.items[part][days == days[-1]]
+        assert np.unique(last).tolist() == sorted(baskets.of(user).tolist())
