@@ -50,6 +50,20 @@ ABOUT = {
         "Share of the first ten places by brand size and price level, beside what the same users chose and the "
         "catalogue."
     ),
+    "finetuning": (
+        "A category opens and text alone is read, at shot 0, NDCG@10 over its full catalogue: the encoder tuned on the "
+        "source category (`kuapin finetune --preset launch`) against the best of six readings of the frozen one; "
+        "`whitened` is frozen and whitened, nothing trained. Asked for: ratio ≥ 1.25, lower end > 1, ≤ 45 minutes of "
+        "training."
+    ),
+    "classification": (
+        "Titles → categories from K labels a class, macro-F1 on titles that are in no draw; mean of two sets. Asked "
+        "for: the fine-tuned model above the best baseline at 20 and 100, beyond the interval (`gain`)."
+    ),
+    "robustness": (
+        "Titles with typos, dropped words, words stuffed behind them, or in capitals: neighbours kept, and NDCG@10 of "
+        "an opening kept, by the frozen encoder, the tuned one, and the one tuned against FGM."
+    ),
     "importing": (
         "`kuapin import SHOP --format complete-journey`, a fresh process and a new shop each time. Asked for: ≤ 20 s, "
         "≤ 2 GB."
@@ -108,6 +122,8 @@ def page(folder: Path = RESULTS) -> str:
         parts = [f"## {name}\n\n{about}\n", _setting(result), _figures(name, result["figures"])]
         if result.get("table"):
             parts.append(_launches(result["table"]))
+        if result.get("methods"):
+            parts.append(_methods(result["methods"]))
         for title, rows in result.get("second_level", {}).items():
             parts.append(f"Second-level categories of {title}:\n\n{_launches(rows)}")
         sections.append("\n".join(parts))
@@ -143,6 +159,18 @@ def _launches(rows: Iterable[Mapping[str, Any]]) -> str:
     ]
     note = "NDCG@10, the best baseline in bold; in the last column slow methods that were measured under one seed only."
     return f"{_table(('launch', 'shot', 'users', *methods, 'one seed: it / best'), lines)}\n{note}\n"
+
+
+def _methods(rows: Iterable[Mapping[str, Any]]) -> str:
+    lines = [
+        [row["launch"], row["method"], f"{row['users']:,}", f"{row['ndcg@10']:.4f}", _ratio(row["to_best_frozen"])]
+        for row in rows
+    ]
+    return _table(("launch", "method", "users", "NDCG@10", "to the best frozen reading, 95 %"), lines)
+
+
+def _ratio(ratio: Mapping[str, float]) -> str:
+    return f"{ratio['value']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]"
 
 
 def _rivals(row: Mapping[str, Any]) -> str:

@@ -4,7 +4,18 @@ import ast
 import subprocess
 import sys
 
-OPTIONAL = ("torch", "transformers", "nncf", "onnx", "onnxscript", "onnxruntime", "matplotlib", "jinja2", "sklearn")
+OPTIONAL = (
+    "torch",
+    "transformers",
+    "nncf",
+    "onnx",
+    "onnxscript",
+    "onnxruntime",
+    "matplotlib",
+    "jinja2",
+    "sklearn",
+    "optuna",
+)
 
 
 def test_torch_is_asked_for_only_where_models_are_made_or_run(root):

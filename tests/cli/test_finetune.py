@@ -1,6 +1,7 @@
 """``kuapin finetune`` from tables to a backbone that the shop's configuration names, on a tiny model."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from kuapin.config import read_preset, validated
 from kuapin.encoding.items import item_vectors
 from kuapin.finetuning.presets import PRESETS
 from kuapin.finetuning.settings import FinetuningConfig
+from kuapin.pipeline.finetune import prune
 from kuapin.workspace import Shop
 from tests import market
 from tests.finetuning.conftest import bert as _bert  # noqa: F401 - a fixture
@@ -148,7 +150,11 @@ def test_every_preset_is_valid_and_is_what_it_says(name):
     if name == "beauty":
         assert (loop.optimizer, loop.learning_rate, loop.batch_size, loop.epochs) == ("sgd", 1e-5, 16, 20)
         assert loop.evaluate_every == 5
-    assert f"{name.removesuffix('-tuned')}-tuned" in PRESETS
+    if name == "launch":
+        assert config.whitening.on
+        assert (config.pooling, config.reads) == ("ends", "title")
+    else:
+        assert f"{name.removesuffix('-tuned')}-tuned" in PRESETS
 
 
 def test_a_preset_runs_by_its_name(shop, capsys):
@@ -169,6 +175,13 @@ def test_continued_pre_training_and_the_objective_are_one_command(shop, capsys):
     change = json.loads((shop.backbones / said["backbone"] / "change" / "change.json").read_text())
     assert change["backbone"].endswith("-first")
     assert change["settings"]["objective"] == "co-interaction"
+    # A first stage stays as long as its result does, and no longer
+    (shop.runs / "finetune-of-somebody").mkdir()
+    shutil.rmtree(shop.backbones / said["backbone"])
+    assert prune(shop) == ()
+    (shop.runs / "finetune-of-somebody").rmdir()
+    assert prune(shop) == (f"{said['backbone']}-first",)
+    assert list(shop.backbones.iterdir()) == []
 
 
 def labels(shop, tmp_path, rows):

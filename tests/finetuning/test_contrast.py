@@ -46,6 +46,16 @@ def test_a_masked_column_is_no_negative_and_gets_no_gradient():
     assert second.grad.abs().max() == 0
 
 
+def test_smoothing_spreads_a_share_over_what_a_row_sees():
+    """ε = ⅕: ⅘ · −log p(right) + ⅕ · the mean of −log p over the columns; a masked column is not among them."""
+    right, wrong = [math.log(1 + math.exp(-x)) for x in (1.2, 0.4)], [math.log(1 + math.exp(x)) for x in (1.2, 0.4)]
+    expected = [0.9 * a + 0.1 * b for a, b in zip(right, wrong, strict=True)]
+    assert in_batch_softmax(A, B, 0.5, smoothing=0.2).tolist() == pytest.approx(expected, rel=1e-6)
+    masked = torch.tensor([[False, True], [False, False]])
+    alone = in_batch_softmax(A, B, 0.5, smoothing=0.2, masked=masked).tolist()
+    assert alone == pytest.approx([0.0, expected[1]], rel=1e-6)
+
+
 def test_the_diagonal_is_never_masked():
     masked = torch.ones(2, 2, dtype=torch.bool)
     assert in_batch_softmax(A, B, 0.5, masked=masked).tolist() == [0.0, 0.0]

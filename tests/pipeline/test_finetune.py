@@ -4,9 +4,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from kuapin.evaluation.bootstrap import Interval
 from kuapin.finetuning.material import chosen_categories
 from kuapin.pipeline.finetune import material_of
-from kuapin.pipeline.text_zero_shot import openings
+from kuapin.pipeline.text_zero_shot import Opening, openings
 from kuapin.workspace import Shop
 from tests import market
 
@@ -68,3 +69,13 @@ def test_new_categories_are_asked_about_from_the_source_categories_alone(shop):
         assert (allowed & ~inside)[queries.items].all()
         assert inside[answers.items].all()
         assert len(opening.launch.test_users) >= 30
+
+
+def test_a_category_is_served_worse_where_the_whole_interval_lies_below_1():
+    def opening(low, high):
+        return Opening("Home", False, None, ratios={"ndcg@10": Interval((low + high) / 2, low, high)})
+
+    assert opening(0.7, 0.99).worse
+    assert not opening(0.7, 1.0).worse
+    assert not opening(1.1, 1.3).worse
+    assert not Opening("Home", False, None).worse  # nobody was asked

@@ -20,6 +20,7 @@ from kuapin.cli.forget import forget
 from kuapin.cli.import_ import import_tables
 from kuapin.cli.init import init
 from kuapin.cli.keys import keys
+from kuapin.cli.label import label
 from kuapin.cli.models import models
 from kuapin.cli.onboard import onboard
 from kuapin.cli.publish import publish
@@ -35,7 +36,7 @@ from kuapin.cli.validate import validate
 VERBS: dict[str, dict[str, Callable[..., None]]] = {
     "First look": {"demo": demo},
     "Data": {"init": init, "import": import_tables, "validate": validate, "export": export, "forget": forget},
-    "Model": {"finetune": finetune, "train": train, "evaluate": evaluate, "onboard": onboard},
+    "Model": {"finetune": finetune, "label": label, "train": train, "evaluate": evaluate, "onboard": onboard},
     "Use": {"recommend": recommend, "rules": rules, "review": review, "serve": serve, "keys": keys},
     "Releases": {"refresh": refresh, "models": models, "publish": publish, "rollback": rollback},
 }

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from kuapin.evaluation.bootstrap import Interval
     from kuapin.finetuning.settings import FinetuningConfig
     from kuapin.pipeline.finetune import Finetuned
+    from kuapin.progress import Progress
+    from kuapin.workspace import Shop
 
 
 def finetune(
@@ -41,7 +43,7 @@ def finetune(
         typer.Option(
             "--preset",
             metavar="NAME|FILE",
-            help="apparel, apparel-tuned, beauty, beauty-tuned, or a TOML file; options go first.",
+            help="apparel, apparel-tuned, beauty, beauty-tuned, launch, or a TOML file; options go first.",
             show_default=False,
         ),
     ] = None,
@@ -62,6 +64,29 @@ def finetune(
             "--set", metavar="KEY=VALUE", help="Any setting, such as training.batch_size=64; may be repeated."
         ),
     ] = None,
+    search: Annotated[
+        int | None,
+        typer.Option(
+            "--search",
+            metavar="N",
+            min=1,
+            help="Try N settings first, by Optuna, and go on with the best; an interrupted search goes on.",
+            show_default=False,
+        ),
+    ] = None,
+    space: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--space",
+            metavar="KEY=[…]",
+            help="What is searched: two ends, or choices, as training.batch_size=[16,32,64]; may be repeated. "
+            "(learning rate, warm-up, weight decay)",
+            show_default=False,
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Say how to use the new encoder even where a category is served worse.")
+    ] = False,
     measure: Annotated[
         bool, typer.Option("--measure/--no-measure", help="Compare lists by text alone before and after.")
     ] = True,
@@ -70,6 +95,7 @@ def finetune(
 ) -> None:
     """Adapt the language model to the shop's texts and log, and measure what it is worth; what is live stays."""
     from kuapin.pipeline.finetune import finetune as finetune_shop
+    from kuapin.pipeline.text_zero_shot import DECIDES
 
     given: dict[str, Any] = {"objective": objective, "strategy": strategy, "backbone": backbone}
     given["from_scratch"] = from_scratch or None
@@ -77,11 +103,24 @@ def finetune(
         given["source_categories"] = [name.strip() for name in source_categories.split(",") if name.strip()]
     config = _config(preset, given, max_steps, settings or [])
     shop = open_shop(folder)
-    tuned = finetune_shop(shop, config, measure=measure, progress=progress(quiet=quiet or as_json))
+    told = progress(quiet=quiet or as_json)
+    if search is not None:
+        config = _searched(shop, config, search, space or [], told, quiet=quiet or as_json)
+    tuned = finetune_shop(shop, config, measure=measure, progress=told)
     if as_json:
         say_json(_as_json(tuned))
         return
     _say(tuned)
+    worse = [opening for opening in tuned.openings if opening.worse]
+    if worse and not force:
+        for opening in worse:
+            ratio = opening.ratios[DECIDES]
+            say(
+                f"{opening.category} is served worse by the new encoder: {ratio.value:.2f} of NDCG@10 "
+                f"[{ratio.low:.2f}, {ratio.high:.2f}]. It should keep what it has."
+            )
+        remark("Next: train with other settings, or see how to set it all the same with --force.", quiet=quiet)
+        return
     remark(f'Next: write backbone = "{tuned.name}" below [encoding] in {folder / "kuapin.toml"}', quiet=quiet)
     remark(f"      kuapin train {folder}  # the vectors of both backbones are kept", quiet=quiet)
 
@@ -104,6 +143,35 @@ def _config(preset: str | None, given: dict[str, Any], max_steps: int | None, pa
     if max_steps is not None:
         _put(values, ["training", "max_steps"], max_steps)
     return validated(FinetuningConfig, values, f"{file}" if file is not None else "finetune")
+
+
+def _searched(
+    shop: "Shop", config: "FinetuningConfig", trials: int, pairs: list[str], told: "Progress", *, quiet: bool
+) -> "FinetuningConfig":
+    from kuapin.errors import InputError
+    from kuapin.finetuning.search import default_space
+    from kuapin.pipeline.search import search
+
+    space = {}
+    for pair in pairs:
+        key, sign, text = pair.partition("=")
+        values = _value(text.strip())
+        if not sign or not isinstance(values, list) or len(values) < 2:
+            raise InputError(f"--space is {pair!r}; write KEY=[LOW, HIGH] or KEY=[CHOICE, CHOICE, …].")
+        space[key.strip()] = tuple(values)
+    found = search(shop, config, space or default_space(config), trials, told)
+    if not quiet:
+        names = list(found.trials[0].settings)
+        columns = {name: [_short(trial.settings[name]) for trial in found.trials] for name in names}
+        values = [trial.state if trial.value is None else f"{trial.value:.4g}" for trial in found.trials]
+        say_table({"trial": [str(number) for number in range(len(values))], **columns, "metric": values})
+        say(f"The best is kept in {found.preset}")
+        say("")
+    return found.config
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _put(values: dict[str, Any], path: list[str], value: Any) -> None:
@@ -199,6 +267,7 @@ def _as_json(tuned: "Finetuned") -> dict[str, Any]:
                 "before": {metric: one.value for metric, one in opening.before.items()},
                 "after": {metric: one.value for metric, one in opening.after.items()},
                 "ratio": {metric: [one.value, one.low, one.high] for metric, one in opening.ratios.items()},
+                "worse": opening.worse,
             }
             for opening in tuned.openings
         ],

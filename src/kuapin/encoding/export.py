@@ -40,13 +40,21 @@ def sentence_module(folder: Path, pooling: Pooling, dense: Sequence[Path]) -> An
             self.model, self.projections = model, projections
 
         def forward(self, input_ids: Any, attention_mask: Any) -> Any:
-            hidden = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state  # (B, T, h)
-            pooled = pool(torch, hidden, attention_mask, pooling)  # (B, h)
+            pooled = read(torch, self.model, input_ids, attention_mask, pooling)  # (B, h), (B, 2 h)
             for projection in self.projections:
                 pooled = projection(pooled)
             return torch.nn.functional.normalize(pooled, dim=-1)  # (B, d)
 
     return SentenceModule().eval()
+
+
+def read(torch: Any, model: Any, input_ids: Any, mask: Any, pooling: Pooling) -> Any:
+    """One vector a text by the backbone and the pooling, (B, h); (B, 2 h) where the pooling is ``ends``."""
+    if pooling != "ends":
+        return pool(torch, model(input_ids=input_ids, attention_mask=mask).last_hidden_state, mask, pooling)
+    states = model(input_ids=input_ids, attention_mask=mask, output_hidden_states=True).hidden_states
+    first, last = states[0][:, -mask.shape[1] :], states[-1]  # whatever stands before the text is none of it
+    return torch.cat([pool(torch, first, mask, "mean"), pool(torch, last, mask, "mean")], dim=-1)
 
 
 def pool(torch: Any, hidden: Any, mask: Any, pooling: Pooling) -> Any:

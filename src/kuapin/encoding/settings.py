@@ -19,8 +19,10 @@ class EncodingConfig(BaseModel):
         description="Language model: the name of a bundled one (minilm: English; e5: many languages, Chinese "
         "included), a folder, or a hub id.",
     )
-    pooling: Literal["auto", "mean", "cls", "last", "max"] = Field(
-        "auto", description="How token vectors become one vector; auto: what the backbone's folder says, else mean."
+    pooling: Literal["auto", "mean", "cls", "last", "max", "ends"] = Field(
+        "auto",
+        description="How token vectors become one vector; auto: what the backbone's folder says, else mean. "
+        "ends: the means of the embeddings and of the last layer, twice as long; for backbones tuned with it.",
     )
     engine: Literal["auto", "openvino", "onnx", "torch"] = Field(
         "auto", description="What runs the model; auto: OpenVINO."

@@ -3,20 +3,23 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kuapin.encoding.backbone import Backbone
 from kuapin.errors import InputError
 from kuapin.finetuning.backbone_folder import write_backbone
-from kuapin.finetuning.change import assembled, save_change
+from kuapin.finetuning.change import assembled, repooled, save_change, whitens
 from kuapin.finetuning.material import Material
+from kuapin.finetuning.objective import Objective
 from kuapin.finetuning.objectives.registry import OBJECTIVES, make_objective
-from kuapin.finetuning.reader import positions, reads_left_to_right
+from kuapin.finetuning.reader import Reader, positions, reads_left_to_right
 from kuapin.finetuning.settings import FinetuningConfig
 from kuapin.finetuning.strategies.registry import make_strategy
 from kuapin.finetuning.tokens import Tokens
 from kuapin.finetuning.trainer import CURVES, Outcome, fit, planned_steps
+from kuapin.finetuning.whitening import fit_projection
 from kuapin.progress import SILENT, Progress
 
 CHANGE = "change"
@@ -33,7 +36,7 @@ class Adapted:
         folder: the new backbone.
         outcome: what training did and measured.
         examples: how many there were to learn from.
-        held_out: how many were measured.
+        held_out: how many were measured, by ``outcome.before`` and ``outcome.after``.
     """
 
     folder: Path
@@ -49,6 +52,7 @@ def adapt(
     run: Path,
     target: Path,
     progress: Progress = SILENT,
+    watch: Callable[[int, float], None] = lambda step, value: None,
 ) -> Adapted:
     """Train, keep the best checkpoint, and write the result as a backbone folder.
 
@@ -59,12 +63,14 @@ def adapt(
         run: folder for checkpoints; what an interrupted run left there is taken up.
         target: the new backbone's folder; written when all is done.
         progress: told of every step.
+        watch: told the step and the metric of every measurement; what it raises ends the training.
 
     Raises:
         InputError: the material does not allow the objective, or the backbone reads the wrong way for it.
         KuapinError: training failed; nothing was written to ``target``.
     """
     _check_direction(config, backbone)
+    material = material.titles_as_texts() if config.reads == "title" else material
     with progress.step("Drawing examples"):
         objective = make_objective(config, material)
     strategy = make_strategy(config)
@@ -72,13 +78,28 @@ def adapt(
     backbone = _shortened(backbone, strategy.positions)
     tokens = Tokens(backbone, min(config.max_length, backbone.max_length))
     reader = assembled(backbone, type(objective), objective.facts, strategy, config, steps)
-    outcome = fit(reader, objective, strategy, tokens, config.training, run, progress)
+    whiten = _whitening(reader, objective, tokens, config, material)
+    whiten()
+    objective.warm_start(reader, tokens, config.training.batch_size)
+    outcome = fit(reader, objective, strategy, tokens, config.training, run, progress, finish=whiten, watch=watch)
     with progress.step("Writing the backbone"):
-        write_backbone(target, reader, strategy, backbone, tokens)
+        write_backbone(target, reader, strategy, repooled(backbone, config), tokens)
         save_change(target / CHANGE, reader, objective, strategy, backbone, config, steps)
         if (run / CURVES).is_dir():
             shutil.copytree(run / CURVES, target / CURVES)
-    return Adapted(target, outcome, len(objective.train), len(objective.held_out))
+    return Adapted(target, outcome, len(objective.train), len(objective.halves()[1].held_out))
+
+
+def _whitening(
+    reader: Reader, objective: Objective, tokens: Tokens, config: FinetuningConfig, material: Material
+) -> Callable[[], None]:
+    """Fits the whitening projection to what the reader gives now; does nothing where there is none."""
+    if not whitens(config, type(objective)):
+        return lambda: None
+    rows = material.rng("whitening").permutation(material.text_rows())[: config.whitening.texts]
+    texts = [material.texts[row] for row in rows]
+    size = config.training.batch_size
+    return lambda: fit_projection(reader, tokens, texts, config.whitening.shrinkage, size)
 
 
 def run_key(config: FinetuningConfig, backbone: Backbone, snapshot: str) -> str:

@@ -16,7 +16,7 @@ from kuapin.finetuning.strategy import Strategy
 from kuapin.finetuning.tokens import Tokens
 
 _SENTENCE = "sentence_transformers"
-_POOLING = {"mean": "mean", "cls": "cls", "last": "lasttoken", "max": "max"}
+_POOLING = {"mean": "mean", "cls": "cls", "last": "lasttoken", "max": "max", "ends": "ends"}
 
 
 def write_backbone(folder: Path, reader: Reader, strategy: Strategy, backbone: Backbone, tokens: Tokens) -> None:
@@ -57,7 +57,7 @@ def _write_modules(folder: Path, reader: Reader, backbone: Backbone) -> None:
     files = require("safetensors.torch", "train")
     kinds = [("", "Transformer"), ("1_Pooling", "Pooling")]
     _write(folder / "1_Pooling" / "config.json", {
-        "word_embedding_dimension": reader.width, "pooling_mode": _POOLING[backbone.pooling],
+        "word_embedding_dimension": reader.pooled_width, "pooling_mode": _POOLING[backbone.pooling],
     })  # fmt: skip
     for number, projection in enumerate(reader.projections, start=2):
         linear, activation = projection

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from kuapin.finetuning.objectives.registry import OBJECTIVES
 from kuapin.finetuning.reader import Reader, open_reader
 from kuapin.finetuning.settings import FinetuningConfig
 from kuapin.finetuning.strategies.registry import make_strategy
-from kuapin.finetuning.strategy import Strategy
+from kuapin.finetuning.strategy import Strategy, unfreeze
 from kuapin.finetuning.trained import from_bytes, to_bytes
+from kuapin.finetuning.whitening import add_projection
 
 DESCRIPTION = "change.json"
 WEIGHTS = "change.safetensors"
@@ -37,6 +39,27 @@ class Change(BaseModel):
     total_steps: int = Field(ge=1, description="Steps that the run was planned for.")
 
 
+def repooled(backbone: Backbone, config: FinetuningConfig) -> Backbone:
+    """The backbone with the pooling that the settings ask for.
+
+    Raises:
+        InputError: projections stand behind its own pooling.
+    """
+    if config.pooling in (None, backbone.pooling):
+        return backbone
+    if backbone.dense:
+        raise InputError(
+            f"pooling is {config.pooling}; {backbone.name!r} has projections that were made for {backbone.pooling}. "
+            "Start from a backbone without projections, or drop the setting."
+        )
+    return replace(backbone, pooling=config.pooling)
+
+
+def whitens(config: FinetuningConfig, objective: type[Objective]) -> bool:
+    """Whether a whitening projection belongs to the encoder."""
+    return config.whitening.on and objective.tunes_vectors
+
+
 def assembled(
     backbone: Backbone,
     objective: type[Objective],
@@ -45,12 +68,23 @@ def assembled(
     config: FinetuningConfig,
     steps: int,
 ) -> Reader:
-    """The model that a run trains: backbone, head, and what the strategy adds; drawn by the settings' seed."""
+    """The model that a run trains: backbone, head, and what the strategy adds; drawn by the settings' seed.
+
+    Raises:
+        InputError: another pooling is asked for, and projections stand behind the backbone's own.
+    """
+    backbone = repooled(backbone, config)
     require("transformers", "train").set_seed(config.seed)
     with quietly():
         reader = open_reader(backbone, objective.model_class, config.training.dropout)
+        whitened = whitens(config, objective)
+        if whitened:
+            add_projection(reader)
+        place = len(reader.projections) - 1
         reader.head = objective.new_head(reader, facts)
         strategy.apply(reader, objective, steps)
+        if whitened:
+            unfreeze(reader.projections[place])
     return reader
 
 

@@ -17,6 +17,7 @@ def in_batch_softmax(
     masked: Tensor | None = None,
     hard: Tensor | None = None,
     hard_masked: Tensor | None = None,
+    smoothing: float = 0.0,
 ) -> Tensor:
     """Cross-entropy of the right second among all seconds of the batch, one value a row, float32 (B,).
 
@@ -34,6 +35,7 @@ def in_batch_softmax(
         hard: unit vectors float32 (B, m, d), negatives that only their own row sees, each as if drawn with the mean
             log q of the batch.
         hard_masked: bool (B, m), those to leave out.
+        smoothing: ε; the target is moved by ε towards the uniform distribution over the columns that a row sees.
     """
     torch = require("torch", "train")
     logits = first @ second.T / temperature  # (B, B)
@@ -49,8 +51,13 @@ def in_batch_softmax(
         if hard_masked is not None:
             own = own.masked_fill(hard_masked, float("-inf"))
         logits = torch.cat([logits, own], dim=1)
-    target = torch.arange(len(first), device=first.device)
-    return torch.nn.functional.cross_entropy(logits, target, reduction="none")
+    log_p = logits.log_softmax(dim=1)
+    right = -log_p.diagonal()
+    if not smoothing:
+        return right
+    seen = torch.isfinite(logits)
+    uniform = -log_p.masked_fill(~seen, 0.0).sum(dim=1) / seen.sum(dim=1)
+    return (1 - smoothing) * right + smoothing * uniform
 
 
 def found_again(

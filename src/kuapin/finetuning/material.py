@@ -1,7 +1,7 @@
 """What a shop gives a language model to learn from: its texts, its log, its labels."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -46,6 +46,10 @@ class Material:
     def rng(self, purpose: str) -> np.random.Generator:
         """The random numbers of one purpose, the same for the same seed."""
         return np.random.default_rng([self.seed, *purpose.encode()])
+
+    def titles_as_texts(self) -> "Material":
+        """The same with titles alone as texts, where an item has one."""
+        return replace(self, texts=tuple(t or text for t, text in zip(self.titles, self.texts, strict=True)))
 
     @cached_property
     def text_codes(self) -> NDArray[np.int64]:

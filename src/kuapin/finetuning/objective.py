@@ -1,19 +1,25 @@
 """What an objective is: the examples it makes, the head it adds, its loss, its own metrics."""
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kuapin.extras import require
+from kuapin.finetuning.augmentation import AugmentationConfig
 from kuapin.finetuning.reader import Module, Reader, Tensor
 from kuapin.finetuning.tokens import Batch, Tokens
 
 Facts = dict[str, Any]
 """What a head is made of, as JSON: the labels of a classifier, for example."""
+
+
+LEAST_GROUPS = 8
+"""Fewer users or texts than that are not parted in two."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,9 @@ class Objective(ABC):
         train: the examples to learn from, in a fixed order; each is what ``collate`` takes.
         held_out: examples of users or texts that are in no training.
         seed: of masks and draws within batches.
-        label_smoothing: of cross-entropies over classes, in training.
+        r_drop: weight of two readings' disagreement, in training; of classifiers.
+        augmentation: of the texts that are trained on; of classifiers.
+        label_smoothing: of cross-entropies over classes, or over the texts of a batch, in training.
     """
 
     name: ClassVar[str]
@@ -62,6 +70,8 @@ class Objective(ABC):
     held_out: Sequence[Any]
     seed: int
     label_smoothing: float = 0.0
+    r_drop: float = 0.0
+    augmentation: AugmentationConfig = AugmentationConfig()
 
     @property
     def facts(self) -> Facts:
@@ -73,9 +83,17 @@ class Objective(ABC):
         """The module to add, untrained; by default what the backbone came with."""
         return reader.head
 
+    def warm_start(self, reader: Reader, tokens: Tokens, batch_size: int) -> None:
+        """Set the head to something better than random numbers before the first step; nothing by default."""
+        del reader, tokens, batch_size
+
     @abstractmethod
     def collate(self, examples: Sequence[Any], tokens: Tokens) -> Batch:
         """Tensors of a batch; what is random in it comes from ``batch_rng``, so that a resumed run repeats it."""
+
+    def collate_training(self, examples: Sequence[Any], tokens: Tokens) -> Batch:
+        """As ``collate``, of a batch that is learnt from."""
+        return self.collate(examples, tokens)
 
     @abstractmethod
     def loss(self, reader: Reader, batch: Batch) -> Tensor:
@@ -84,6 +102,32 @@ class Objective(ABC):
     @abstractmethod
     def measure(self, reader: Reader, tokens: Tokens, batch_size: int) -> Measured:
         """Metrics on ``held_out``; ``loss`` is among them."""
+
+    def held_out_groups(self) -> Sequence[Any]:
+        """What each held-out example is of: those of one user or text are never parted. Each by itself by default."""
+        return range(len(self.held_out))
+
+    def measuring(self, part: NDArray[np.intp]) -> Self:
+        """The same objective, measured on some of the held-out examples.
+
+        Args:
+            part: their places.
+        """
+        one = copy.copy(self)
+        one.held_out = [self.held_out[place] for place in part]
+        return one
+
+    def halves(self) -> tuple[Self, Self]:
+        """What chooses the checkpoint, and what is reported: the figure of a choice's own examples is too good.
+
+        Each measures half of what is held out, users and texts whole; both measure all where there are too few.
+        """
+        number: dict[Any, int] = {}
+        group = np.array([number.setdefault(one, len(number)) for one in self.held_out_groups()], dtype=np.int64)
+        if len(number) < LEAST_GROUPS:
+            return self, self
+        first = np.random.default_rng([self.seed, 11]).permutation(len(number)) < len(number) // 2
+        return self.measuring(np.flatnonzero(first[group])), self.measuring(np.flatnonzero(~first[group]))
 
     def batch_rng(self, keys: Sequence[int]) -> np.random.Generator:
         """Random numbers of a batch that holds these examples: a function of the seed and of the keys in their order.

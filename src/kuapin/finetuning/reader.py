@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from kuapin.encoding.backbone import Backbone
-from kuapin.encoding.export import dense_layer, pool, quietly
+from kuapin.encoding.export import dense_layer, quietly, read
 from kuapin.errors import InputError
 from kuapin.extras import require
 
@@ -33,6 +33,7 @@ class Reader(Protocol):
         projections: applied after pooling, in order.
         head: what the objective added.
         width: of a token vector.
+        pooled_width: of a text's vector before the projections.
         vocabulary: number of tokens.
         config: the backbone's own.
     """
@@ -41,6 +42,7 @@ class Reader(Protocol):
     projections: Module
     head: Module
     width: int
+    pooled_width: int
     vocabulary: int
     config: Any
     training: bool
@@ -113,6 +115,7 @@ def open_reader(backbone: Backbone, model_class: str = "AutoModel", dropout: flo
             super().__init__()
             self.backbone, self.projections, self.head = base, projections, head
             self.config, self.width = config, int(config.hidden_size)
+            self.pooled_width = self.width * (2 if backbone.pooling == "ends" else 1)
             self.vocabulary = int(config.vocab_size)
             self.objective: Any = None
 
@@ -120,7 +123,7 @@ def open_reader(backbone: Backbone, model_class: str = "AutoModel", dropout: flo
             return self.backbone(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state  # (B, T, h)
 
         def pooled(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-            out = pool(torch, self.hidden(input_ids, attention_mask), attention_mask, backbone.pooling)  # (B, h)
+            out = read(torch, self.backbone, input_ids, attention_mask, backbone.pooling)  # (B, h), (B, 2 h)
             for projection in self.projections:
                 out = projection(out)
             return out
@@ -135,6 +138,11 @@ def open_reader(backbone: Backbone, model_class: str = "AutoModel", dropout: flo
             return {"loss": self.objective.loss(self, batch)}
 
     return SentenceReader()
+
+
+def vector_width(reader: Reader) -> int:
+    """Length of the vector of a text, behind the projections."""
+    return int(reader.projections[-1][0].out_features) if len(reader.projections) else reader.pooled_width
 
 
 def _language_head(model: Module) -> Module:

@@ -1,6 +1,7 @@
 """Hugging Face's Trainer with our groups, our measurements, and checkpoints of what trains and nothing else."""
 
 import math
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ class ReaderTraining:
         tokens: for measurements.
         config: of the loop.
         soup: keeps the best measured weights.
+        watch: told of every measurement.
         options: the Trainer's own.
     """
 
@@ -43,9 +45,16 @@ class ReaderTraining:
     _prepare_inputs: Any
 
     def __init__(
-        self, *, strategy: Strategy, tokens: Tokens, config: TrainingConfig, soup: Soup, **options: Any
+        self,
+        *,
+        strategy: Strategy,
+        tokens: Tokens,
+        config: TrainingConfig,
+        soup: Soup,
+        watch: Callable[[int, float], None],
+        **options: Any,
     ) -> None:
-        self.strategy, self.tokens, self.loop, self.soup = strategy, tokens, config, soup
+        self.strategy, self.tokens, self.loop, self.soup, self.watch = strategy, tokens, config, soup, watch
         super().__init__(**options)
         self.adversary = Adversary(self.model, config.adversarial)
 
@@ -89,6 +98,7 @@ class ReaderTraining:
         metrics = {f"eval_{name}": value for name, value in measured.values.items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self.watch(self.state.global_step, value)
         return metrics
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from kuapin.finetuning.adversarial import AdversarialConfig
+from kuapin.finetuning.augmentation import AugmentationConfig
 from kuapin.finetuning.objectives.causal_lm import CausalLMConfig
 from kuapin.finetuning.objectives.co_interaction import CoInteractionConfig
 from kuapin.finetuning.objectives.generation import GenerationConfig
@@ -21,6 +22,7 @@ from kuapin.finetuning.strategies.bottleneck import BottleneckConfig
 from kuapin.finetuning.strategies.lora import LoRAConfig
 from kuapin.finetuning.strategies.prefix import PrefixConfig
 from kuapin.finetuning.strategies.top_layers import TopLayersConfig
+from kuapin.finetuning.whitening import WhiteningConfig
 
 ObjectiveName = Literal[
     "masked-lm",
@@ -73,7 +75,15 @@ class TrainingConfig(BaseModel):
     )
     momentum: float = Field(0.0, ge=0, lt=1, description="Of SGD.")
     dropout: float | None = Field(None, ge=0, lt=1, description="Not set: the backbone's own.")
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Of objectives with a cross-entropy over classes.")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="Of objectives with a cross-entropy over classes or over texts."
+    )
+    r_drop: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="Weight of what two readings under different dropout disagree in; of classifiers. 0: one reading.",
+    )
     clip: float = Field(1.0, gt=0, description="Longest gradient, over all parameters together.")
     precision: Literal["auto", "f32", "bf16"] = Field(
         "auto", description="Of the products in training; auto: bf16 where the processor has it and the model is large."
@@ -82,6 +92,7 @@ class TrainingConfig(BaseModel):
         "auto", description="What records the curves; auto: TensorBoard where it is installed."
     )
     adversarial: AdversarialConfig = AdversarialConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
 
 
 class FinetuningConfig(BaseModel):
@@ -106,10 +117,19 @@ class FinetuningConfig(BaseModel):
     source_categories: tuple[str, ...] = Field(
         (), description="Top-level categories whose texts and interactions may be seen; empty: all."
     )
+    reads: Literal["text", "title"] = Field(
+        "text", description="What stands for an item: its whole text, or its title alone, which takes half the time."
+    )
     max_length: int = Field(64, ge=8, le=8192, description="Longest text in training, tokens; the rest is cut off.")
     seed: int = Field(0, ge=0, lt=2**31, strict=True, description="Of every draw; the same seed gives the same model.")
     training: TrainingConfig = TrainingConfig()
     first_training: TrainingConfig = TrainingConfig()
+    pooling: Literal["mean", "cls", "last", "max", "ends"] | None = Field(
+        None,
+        description="Of the new backbone: ends keeps the words beside what the last layer makes of them. Not set: that "
+        "of the one that training starts from.",
+    )
+    whitening: WhiteningConfig = WhiteningConfig()
     scratch: ScratchConfig = ScratchConfig()
     masked_lm: MaskedLMConfig = MaskedLMConfig()
     causal_lm: CausalLMConfig = CausalLMConfig()

@@ -40,8 +40,8 @@ class Outcome:
     Attributes:
         steps: of the optimiser.
         planned: steps that were planned; fewer were done where training ended early.
-        before: metrics on what is held out, before the first step.
-        after: the same of the best checkpoint, which the reader holds now.
+        before: metrics on the reported half of what is held out, before the first step.
+        after: the same of the best checkpoint, which the reader holds now; the other half chose it.
         curve: (step, metrics) of every measurement in between.
         seconds_per_step: on average, forward, backward and the optimiser's step; measurements are not included.
         averaged: checkpoints that the result is the mean of.
@@ -81,6 +81,8 @@ def fit(
     config: TrainingConfig,
     run: Path,
     progress: Progress = SILENT,
+    finish: Callable[[], None] = lambda: None,
+    watch: Callable[[int, float], None] = lambda step, value: None,
 ) -> Outcome:
     """Train; the reader then holds the best checkpoint.
 
@@ -95,6 +97,8 @@ def fit(
         config: of the loop.
         run: folder of checkpoints; the newest that is whole is taken up.
         progress: told of every step, with the loss.
+        watch: told the step and the metric of every measurement; what it raises ends the training.
+        finish: called when the reader holds the best checkpoint, before it is measured.
 
     Raises:
         KuapinError: the loss is not a number, or memory is too small; checkpoints stay.
@@ -104,9 +108,10 @@ def fit(
     require("accelerate", "train")
     total = planned_steps(config, len(objective.train))
     every = min(total, max(1, round(config.evaluate_every * _steps_per_epoch(config, len(objective.train)))))
-    reader.objective = objective  # type: ignore[attr-defined]
+    chooses, reports = objective.halves()
+    reader.objective = chooses  # type: ignore[attr-defined]
     reader.eval()
-    before = objective.measure(reader, tokens, config.batch_size)
+    before = reports.measure(reader, tokens, config.batch_size)
     resumed = newest_whole(run)
     done = int(resumed.name.rpartition("-")[2]) if resumed else 0
     reader.train()
@@ -123,11 +128,12 @@ def fit(
             tokens=tokens,
             config=config,
             soup=soup,
+            watch=watch,
             model=reader,
             args=_arguments(config, run, total, every, objective, reader),
             train_dataset=objective.train,
-            eval_dataset=objective.held_out,
-            data_collator=lambda examples: objective.collate(examples, tokens),
+            eval_dataset=chooses.held_out,
+            data_collator=lambda examples: objective.collate_training(examples, tokens),
             callbacks=[_callback(reader, strategy, step, stop, total, clock)],
         )
         if config.patience is not None:
@@ -138,14 +144,15 @@ def fit(
         raise KeyboardInterrupt
     reader.eval()
     averaged = soup.stir(
-        reader, strategy, lambda: objective.measure(reader, tokens, config.batch_size).values[objective.metric]
+        reader, strategy, lambda: chooses.measure(reader, tokens, config.batch_size).values[objective.metric]
     )
+    finish()
     history = [entry for entry in trainer.state.log_history if f"eval_{objective.metric}" in entry]
     return Outcome(
         steps=trainer.state.global_step,
         planned=total,
         before=before,
-        after=objective.measure(reader, tokens, config.batch_size),
+        after=reports.measure(reader, tokens, config.batch_size),
         curve=tuple((int(entry["step"]), _own(entry)) for entry in history),
         seconds_per_step=clock.seconds / max(1, trainer.state.global_step - done),
         averaged=averaged,

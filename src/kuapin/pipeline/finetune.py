@@ -18,7 +18,8 @@ from kuapin.encoding.backbone import Backbone
 from kuapin.encoding.opening import open_encoder
 from kuapin.errors import InputError
 from kuapin.evaluation.bootstrap import Interval, difference_interval
-from kuapin.finetuning.adapting import Adapted, adapt, run_key
+from kuapin.finetuning.adapting import CHANGE, Adapted, adapt, run_key
+from kuapin.finetuning.change import DESCRIPTION
 from kuapin.finetuning.material import Material, chosen_categories, only
 from kuapin.finetuning.objective import Measured
 from kuapin.finetuning.objectives.registry import OBJECTIVES
@@ -67,18 +68,40 @@ def finetune(shop: Shop, config: FinetuningConfig, *, measure: bool = True, prog
     snapshot, dataset = shop.snapshot, shop.dataset()
     allowed = chosen_categories(dataset, config.source_categories)
     asked = openings(dataset, allowed, config.seed) if measure else ()
-    material = material_of(shop, dataset, allowed, _asked_users(dataset, asked), config.seed)
-    backbone = _backbone(shop, config, material)
+    material = material_of(shop, dataset, allowed, asked_users(dataset, asked), config.seed)
+    backbone = starting_backbone(shop, config, material)
     key = run_key(config, backbone, snapshot)
     name = f"{config.objective}-{config.strategy}-{key[:8]}"
     target = shop.backbones / name
     with shop.run(f"finetune-{key}") as run:
         started = _pretrained(material, config, backbone, run, target, progress)
-        adapted = adapt(material, _alone(config), started, _part(run, "main"), target, progress)
+        adapted = adapt(material, of_one_objective(config), started, _part(run, "main"), target, progress)
         encoding = shop.config.encoding.model_copy(update={"backbone": str(target.resolve())})
         open_encoder(encoding, shop.vectors / "encoders", list(material.texts), progress)  # compiled once, here
         found = compared(shop, dataset, asked, backbone, target, progress)
+    prune(shop)
     return Finetuned(name, adapted, _gains(adapted.outcome.before, adapted.outcome.after), found)
+
+
+def prune(shop: Shop) -> tuple[str, ...]:
+    """Remove starting points that nothing starts from any more; nothing while a run is going on.
+
+    These are first stages (``NAME-first``) and models from scratch (``scratch-…``) that no ``change/`` in
+    ``shop/backbones`` was trained on and the configuration does not name.
+
+    Returns:
+        Names of what was removed.
+    """
+    if any(shop.runs.glob("finetune-*")):
+        return ()
+    told = [json.loads(path.read_text(encoding="utf-8")) for path in shop.backbones.glob(f"*/{CHANGE}/{DESCRIPTION}")]
+    named = {Path(str(change.get("backbone"))).name for change in told}
+    named.add(Path(shop.config.encoding.backbone).name)
+    stages = {path for pattern in ("*-first", "scratch-*") for path in shop.backbones.glob(pattern)}
+    loose = sorted(path for path in stages if path.name not in named)
+    for path in loose:
+        shutil.rmtree(path)
+    return tuple(path.name for path in loose)
 
 
 def _gains(before: Measured, after: Measured) -> dict[str, Interval]:
@@ -118,7 +141,7 @@ def material_of(
     )
 
 
-def _backbone(shop: Shop, config: FinetuningConfig, material: Material) -> Backbone:
+def starting_backbone(shop: Shop, config: FinetuningConfig, material: Material) -> Backbone:
     """Where training starts; a model from scratch is written to ``shop/backbones``, once for its settings and texts."""
     if not config.from_scratch:
         return Backbone.resolve(_backbone_name(shop, config), shop.config.encoding.chosen_pooling)
@@ -147,11 +170,13 @@ def _pretrained(
     folder = target.with_name(f"{target.name}-first")
     if not folder.is_dir():
         stage = {"objective": config.first, "training": config.first_training}
-        adapt(material, _alone(config).model_copy(update=stage), backbone, _part(run, "first"), folder, progress)
+        adapt(
+            material, of_one_objective(config).model_copy(update=stage), backbone, _part(run, "first"), folder, progress
+        )
     return Backbone.resolve(str(folder.resolve()), backbone.pooling)
 
 
-def _alone(config: FinetuningConfig) -> FinetuningConfig:
+def of_one_objective(config: FinetuningConfig) -> FinetuningConfig:
     """The settings of one objective."""
     return config.model_copy(update={"first": None})
 
@@ -162,7 +187,8 @@ def _part(run: Path, name: str) -> Path:
     return folder
 
 
-def _asked_users(dataset: Dataset, asked: tuple[Opening, ...]) -> NDArray[np.bool_]:
+def asked_users(dataset: Dataset, asked: tuple[Opening, ...]) -> NDArray[np.bool_]:
+    """The users of some openings, bool (n_users,)."""
     out = np.zeros(len(dataset.users), np.bool_)
     for opening in asked:
         out[opening.launch.test_users] = True

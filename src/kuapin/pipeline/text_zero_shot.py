@@ -21,6 +21,7 @@ from kuapin.retrieval.sources.content import Content
 from kuapin.workspace import Shop
 
 METRICS = ("ndcg@10", "precision@10", "recall@10", "recall@50")
+DECIDES = METRICS[0]
 LISTED = 50
 TEST_SHARE = 1 / 3
 MAX_TEST_USERS = 2_000
@@ -46,6 +47,11 @@ class Opening:
     before: dict[str, Interval] = field(default_factory=dict)
     after: dict[str, Interval] = field(default_factory=dict)
     ratios: dict[str, Interval] = field(default_factory=dict)
+
+    @property
+    def worse(self) -> bool:
+        """Whether the tuned encoder serves it worse: the interval of the ratio of NDCG@10 lies below 1."""
+        return DECIDES in self.ratios and self.ratios[DECIDES].high < 1
 
 
 def openings(dataset: Dataset, allowed: NDArray[np.bool_], seed: int) -> tuple[Opening, ...]:

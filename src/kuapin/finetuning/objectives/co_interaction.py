@@ -1,7 +1,7 @@
 """Two items of one history belong together: a two-tower softmax over the items of a batch."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +90,16 @@ class CoInteraction(Objective):
         self.text_code = material.text_codes
         self.log_q = _log_shares(self.text_code[train.second], int(self.text_code.max()) + 1)
 
+    def held_out_groups(self) -> Sequence[int]:
+        """Their users."""
+        return [int(user) for user in self.held_out_users]
+
+    def measuring(self, part: NDArray[np.intp]) -> Self:
+        """With their users."""
+        one = super().measuring(part)
+        one.held_out_users = self.held_out_users[part]
+        return one
+
     def collate(self, examples: Sequence[Any], tokens: Tokens) -> Batch:
         """First and second texts, hard negatives behind them; which columns are masked; log q."""
         torch = require("torch", "train")
@@ -116,6 +126,7 @@ class CoInteraction(Objective):
             log_q=batch["log_q"] if self.config.correction else None,
             masked=batch["masked"],
             hard=hard,
+            smoothing=self.label_smoothing if reader.training else 0.0,
         ).mean()
 
     def measure(self, reader: Reader, tokens: Tokens, batch_size: int) -> Measured:

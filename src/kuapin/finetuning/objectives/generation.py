@@ -66,6 +66,10 @@ class Generation(Objective):
         """The decoder."""
         return new_decoder(reader, reader.width)
 
+    def held_out_groups(self) -> Sequence[str]:
+        """Their titles."""
+        return [title for title, _ in self.held_out]
+
     def collate(self, examples: Sequence[Any], tokens: Tokens) -> Batch:
         """Tokens of the titles; ``target_ids`` and ``labels`` of what is to be written, int64 (B, T)."""
         return tokens([title for title, _ in examples]) | targets([words for _, words in examples], tokens)

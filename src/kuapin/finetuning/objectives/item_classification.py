@@ -1,7 +1,7 @@
 """Text → category, tag or attribute: binary, multi-class or multi-label."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,13 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kuapin.errors import InputError
 from kuapin.extras import require
-from kuapin.finetuning.labelled import frequent, labelled_items, split_by_class
+from kuapin.finetuning.augmentation import augmented
+from kuapin.finetuning.labelled import Labelled, frequent, labelled_items, split_by_class
 from kuapin.finetuning.material import Material
 from kuapin.finetuning.objective import Facts, Measured, Objective, batches, to_device
-from kuapin.finetuning.reader import Module, Reader, Tensor
+from kuapin.finetuning.r_drop import disagreement
+from kuapin.finetuning.reader import Module, Reader, Tensor, vector_width
 from kuapin.finetuning.scores import macro_f1
 from kuapin.finetuning.tokens import Batch, Tokens
 
+PROBE_L2, PROBE_STEPS = 0.05, 200
+"""As sklearn's C = 1 / (2 · 0.05) = 10, which suits vectors of length 1."""
 Kind = Literal["binary", "multi-class", "multi-label"]
 
 
@@ -39,6 +43,10 @@ class ItemClassificationConfig(BaseModel):
     labels_per_class: int | None = Field(
         None, ge=1, description="Items of a label that are trained on at most. Not set: all."
     )
+    probe: bool = Field(
+        default=True,
+        description="The head starts as the regression on the frozen vectors, so that the first steps spoil nothing.",
+    )
     held_out: float = Field(0.2, gt=0, lt=1, description="Share of a label's items that measure and do not train.")
 
 
@@ -61,12 +69,35 @@ class ItemClassification(Objective):
     greater_is_better: ClassVar[bool] = True
 
     def __init__(self, config: ItemClassificationConfig, material: Material) -> None:
-        self.seed, self.titles = material.seed, material.titles
         found = labelled_items(material, config.task)
         found = frequent(found, config.min_items) if config.min_items > 1 else found
         train, held_out = split_by_class(found, material.rng("classes"), config.held_out, config.labels_per_class)
-        self.labels = sorted({label for labels in found.labels for label in labels})
-        self.kind: Kind = _kind(config.kind, found.labels, len(self.labels))
+        self._take(config, material.titles, train, held_out, material.seed)
+
+    @classmethod
+    def of_split(
+        cls, config: ItemClassificationConfig, titles: Sequence[str], train: Labelled, held_out: Labelled, seed: int
+    ) -> Self:
+        """The objective on a split that was made elsewhere.
+
+        Args:
+            config: whose draw and split are not asked.
+            titles: of every row.
+            train: rows to learn from, every label among theirs.
+            held_out: rows to measure.
+            seed: of draws within batches.
+        """
+        one = cls.__new__(cls)
+        one._take(config, titles, train, held_out, seed)
+        return one
+
+    def _take(
+        self, config: ItemClassificationConfig, titles: Sequence[str], train: Labelled, held_out: Labelled, seed: int
+    ) -> None:
+        self.config, self.seed, self.titles = config, seed, titles
+        every = (*train.labels, *held_out.labels)
+        self.labels = sorted({label for labels in every for label in labels})
+        self.kind: Kind = _kind(config.kind, every, len(self.labels))
         self.train = list(zip(train.rows.tolist(), train.labels, strict=True))
         self.held_out = list(zip(held_out.rows.tolist(), held_out.labels, strict=True))
 
@@ -79,16 +110,46 @@ class ItemClassification(Objective):
     def new_head(cls, reader: Reader, facts: Facts) -> Module:
         """Dropout and one linear layer on the pooled vector: float32 (B, d) → (B, labels), (B, 1) where binary."""
         torch = require("torch", "train")
-        width = reader.projections[-1][0].out_features if len(reader.projections) else reader.width
+        width = vector_width(reader)
         n = 1 if facts["kind"] == "binary" else len(facts["labels"])
         return torch.nn.Sequential(torch.nn.Dropout(0.1), torch.nn.Linear(width, n))
 
+    def warm_start(self, reader: Reader, tokens: Tokens, batch_size: int) -> None:
+        """Linear probing before fine-tuning (Kumar et al. 2022, arXiv:2202.10054)."""
+        if not self.config.probe:
+            return
+        torch = require("torch", "train")
+        examples = sorted(self.train, key=lambda example: len(self.titles[example[0]]))
+        vectors, wanted = [], []
+        with torch.inference_mode():
+            for part in batches(examples, batch_size):
+                batch = to_device(self.collate(part, tokens), reader)
+                vectors.append(reader.pooled(batch["input_ids"], batch["attention_mask"]).float())
+                wanted.append(batch["wanted"])
+        fit_probe(reader.head[-1], torch.cat(vectors).clone(), torch.cat(wanted).clone(), self.kind)
+
+    def held_out_groups(self) -> Sequence[str]:
+        """Their titles."""
+        return [self.titles[row] for row, _ in self.held_out]
+
     def collate(self, examples: Sequence[Any], tokens: Tokens) -> Batch:
         """Tokens of the titles; ``wanted`` float32 (B, labels), (B, 1) where binary."""
+        return self._batch([self.titles[row] for row, _ in examples], examples, tokens)
+
+    def collate_training(self, examples: Sequence[Any], tokens: Tokens) -> Batch:
+        """The same with titles written otherwise, where the settings ask for it; in each epoch anew."""
+        titles = [self.titles[row] for row, _ in examples]
+        if self.augmentation.on:
+            # The company of a batch is another in every epoch, and so is the draw; a resumed run repeats it
+            rng = self.batch_rng([row for row, _ in examples])
+            titles = [augmented(title, self.augmentation, rng) for title in titles]
+        return self._batch(titles, examples, tokens)
+
+    def _batch(self, titles: Sequence[str], examples: Sequence[Any], tokens: Tokens) -> Batch:
         torch = require("torch", "train")
         wanted = self._wanted(examples)
         wanted = wanted[:, 1:] if self.kind == "binary" else wanted
-        return tokens([self.titles[row] for row, _ in examples]) | {"wanted": torch.from_numpy(wanted).float()}
+        return tokens(titles) | {"wanted": torch.from_numpy(wanted).float()}
 
     def _wanted(self, examples: Sequence[Any]) -> NDArray[np.bool_]:
         place = {label: number for number, label in enumerate(self.labels)}
@@ -99,9 +160,14 @@ class ItemClassification(Objective):
 
     def loss(self, reader: Reader, batch: Batch) -> Tensor:
         """The mean over the batch, and over the labels where each is a question of its own."""
-        logits = reader.head(reader.pooled(batch["input_ids"], batch["attention_mask"]))
         smoothing = self.label_smoothing if reader.training else 0.0
-        return class_loss(logits, batch["wanted"], self.kind, smoothing)
+        logits = reader.head(reader.pooled(batch["input_ids"], batch["attention_mask"]))
+        loss = class_loss(logits, batch["wanted"], self.kind, smoothing)
+        if not (self.r_drop and reader.training):
+            return loss
+        again = reader.head(reader.pooled(batch["input_ids"], batch["attention_mask"]))
+        loss = (loss + class_loss(again, batch["wanted"], self.kind, smoothing)) / 2
+        return loss + self.r_drop * disagreement(logits, again, "softmax" if self.kind == "multi-class" else "sigmoid")
 
     def measure(self, reader: Reader, tokens: Tokens, batch_size: int) -> Measured:
         """``loss``, ``macro_f1`` over the labels, and ``accuracy``: all of an item's labels right."""
@@ -122,6 +188,34 @@ class ItemClassification(Objective):
             "accuracy": float(right.mean()),
         }
         return Measured(values, {"accuracy": right})
+
+
+def fit_probe(linear: Module, vectors: Tensor, wanted: Tensor, kind: Kind) -> None:
+    """Fit a linear head to fixed vectors: the mean class loss + PROBE_L2 / n · ‖W‖² on vectors of mean length 1.
+
+    Args:
+        linear: changed in place.
+        vectors: float32 (n, d).
+        wanted: float32 (n, labels), (n, 1) where binary.
+        kind: of the labels.
+    """
+    torch = require("torch", "train")
+    length = float(vectors.norm(dim=1).mean().clamp(min=1e-9))
+    weight = torch.zeros_like(linear.weight, requires_grad=True)
+    bias = torch.zeros_like(linear.bias, requires_grad=True)
+    solver = torch.optim.LBFGS([weight, bias], max_iter=PROBE_STEPS, line_search_fn="strong_wolfe")
+    scaled, n = vectors / length, len(vectors)
+
+    def closure() -> Tensor:
+        solver.zero_grad()
+        loss = class_loss(scaled @ weight.T + bias, wanted, kind) + PROBE_L2 / n * weight.square().sum()
+        loss.backward()
+        return loss
+
+    solver.step(closure)
+    with torch.no_grad():
+        linear.weight.copy_(weight / length)
+        linear.bias.copy_(bias)
 
 
 def class_loss(logits: Tensor, wanted: Tensor, kind: Kind, smoothing: float = 0.0) -> Tensor:

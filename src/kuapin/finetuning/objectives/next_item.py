@@ -93,6 +93,10 @@ class NextItem(Objective):
             head.bias.fill_(-5.0)
         return head
 
+    def held_out_groups(self) -> Sequence[int]:
+        """Their users."""
+        return [user for user, _, _ in self.held_out]
+
     def collate(self, examples: Sequence[Any], tokens: Tokens) -> Batch:
         """Texts of the histories, of the right items, and of the sampled ones behind them; what is masked; log q."""
         torch = require("torch", "train")
@@ -120,12 +124,14 @@ class NextItem(Objective):
         if self.config.loss == "softmax":
             return in_batch_softmax(
                 history, right, self.config.temperature, log_q=batch["log_q"], masked=batch["masked"], hard=drawn,
-                hard_masked=batch["wanted"][:, 1:] > 0,
+                hard_masked=batch["wanted"][:, 1:] > 0, smoothing=self.label_smoothing if reader.training else 0.0,
             ).mean()  # fmt: skip
         items = torch.cat([right.unsqueeze(1), drawn], dim=1)  # (n, 1 + m, d)
         cosine = torch.einsum("bd,bmd->bm", history, items)
         logits = reader.head(cosine.unsqueeze(-1)).squeeze(-1)  # (n, 1 + m)
-        return torch.nn.functional.binary_cross_entropy_with_logits(logits, batch["wanted"])
+        smoothing = self.label_smoothing if reader.training else 0.0
+        wanted = batch["wanted"] * (1 - smoothing) + smoothing / 2
+        return torch.nn.functional.binary_cross_entropy_with_logits(logits, wanted)
 
     def measure(self, reader: Reader, tokens: Tokens, batch_size: int) -> Measured:
         """How well the next item is found from the history (``contrast.found_again``)."""

@@ -40,5 +40,6 @@ def make_objective(config: FinetuningConfig, material: Material) -> Objective:
     """
     section = getattr(config, config.objective.replace("-", "_"))
     objective = OBJECTIVES[config.objective](section, material)  # type: ignore[call-arg]
-    objective.label_smoothing = config.training.label_smoothing
+    objective.label_smoothing, objective.r_drop = config.training.label_smoothing, config.training.r_drop
+    objective.augmentation = config.training.augmentation
     return objective

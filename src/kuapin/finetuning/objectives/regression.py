@@ -13,7 +13,7 @@ from kuapin.extras import require
 from kuapin.finetuning.labelled import labelled_items
 from kuapin.finetuning.material import Material
 from kuapin.finetuning.objective import Facts, Measured, Objective, batches, to_device
-from kuapin.finetuning.reader import Module, Reader, Tensor
+from kuapin.finetuning.reader import Module, Reader, Tensor, vector_width
 from kuapin.finetuning.tokens import Batch, Tokens
 
 RATING, PRICE_LEVEL, CLICK_RATE = "rating", "price-level", "click-rate"
@@ -81,7 +81,7 @@ class Regression(Objective):
     @classmethod
     def new_head(cls, reader: Reader, facts: Facts) -> Module:
         """One linear layer on the pooled vector: float32 (B, d) → (B, 1)."""
-        width = reader.projections[-1][0].out_features if len(reader.projections) else reader.width
+        width = vector_width(reader)
         return require("torch", "train").nn.Linear(width, 1)
 
     def collate(self, examples: Sequence[Any], tokens: Tokens) -> Batch:

@@ -55,7 +55,8 @@ class SimCSE(Objective):
         twice = {name: tensor.repeat(2, 1) for name, tensor in batch.items()}
         vectors = reader.vectors(**twice)
         n = len(vectors) // 2
-        return in_batch_softmax(vectors[:n], vectors[n:], self.config.temperature).mean()
+        smoothing = self.label_smoothing if reader.training else 0.0
+        return in_batch_softmax(vectors[:n], vectors[n:], self.config.temperature, smoothing=smoothing).mean()
 
     def measure(self, reader: Reader, tokens: Tokens, batch_size: int) -> Measured:
         """``loss`` under a fixed draw of dropout; ``uniformity`` log mean exp(−2 ‖x − y‖²), lower is more spread out.

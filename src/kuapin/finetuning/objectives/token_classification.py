@@ -87,6 +87,10 @@ class TokenClassification(Objective):
         torch = require("torch", "train")
         return torch.nn.Sequential(torch.nn.Dropout(0.1), torch.nn.Linear(reader.width, len(facts["tags"])))
 
+    def held_out_groups(self) -> Sequence[str]:
+        """Their titles."""
+        return [title for title, _ in self.held_out]
+
     def collate(self, examples: Sequence[Any], tokens: Tokens) -> Batch:
         """Tokens; ``labels`` int64 (B, T), the tag of a word at its first piece, -100 elsewhere."""
         torch = require("torch", "train")

@@ -9,7 +9,7 @@ from kuapin.finetuning.decoder import new_decoder, targets, written
 from kuapin.finetuning.material import Material
 from kuapin.finetuning.objective import Facts, Measured, Objective, losses
 from kuapin.finetuning.objectives.masked_lm import require_texts
-from kuapin.finetuning.reader import Module, Reader, Tensor
+from kuapin.finetuning.reader import Module, Reader, Tensor, vector_width
 from kuapin.finetuning.tokens import Batch, Tokens
 
 
@@ -49,7 +49,7 @@ class TSDAE(Objective):
     @classmethod
     def new_head(cls, reader: Reader, facts: Facts) -> Module:
         """The decoder."""
-        width = reader.projections[-1][0].out_features if len(reader.projections) else reader.width
+        width = vector_width(reader)
         return new_decoder(reader, width)
 
     def collate(self, examples: Sequence[Any], tokens: Tokens) -> Batch:

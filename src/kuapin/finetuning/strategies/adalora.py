@@ -32,7 +32,10 @@ class AdaLoRAConfig(BaseModel):
 
 
 class AdaLoRA(Strategy):
-    """W + (alpha / rank) · P Λ Q; entries of Λ with the least importance become 0 until the budget is met."""
+    """W + (alpha / rank) · P Λ Q; entries of Λ with the least importance become 0 until the budget is met.
+
+    P and Q start orthonormal, as the penalty wants them, and Λ at 0.
+    """
 
     name: ClassVar[str] = "adalora"
 
@@ -71,6 +74,11 @@ class AdaLoRA(Strategy):
                 bias="none",
             ),
         )
+
+        # PEFT starts them at 0.02: so short that what Λ changes, and its gradient, is next to nothing for long
+        for name, matrix in reader.backbone.named_parameters():
+            if "lora_A" in name or "lora_B" in name:
+                require("torch", "train").nn.init.orthogonal_(matrix)
 
     def penalty(self, reader: Reader) -> Tensor:
         """The weighted mean over P and Q of ‖P Pᵀ − I‖ (equation 4; PEFT adds it to losses of its own models alone)."""

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from kuapin.extras import require
 from kuapin.finetuning.objective import Objective
-from kuapin.finetuning.reader import Reader
+from kuapin.finetuning.reader import Reader, vector_width
 from kuapin.finetuning.strategy import Strategy, unfreeze
 
 
@@ -26,7 +26,7 @@ class HeadOnly(Strategy):
             if all(id(parameter) in own for parameter in reader.head.parameters()):
                 reader.head = copy.deepcopy(reader.head)  # an output layer that is the embeddings' becomes its own
             return
-        width = reader.projections[-1][0].out_features if len(reader.projections) else reader.width
+        width = vector_width(reader)
         linear = torch.nn.Linear(width, width)
         with torch.no_grad():
             torch.nn.init.eye_(linear.weight)

@@ -1,0 +1,144 @@
+"""``label``: a file of the items whose labels would teach most, or of labels that a tuned classifier is sure of."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from kuapin import columns as c
+from kuapin.encoding.backbone import Backbone
+from kuapin.errors import InputError
+from kuapin.finetuning.adapting import CHANGE
+from kuapin.finetuning.change import DESCRIPTION, Change, load_change
+from kuapin.finetuning.labelling import classified, worth_labelling
+from kuapin.finetuning.tokens import Tokens
+from kuapin.names import offered
+from kuapin.text.template import render_titles
+from kuapin.workspace import Shop
+
+CLASSIFIER = "item-classification"
+GUESS, CONFIDENCE = "guess", "confidence"
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Items to be labelled, or labelled by the classifier.
+
+    Attributes:
+        model: folder in ``shop/backbones`` that was asked.
+        task: of the labels.
+        rows: ``item_id``, ``task``, ``label``, ``title``, ``guess``, ``confidence``; the most worth first.
+    """
+
+    model: str
+    task: str
+    rows: pl.DataFrame
+
+
+def suggested(shop: Shop, n: int, model: str | None = None) -> Sheet:
+    """The items whose labels would teach most, ``label`` left empty.
+
+    Args:
+        shop: with a tuned classifier.
+        n: how many.
+        model: folder in ``shop/backbones``; ``None``: the newest classifier.
+
+    Raises:
+        InputError: there is no such classifier, or every item is labelled.
+    """
+    asked = _asked(shop, model)
+    rows = worth_labelling(asked.chances, asked.kind, asked.vectors, asked.known, asked.free, n)
+    return asked.sheet(rows, pl.lit(None, pl.String))
+
+
+def pseudo_labelled(shop: Shop, least: float, model: str | None = None) -> Sheet:
+    """The unlabelled items whose best label the classifier gives at least so much probability, ``label`` filled.
+
+    Pseudo-labels (Lee 2013). Of several labels an item gets the best alone.
+
+    Args:
+        shop: with a tuned classifier.
+        least: probability.
+        model: folder in ``shop/backbones``; ``None``: the newest classifier.
+
+    Raises:
+        InputError: there is no such classifier, or every item is labelled.
+    """
+    asked = _asked(shop, model)
+    best = asked.chances[asked.free].max(axis=1)
+    sure = asked.free[best >= least]
+    order = np.argsort(-asked.chances[sure].max(axis=1), kind="stable")
+    return asked.sheet(sure[order], pl.col(GUESS))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    model: str
+    task: str
+    kind: str
+    labels: tuple[str, ...]
+    ids: pl.Series
+    titles: tuple[str, ...]
+    chances: np.ndarray
+    vectors: np.ndarray
+    known: np.ndarray
+    free: np.ndarray
+
+    def sheet(self, rows: np.ndarray, label: pl.Expr) -> Sheet:
+        best = self.chances[rows].argmax(axis=1)
+        frame = pl.DataFrame(
+            {
+                c.ITEM_ID: self.ids.gather(rows.tolist()),
+                c.TASK: [self.task] * len(rows),
+                c.TITLE: [self.titles[row] for row in rows],
+                GUESS: [self.labels[place] for place in best],
+                CONFIDENCE: self.chances[rows, best].round(4).tolist(),
+            },
+            schema_overrides={c.TASK: pl.String, c.TITLE: pl.String, GUESS: pl.String, CONFIDENCE: pl.Float64},
+        )
+        filled = frame.with_columns(label.alias(c.LABEL))
+        return Sheet(self.model, self.task, filled.select(c.ITEM_ID, c.TASK, c.LABEL, c.TITLE, GUESS, CONFIDENCE))
+
+
+def _asked(shop: Shop, model: str | None) -> _Asked:
+    folder, change = _classifier(shop, model)
+    reader, _, _ = load_change(folder / CHANGE, Backbone.resolve(change.backbone))
+    dataset = shop.dataset()
+    catalogue = dataset.catalogue
+    titles = render_titles(catalogue.frame, shop.config.text).to_list()
+    tokens = Tokens(Backbone.resolve(str(folder)), change.settings.max_length)
+    chances, vectors = classified(reader, change, tokens, titles)
+    task = change.settings.item_classification.task
+    table = shop.store.read(c.LABELS)
+    done = set(table.filter(pl.col(c.TASK) == task)[c.ITEM_ID].to_list()) if table.height else set()
+    ids = catalogue.frame[c.ITEM_ID]
+    labelled = np.array([one in done for one in ids])
+    titled = np.array([bool(title) for title in titles])
+    known, free = np.flatnonzero(labelled), np.flatnonzero(~labelled & titled)
+    if not len(free):
+        raise InputError(f"Every item with a title has a label of {task!r}: there is nothing to suggest.")
+    labels = tuple(change.facts["labels"])
+    return _Asked(
+        folder.name, task, change.facts["kind"], labels, ids, tuple(titles), chances, vectors, known, free
+    )  # fmt: skip
+
+
+def _classifier(shop: Shop, model: str | None) -> tuple[Path, Change]:
+    """The folder of a tuned classifier and what it says of itself; the newest where none is named."""
+    found: dict[str, tuple[Path, Change]] = {}
+    for path in sorted(shop.backbones.glob(f"*/{CHANGE}/{DESCRIPTION}"), key=lambda one: one.stat().st_mtime_ns):
+        change = Change.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        if change.settings.objective == CLASSIFIER:
+            found[path.parent.parent.name] = (path.parent.parent, change)
+    if not found:
+        raise InputError(
+            "This shop has no tuned classifier. Import some labels and run: kuapin finetune SHOP --objective "
+            f"{CLASSIFIER} --set item_classification.task=TASK"
+        )
+    if model is None:
+        return list(found.values())[-1]
+    if model not in found:
+        raise InputError(f"--model {model}: this shop has no such classifier. " + offered(model, [*found], "models"))
+    return found[model]

@@ -1,0 +1,106 @@
+"""Words taken away, swapped, mistyped, replaced; and two readings that are to agree."""
+
+import math
+
+import numpy as np
+import pytest
+
+from kuapin.encoding.backbone import Backbone
+from kuapin.finetuning.augmentation import (
+    AugmentationConfig,
+    augmented,
+    stuffed,
+    with_swaps,
+    with_synonyms,
+    with_typos,
+    without_words,
+)
+from kuapin.finetuning.objectives.registry import make_objective
+from kuapin.finetuning.r_drop import disagreement
+from kuapin.finetuning.reader import open_reader
+from kuapin.finetuning.settings import FinetuningConfig, TrainingConfig
+from kuapin.finetuning.tokens import Tokens
+
+torch = pytest.importorskip("torch")
+TEXT = "red wool scarf for winter days"
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def test_words_are_taken_away_in_their_order_and_one_stays():
+    assert without_words(TEXT, 0.0, rng()) == TEXT
+    few = [without_words(TEXT, 0.5, rng(seed)).split() for seed in range(200)]
+    assert all(words == [word for word in TEXT.split() if word in words] for words in few)
+    assert np.mean([len(words) for words in few]) == pytest.approx(3 + 0.5, abs=0.3)  # half of six, and the one
+    assert len(without_words(TEXT, 0.999999, rng()).split()) == 1
+    assert without_words("", 0.5, rng()) == ""
+
+
+def test_every_word_swapped_takes_the_first_to_the_end():
+    assert with_swaps("a b c", 1.0, rng()) == "b c a"
+    assert with_swaps(TEXT, 0.0, rng()) == TEXT
+
+
+def test_a_typo_changes_one_inner_letter():
+    seen = {with_typos("abcd", 1.0, rng(seed)) for seed in range(300)}
+    assert {"acd", "abd", "abbcd", "abccd", "acbd", "abdc"} <= seen
+    assert all(word.startswith("a") and 3 <= len(word) <= 5 for word in seen)
+    assert with_typos("of at", 1.0, rng()) == "of at"
+
+
+def test_synonyms_come_from_the_list():
+    synonyms = {"sofa": ("couch",)}
+    assert with_synonyms("Sofa cover", synonyms, 1.0, rng()) == "couch cover"
+    assert with_synonyms("Sofa cover", synonyms, 0.0, rng()) == "Sofa cover"
+
+
+def test_stuffing_comes_behind():
+    words = stuffed("lamp", ("sale", "best"), 3, rng()).split()
+    assert words[0] == "lamp"
+    assert len(words) == 4
+    assert set(words[1:]) <= {"sale", "best"}
+
+
+def test_two_readings_that_agree_cost_nothing_and_two_that_do_not_what_is_worked_out():
+    """p = (⅔, ⅓), q = (⅓, ⅔): ½ Σ (p − q)(log p − log q) = ½ · 2 · ⅓ log 2."""
+    first, second = torch.log(torch.tensor([[2 / 3, 1 / 3]])), torch.log(torch.tensor([[1 / 3, 2 / 3]]))
+    assert float(disagreement(first, second, "softmax")) == pytest.approx(math.log(2) / 3, rel=1e-5)
+    assert float(disagreement(first, first, "softmax")) == 0
+    one, other = torch.tensor([[math.log(2)]]), torch.tensor([[-math.log(2)]])  # ⅔ and ⅓
+    assert float(disagreement(one, other, "sigmoid")) == pytest.approx(math.log(2) / 3, rel=1e-5)
+
+
+def test_training_alone_reads_changed_titles(material, bert):
+    loop = TrainingConfig(augmentation={"dropped": 0.5})
+    objective = make_objective(FinetuningConfig(objective="item-classification", training=loop), material)
+    tokens = Tokens(Backbone.resolve(str(bert)), 64)
+    examples = objective.train[:16]
+    plain, changed = objective.collate(examples, tokens), objective.collate_training(examples, tokens)
+    assert changed["attention_mask"].sum() < plain["attention_mask"].sum()
+    torch.testing.assert_close(objective.collate_training(examples, tokens), changed)  # a resumed run repeats it
+    assert not torch.equal(objective.collate_training(examples[::-1], tokens)["input_ids"], changed["input_ids"])
+
+
+def test_r_drop_adds_the_disagreement_of_two_readings_in_training_only(material, bert):
+    objective = make_objective(FinetuningConfig(objective="item-classification"), material)
+    backbone = Backbone.resolve(str(bert))
+    reader = open_reader(backbone, dropout=0.3)
+    reader.head = objective.new_head(reader, objective.facts)
+    batch = objective.collate(objective.train[:16], Tokens(backbone, 64))
+    found = {}
+    for weight in (0.0, 1.0, 3.0):
+        objective.r_drop = weight
+        torch.manual_seed(0)
+        reader.train()
+        found[weight] = float(objective.loss(reader, batch).detach())
+        reader.eval()
+        found["still", weight] = float(objective.loss(reader, batch).detach())
+    assert found["still", 0.0] == found["still", 3.0]
+    assert found[3.0] > found[1.0]
+
+
+def test_nothing_is_changed_where_nothing_is_asked():
+    assert not AugmentationConfig().on
+    assert augmented(TEXT, AugmentationConfig(), rng()) == TEXT

@@ -1,0 +1,94 @@
+"""A search finds the better settings, goes on where it was, gives up what leads nowhere, refuses what is not there."""
+
+import pytest
+
+from kuapin.errors import InputError
+from kuapin.finetuning.search import JOURNAL, changed, default_space, searched
+from kuapin.finetuning.settings import FinetuningConfig
+from tests.cli.test_finetune import LOOP, bert_fixture, shop  # noqa: F401 - fixtures
+from tests.finetuning.conftest import bert as _bert  # noqa: F401 - a fixture
+
+pytest.importorskip("optuna")
+CONFIG = FinetuningConfig(strategy="full")
+SPACE = {"training.learning_rate": (1e-5, 1e-3), "training.batch_size": (16, 32, 64)}
+
+
+def distance(config):
+    """Greatest at a learning rate of 1e-4 and 32 a batch."""
+    import math
+
+    return -abs(math.log10(config.training.learning_rate) + 4) - abs(config.training.batch_size - 32) / 32
+
+
+def test_it_finds_the_better_settings_and_goes_on(tmp_path):
+    seen = []
+
+    def run(config, watch):
+        seen.append(config)
+        if len(seen) == 8:
+            raise KeyboardInterrupt
+        return distance(config)
+
+    with pytest.raises(KeyboardInterrupt):
+        searched(CONFIG, SPACE, 25, tmp_path, run)
+    assert (tmp_path / JOURNAL).is_file()
+    best, trials = searched(CONFIG, SPACE, 25, tmp_path, run)
+    finished = [trial for trial in trials if trial.value is not None]
+    assert len(trials) == 25
+    assert distance(best) == max(trial.value for trial in finished) > -0.35
+    assert 25 <= len(seen) <= 26  # those of the first call are not tried again
+    again, same = searched(CONFIG, SPACE, 25, tmp_path, run)
+    assert (again, same) == (best, trials)
+    assert len(seen) <= 26
+
+
+def test_what_is_worse_than_the_median_is_given_up(tmp_path):
+    order = iter([0.5, 0.6, 0.7, 0.8, 0.9, 0.1])
+
+    def run(config, watch):
+        value = next(order)
+        for step in (1, 2, 3):
+            watch(step, value * step)
+        return value * 3
+
+    _, trials = searched(CONFIG, SPACE, 6, tmp_path, run)
+    assert [trial.state for trial in trials] == ["complete"] * 5 + ["pruned"]
+    assert trials[-1].value is None
+
+
+def test_full_tuning_is_searched_between_1e_5_and_2e_5():
+    assert default_space(CONFIG)["training.learning_rate"] == (1e-5, 2e-5)
+    assert default_space(FinetuningConfig(strategy="lora"))["training.learning_rate"] == (1e-4, 5e-4)
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        ({"training.rate": (1, 2)}, "there is no setting 'training.rate'"),
+        ({"training.learning_rate": (0.1, 7.0)}, r"training\.learning_rate = 7\.0"),
+    ],
+)
+def test_what_is_not_there_is_refused_before_anything_trains(tmp_path, space, message):
+    with pytest.raises(InputError, match=message):
+        searched(CONFIG, space, 2, tmp_path, lambda config, watch: pytest.fail("trained"))
+
+
+def test_settings_are_changed_by_their_dotted_names():
+    made = changed(CONFIG, {"training.batch_size": 8, "co_interaction.temperature": 0.1})
+    assert (made.training.batch_size, made.co_interaction.temperature) == (8, 0.1)
+    assert made.strategy == "full"
+
+
+def test_a_search_on_a_shop_ends_with_a_preset_and_a_backbone(shop, capsys):  # noqa: F811
+    from kuapin.cli.app import app
+    from kuapin.cli.failures import run
+    from kuapin.config import read_preset, validated
+
+    command = ["finetune", str(shop.path), "--strategy", "full", "--search", "2", "--no-measure", *LOOP]
+    assert run(app, [*command, "--space", "training.learning_rate=[0.001, 0.01]"]) == 0
+    assert "The best is kept in" in capsys.readouterr().out
+    (preset,) = shop.reports.glob("search-*.toml")
+    found = validated(FinetuningConfig, read_preset(preset), str(preset))
+    assert 0.001 <= found.training.learning_rate <= 0.01
+    assert len(list(shop.backbones.iterdir())) == 1
+    assert list(shop.runs.iterdir()) == []
