@@ -119,7 +119,7 @@ def test_a_language_that_the_model_cannot_read_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(encoder, "unknown_share", lambda texts: 0.6 if len(texts) <= 1_000 else 0.0)
     with pytest.warns(UserWarning, match=r"60% of what the texts say .* cannot read them"):
         cached_vectors(encoder, TEXT, titles(3_000), tmp_path)
-    monkeypatch.setattr(encoder, "unknown_share", lambda _: 0.2)
+    monkeypatch.setattr(encoder, "unknown_share", lambda _: 0.4)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         cached_vectors(encoder, TEXT, titles(3_001), tmp_path)

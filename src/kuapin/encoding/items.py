@@ -25,7 +25,7 @@ CHUNK = 2048
 """Texts between two looks at the clock."""
 SAMPLED = 1_000
 """Texts at most by which it is judged whether the model can read the language."""
-UNREAD = 0.2
+UNREAD = 0.4
 """Share of unknown tokens above which it cannot: Chinese titles under an English model have .6, English ones 0."""
 
 
