@@ -16,8 +16,10 @@ from kuapin.model_folder import Releases
 from kuapin.pipeline.parts import in_order_of, keep_part, know_later, take_over
 from kuapin.pipeline.train import Texts, write_catalogue
 from kuapin.ranking.calibration import Calibration
-from kuapin.ranking.recommender import RANKER
+from kuapin.ranking.ranker import fixed_ranker
+from kuapin.ranking.recommender import RANKER, Recommender
 from kuapin.ranking.routed import Routed, Served
+from kuapin.ranking.signals import SignalsConfig
 from kuapin.release_parts import CATALOGUE, LATER
 from kuapin.retrieval.whitening import fit_whitening
 from kuapin.workspace import Shop
@@ -36,7 +38,9 @@ def routed(whole) -> Model:
     """The same market, its ``Pets`` served by a part that is all but sure of everything."""
     sure = Calibration(1e-3, 6.0, np.zeros(4))
     part = replace(whole.recommender, calibration=sure, strangers=sure)
-    recommender = Routed.of(whole.recommender, [Served(part, whole.catalogue, frozenset({"Pets"}), "parts/sure")])
+    recommender = Routed.of(
+        whole.recommender, [Served.of(part, whole.catalogue, ["Pets"], "parts/sure", whole.catalogue)]
+    )
     return Model("r2", recommender, whole.catalogue, whole.users, whole.histories)
 
 
@@ -81,6 +85,42 @@ def test_many_blocks_of_users(routed, monkeypatch):
     monkeypatch.setattr("kuapin.ranking.recommender.USERS_AT_ONCE", 16)
     blocks = routed.recommend(routed.users.ids, n=5)
     assert blocks[c.TARGET_ID].equals(one[c.TARGET_ID])
+
+
+def narrow(recommender):
+    """The same market read by three sources alone."""
+    signals = recommender.signals.only(SignalsConfig(candidates=20, sources=("popularity", "adapted", "repeat")))
+    return Recommender(
+        signals,
+        fixed_ranker(signals.names, len(signals.signals)),
+        Calibration(1.0, 0.0, np.zeros(4)),
+        Calibration(1.0, 0.0, np.zeros(4)),
+    )
+
+
+@pytest.mark.parametrize("default_is_narrow", [True, False])
+def test_parts_that_read_different_sources(whole, default_is_narrow):
+    parts = [narrow(whole.recommender), whole.recommender]
+    default, other = parts if default_is_narrow else parts[::-1]
+    recommender = Routed.of(default, [Served.of(other, whole.catalogue, ["Pets"], "parts/x", whole.catalogue)])
+    model = Model("r3", recommender, whole.catalogue, whole.users, whole.histories)
+    for asked in ({}, {"categories": ["Pets"]}, {"categories": ["Home"]}, {"deny": whole.catalogue.items.ids}):
+        table = model.recommend(["user 003", "stranger"], n=5, explain=True, **asked)
+        assert table.height == (0 if "deny" in asked else 10)
+        assert (table[c.REASON].str.len_chars() > 0).all()
+    pin = next(item for item in whole.catalogue.items.ids if item.startswith("P-"))
+    widths = [ranked.features.shape[1] for items in (None, whole.catalogue.items.rows([pin]))
+              for _, ranked in recommender.ranked(whole.histories.select(np.arange(3)), 5, items)]  # fmt: skip
+    assert len(set(widths)) == 1  # what a rule asks for is joined to the rest
+
+
+def test_an_item_that_moved_is_served_once(whole):
+    old = build_catalogue(whole.catalogue.frame.with_columns(
+        category=pl.when(pl.col("item_id") == "H-oak-lamp-small").then(pl.lit("Pets > bed")).otherwise("category")
+    ))  # fmt: skip
+    part = Served.of(whole.recommender, old, ["Pets"], "parts/old", whole.catalogue)
+    model = Model("r4", Routed.of(whole.recommender, [part]), whole.catalogue, whole.users, whole.histories)
+    assert model.recommend("user 003", n=96)[c.TARGET_ID].is_unique().all()
 
 
 # On the disk

@@ -17,7 +17,7 @@ from kuapin.errors import ModelFolderError
 from kuapin.list_layer import open_reranker
 from kuapin.manifest import read_manifest, read_routing
 from kuapin.model import Model
-from kuapin.ranking.routed import Routed
+from kuapin.ranking.routed import Routed, Served
 from kuapin.ranking.signals import TEXTS
 from kuapin.retrieval.whitening import Whitening
 from kuapin.storefront import Storefront
@@ -87,7 +87,7 @@ class Arrivals:
             others = []
             for one in whole.others:
                 part = one.recommender.with_items(items, one.catalogue, self._white(one.folder, vectors))
-                others.append(replace(one, recommender=part.recommender, catalogue=part.catalogue))
+                others.append(Served.of(part.recommender, part.catalogue, one.categories, one.folder, grown.catalogue))
             recommender = Routed.of(grown.recommender, others)
         histories = replace(model.histories, n_items=len(grown.catalogue))
         release = self.shop.models / model.release

@@ -42,7 +42,7 @@ def open_release(folder: Path, routing: Routing) -> tuple[Recommender, Catalogue
             recommender, items = open_part(folder / place)
             if not items.items.ids.equals(catalogue.items.ids):
                 raise ModelFolderError(f"Model folder {folder / place}: it knows other items. Train again.")
-            others.append(Served(recommender, items, frozenset(names), place))
+            others.append(Served.of(recommender, items, names, place, catalogue))
     return (Routed.of(default, others) if others else default), catalogue
 
 

@@ -149,8 +149,8 @@ def test_refused_where_no_loss_can_be_ruled_out(shop, log, tmp_path):
     again = refresh(shop)  # the second look at the same champion spends a quarter of the level
     levels = [sorted(verdict.level for verdict in one.verdicts) for one in (done, again)]
     assert levels[1] == pytest.approx([level / 4 for level in levels[0]])
-    records = [json.loads(line) for line in (shop.models / CHALLENGES).read_text().splitlines()]
-    assert [record["release"] for record in records] == [None, None]
+    with (shop.models / CHALLENGES).open("a") as file:
+        file.write('{"at": "2026')  # torn by a crash: passed over
     forced = refresh(shop, force=True)
     assert Releases(shop.models).live() == forced.release != before
 
@@ -229,7 +229,7 @@ def test_what_was_never_measured_is_never_mixed(tmp_path, log, monkeypatch):
     pairs = {"Home": Paired(good, good / 4), "Pets": Paired(good, good * 3)}
     monkeypatch.setattr(refreshing, "paired", lambda *_, **__: dict(pairs))
     done = refresh(shop)
-    assert [(verdict.category, verdict.users) for verdict in done.verdicts] == [("(whole shop)", 200)]
+    assert [(verdict.category, verdict.users) for verdict in done.verdicts] == [("(whole shop)", 100)]  # people
     assert done.unseen
     assert read_routing(shop.models / done.release).categories == {}
     first = Model.load(shop).recommend([f"user {user:03d}" for user in range(60)], n=5)[c.TARGET_ID].str.head(1)

@@ -5,8 +5,10 @@ the users' differences d = challenger - (1 - margin) · champion by a one-sided 
 paired means; Hauschke et al. 1999). Over categories the levels are Holm's (1979), so that the chance to let any bad
 one pass is the level; over repeated looks at one champion the k-th look spends level · 6 / (π² k²), which sums to the
 level. A category with few users borrows from the whole shop: its mean difference is drawn towards that of all others,
-by ``trust`` users' worth; the standard error of the mixture is bounded by the sum of both parts'. What others gain does
-not carry a category over its own loss: one that lost the margin among its own users does not pass.
+by ``trust`` users' worth; the standard error of the mixture is bounded by the sum of both parts'. What others gain
+does not carry a category over its own loss: their difference counts as none where it is a gain, and the category's own
+users must pass as well, at ``OWN_LEVEL``. Few users hide a rare loss (NDCG is 0 for most, and where nobody in the
+sample lost a hit the variance is small): every category is tested with one more user, who had a hit and lost it.
 """
 
 from collections.abc import Mapping
@@ -18,6 +20,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from scipy import stats
 
+OWN_LEVEL = 0.2
+"""Level at which a category's own users must rule the loss out, without what is borrowed."""
 POWER = 0.8
 """Chance to see the smallest loss that counts as visible."""
 Decision = Literal["passes", "loses", "undecided", "too few users"]
@@ -32,7 +36,11 @@ class GateConfig(BaseModel):
         0.1, gt=0, lt=1, description="A category passes when a loss of this share of its NDCG@10 can be ruled out."
     )
     level: float = Field(
-        0.05, gt=0, lt=0.5, description="Chance that a model that loses the margin passes in any category, ever."
+        0.05,
+        gt=0,
+        lt=0.5,
+        description="Chance that a model that loses the margin passes in any category, however often it is tried "
+        "against one that is live.",
     )
     least_users: int = Field(
         50, ge=2, description="A category with fewer users who can be asked keeps the model that it has."
@@ -79,10 +87,17 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Paired:
-    """NDCG@10 of the users of one category under both models, float64 (n,) each, row by row the same user."""
+    """NDCG@10 of the users of one category under both models, row by row the same user.
+
+    Attributes:
+        champion: float64 (n,).
+        challenger: float64 (n,).
+        users: int64 (n,), who they are; ``None``: all different people.
+    """
 
     champion: NDArray[np.float64]
     challenger: NDArray[np.float64]
+    users: NDArray[np.int64] | None = None
 
 
 def judge(
@@ -114,9 +129,11 @@ class _Test:
 
     @property
     def p(self) -> float:
-        if self.own[0] <= 0:
-            return 1.0
-        return float(stats.t.sf(self.mean / self.error, self.freedom)) if self.error > 0 else 0.0
+        alone, borrowed = (
+            float(stats.t.sf(mean / error, self.freedom)) if error > 0 else float(mean <= 0)
+            for mean, error in (self.own, (self.mean, self.error))
+        )
+        return borrowed if alone <= OWN_LEVEL else 1.0
 
     def reach(self, level: float, error: float) -> float:
         return float(stats.t.isf(level, self.freedom)) * error
@@ -128,17 +145,21 @@ def _test(own: Paired, shop: Mapping[str, Paired], config: GateConfig) -> _Test:
     scale = max(float(own.champion.mean()), 1e-12)
     others = [one for one in shop.values() if one is not own and one.champion.any()]
     if others:  # on the relative scale: categories differ in how hard they are
-        parts = [_shifted(one, config.margin) / float(one.champion.mean()) for one in others]
-        parent = np.concatenate(parts)
+        parent = np.concatenate([_shifted(one, config.margin) for one in others])
+        usual = float(np.concatenate([one.champion for one in others]).mean())
         share = n / (n + config.trust)
-        of_parent, its_error = _moments(parent)
+        of_parent, its_error = (value / usual for value in _moments(parent))
+        of_parent = min(of_parent, config.margin)  # no change: what others gain is theirs
         mean = share * mean + (1 - share) * of_parent * scale
         error = share * error + (1 - share) * its_error * scale
-    return _Test(alone, mean, error, n - 1)
+    return _Test(alone, mean, error, n)
 
 
 def _shifted(one: Paired, margin: float) -> NDArray[np.float64]:
-    return np.asarray(one.challenger - (1 - margin) * one.champion, np.float64)
+    """The users' differences, and that of one more user who had a usual hit and lost it."""
+    hits = one.champion[one.champion > 0]
+    lost = -(1 - margin) * float(hits.mean()) if len(hits) else 0.0
+    return np.append(one.challenger - (1 - margin) * one.champion, lost)
 
 
 def _moments(values: NDArray[np.float64]) -> tuple[float, float]:

@@ -72,17 +72,21 @@ def paired(
             if name not in champion.catalogue.categories:
                 continue
             ids, of_users = after.users.ids.gather(rows[place]), wanted.take(place)
-            found = [_found(model, ids, name, catalogue, of_users) for model in (champion, challenger)]
-            pairs[name] = Paired(*found)
+            old, new = (_found(model, ids, name, catalogue, of_users) for model in (champion, challenger))
+            pairs[name] = Paired(old, new, rows[place].astype(np.int64))
     return pairs
 
 
 def together(pairs: Mapping[str, Paired]) -> Paired:
-    """All categories as one."""
-    return Paired(
-        np.concatenate([one.champion for one in pairs.values()]),
-        np.concatenate([one.challenger for one in pairs.values()]),
+    """All categories as one: of every person the mean over the categories in which he was asked."""
+    whose = [np.arange(len(one.champion)) if one.users is None else one.users for one in pairs.values()]
+    users, place = np.unique(np.concatenate(whose), return_inverse=True)
+    asked = np.bincount(place)
+    champion, challenger = (
+        np.bincount(place, weights=np.concatenate([getattr(one, side) for one in pairs.values()])) / asked
+        for side in ("champion", "challenger")
     )
+    return Paired(champion, challenger, users)
 
 
 def _found(model: Model, ids: pl.Series, category: str, catalogue: Catalogue, answers: Answers) -> NDArray[np.float64]:

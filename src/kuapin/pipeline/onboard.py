@@ -35,7 +35,7 @@ from kuapin.pipeline.assess import assess
 from kuapin.pipeline.new_items import new_items
 from kuapin.pipeline.onboarded import Onboarded, expected_json, look_around
 from kuapin.pipeline.parts import in_order_of, know_later, take_over
-from kuapin.pipeline.train import Texts, write_catalogue
+from kuapin.pipeline.train import NEWEST, Texts, write_catalogue
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.live import LiveConfig
 from kuapin.ranking.opening import Opening, open_category
@@ -98,7 +98,9 @@ def onboard(
         with progress.step("Comparing texts"):
             surroundings = look_around(visible, rows, opening)
         with progress.step("Writing the release"):
-            version = _publish(releases, live, category, opening, dataset.catalogue, read, len(rows))
+            log = visible.histories
+            newest = int(log.times.max(initial=0)) if log.timed else None
+            version = _publish(releases, live, category, opening, dataset.catalogue, read, len(rows), newest)
         _go_live(shop, releases, version, live.folder.name, fresh, checked.entries)
     return Onboarded(
         version,
@@ -209,7 +211,14 @@ def learnable(dataset: Dataset, read: Texts, live: LiveConfig) -> Visible:
 
 
 def _publish(
-    releases: Releases, live: _Live, category: str, opening: Opening, catalogue: Catalogue, read: Texts, n: int
+    releases: Releases,
+    live: _Live,
+    category: str,
+    opening: Opening,
+    catalogue: Catalogue,
+    read: Texts,
+    n: int,
+    newest: int | None,
 ) -> str:
     """A release that is not live yet: the live one, which gets to know the new items, and the part that serves them."""
     routing, manifest = live.routing, live.manifest
@@ -225,7 +234,7 @@ def _publish(
             routing=routing.model_copy(update={"categories": {**routing.categories, category: own}}),
             snapshot=manifest.snapshot,
             fingerprint=manifest.fingerprint,
-            config=_said(manifest, category, n, opening),
+            config=_said(manifest, category, n, opening, newest),
             metrics=manifest.metrics,
             activate=False,
         )
@@ -243,10 +252,10 @@ def write_part(
     return default.model_copy(update={"ranker": f"{part}/{RANKER}"})
 
 
-def _said(manifest: Manifest, category: str, n: int, opening: Opening) -> dict[str, JsonValue]:
+def _said(manifest: Manifest, category: str, n: int, opening: Opening, newest: int | None) -> dict[str, JsonValue]:
     """The manifest's ``config`` with the note and the record of the opening."""
     opened = manifest.config.get(OPENED)
-    record: dict[str, JsonValue] = {"items": n, "strategy": opening.strategy, "shot": opening.shot}
+    record: dict[str, JsonValue] = {"items": n, "strategy": opening.strategy, "shot": opening.shot, NEWEST: newest}
     if opening.expectations is not None:
         record["expected"] = expected_json(opening.expectations)
     note = f"{manifest.config.get('note') or ''} {category} opened with {counted(n, 'item')}, by {opening.strategy}."

@@ -14,15 +14,16 @@ from pydantic import JsonValue
 
 from kuapin import columns as c
 from kuapin.data.dataset import Dataset, build_dataset
-from kuapin.errors import ModelFolderError
+from kuapin.errors import ModelFolderError, StoreError
 from kuapin.evaluation.drift import Moved, favourites_moved, scores_moved, share_moved, texts_moved
 from kuapin.evaluation.gate import Verdict, judge
-from kuapin.manifest import Route, Routing, part_of, read_manifest, read_routing
+from kuapin.manifest import Manifest, Route, Routing, part_of, read_manifest, read_routing
 from kuapin.model import Model
 from kuapin.model_folder import Releases
 from kuapin.pipeline.challenge import everything_available, own_share, paired, together
+from kuapin.pipeline.forget import finish
 from kuapin.pipeline.newest import newest_stretch
-from kuapin.pipeline.onboard import write_part
+from kuapin.pipeline.onboard import OPENED, write_part
 from kuapin.pipeline.parts import in_order_of, keep_part
 from kuapin.pipeline.stages import Stage, compare_stages, opened_again, still_young, young
 from kuapin.pipeline.surfaces import fit_surfaces
@@ -38,6 +39,7 @@ from kuapin.pipeline.train import (
     write_default,
 )
 from kuapin.progress import SILENT, Progress
+from kuapin.ranking.live import Fitted
 from kuapin.ranking.recommender import RANKER
 from kuapin.storefront import FOLDER
 from kuapin.workspace import Shop
@@ -68,6 +70,7 @@ class Refreshed:
         cut: unix seconds from which on it was asked for; ``None``: the log has no times.
         forced: whether the gate was overruled.
         stages: categories that opened lately → where they stand; it holds where they pass.
+        nothing_new: whether the tables were those that the champion was trained on.
         own_share: share of the people in whose lists the champion had what they took, see ``challenge.own_share``.
     """
 
@@ -81,11 +84,7 @@ class Refreshed:
     forced: bool = False
     stages: Mapping[str, Stage] = field(default_factory=dict)
     own_share: float = float("nan")
-
-    @property
-    def nothing_new(self) -> bool:
-        """Whether the tables were those that the champion was trained on."""
-        return self.release is None and not self.verdicts and not self.new
+    nothing_new: bool = False
 
 
 def refresh(shop: Shop, *, force: bool = False, progress: Progress = SILENT) -> Refreshed:
@@ -107,17 +106,15 @@ def refresh(shop: Shop, *, force: bool = False, progress: Progress = SILENT) -> 
         StoreError: another training is running.
     """
     releases = Releases(shop.models, shop.config.releases)
-    live = releases.open_live()
-    manifest, routing = read_manifest(live), read_routing(live)
     with shop.run("train"):
+        live = releases.open_live()
+        manifest, routing = read_manifest(live), read_routing(live)
+        challenges = _challenges(shop.models)
         snapshot, dataset = tables_of(shop)
         if snapshot == manifest.snapshot and not force:
-            return Refreshed(live.name, None)
-        learnt_until = manifest.config.get(NEWEST)
-        newest = newest_stretch(
-            shop, learnt_until if isinstance(learnt_until, int) else None, shop.config.gate.least_users
-        )
-        champion = Model.load(shop, log=newest.before)
+            return Refreshed(live.name, None, nothing_new=True)
+        newest = newest_stretch(shop, learnt_until(manifest.config), shop.config.gate.least_users)
+        champion = Model.load(shop, version=live.name, log=newest.before)
         dataset = in_order_of(dataset, champion.catalogue)
         read = read_texts(shop, dataset.catalogue, progress)
         before, after = (_dataset(dataset, part) for part in (newest.before, newest.after))
@@ -127,7 +124,7 @@ def refresh(shop: Shop, *, force: bool = False, progress: Progress = SILENT) -> 
         challenger = Model("challenger", fitted.recommender, before.catalogue, before.users, before.histories)
         challenger = everything_available(challenger, dataset.catalogue.items)
         pairs = paired(champion, challenger, after, newest.users, seed=shop.config.seed, progress=progress)
-        mixes = all(measured.get(MEASURED_ON) for measured in (manifest.metrics, fitted.metrics))
+        mixes = _mixes(manifest, fitted, shop)
         stages: dict[str, Stage] = {}
         if mixes:
             opened_lately, models = young(routing, manifest.config), (champion, challenger)
@@ -138,14 +135,18 @@ def refresh(shop: Shop, *, force: bool = False, progress: Progress = SILENT) -> 
         known = [name for name in dataset.catalogue.categories if name in champion.catalogue.categories]
         del champion, challenger, fitted  # their sources would lie in memory beside the final ones
         served = {name: _served_by(routing, live.name, name) for name in pairs}
-        verdicts = judge(pairs, shop.config.gate, _looks(shop.models, served))
+        looks = _looks(challenges, served)
+        looks |= {name: looks[name] + 1 for name in stages}  # the better of two was chosen by what it is judged on
+        verdicts = judge(pairs, shop.config.gate, looks)
+        _record(shop.models, live.name, verdicts, served)
         passed = [verdict.category for verdict in verdicts if verdict.passes or force]
         release = None
         if passed or (new and mixes) or force:
             kept = [name for name in known if name not in passed] if mixes and not force else []
             own = [name for name in passed if name in stages and stages[name].own]
             release = _publish(shop, releases, snapshot, dataset, read, live, kept, own, progress)
-        done = Refreshed(
+            finish(shop)
+        return Refreshed(
             champion=live.name,
             release=release,
             verdicts=tuple(verdicts),
@@ -157,8 +158,21 @@ def refresh(shop: Shop, *, force: bool = False, progress: Progress = SILENT) -> 
             stages=stages,
             own_share=own_share(pairs.values()),
         )
-        _record(shop.models, done, served)
-    return done
+
+
+def _mixes(manifest: Manifest, fitted: Fitted, shop: Shop) -> bool:
+    """Whether parts of the live release can stand beside the new model: both were measured and read texts alike."""
+    now = shop.config.model_dump(mode="json")
+    alike = all(manifest.config.get(part) == now[part] for part in ("text", "encoding"))
+    return alike and all(measured.get(MEASURED_ON) for measured in (manifest.metrics, fitted.metrics))
+
+
+def learnt_until(config: Mapping[str, JsonValue]) -> int | None:
+    """Up to when a release has learnt, in any of its parts; ``None``: its log has no times."""
+    opened, newest = config.get(OPENED), config.get(NEWEST)
+    records = opened.values() if isinstance(opened, dict) else ()
+    known = [newest, *(record.get(NEWEST) for record in records if isinstance(record, dict))]
+    return max((one for one in known if isinstance(one, int)), default=None) if isinstance(newest, int) else None
 
 
 def _dataset(whole: Dataset, log: pl.DataFrame) -> Dataset:
@@ -207,7 +221,14 @@ def _publish(
             fingerprint=snapshot,
             config=_told(described(shop.config, dataset, fitted), kept) | records,
             metrics=fitted.metrics,
+            activate=False,
         )
+        if releases.live() != live.name:
+            raise StoreError(
+                f"Another release went live while the new one was made; {draft.version} is there and not live. "
+                f"Choose: kuapin models {shop.path}"
+            )
+        releases.activate(draft.version)
     return draft.version
 
 
@@ -228,10 +249,10 @@ def _served_by(routing: Routing, release: str, category: str) -> str:
     return _name_of(part_of(routing.of(category)), release)
 
 
-def _looks(models: Path, served: Mapping[str, str]) -> dict[str, int]:
+def _looks(challenges: Sequence[Mapping[str, Any]], served: Mapping[str, str]) -> dict[str, int]:
     """How often the part that serves a category has been challenged there, this time included."""
     looks = dict.fromkeys(served, 1)
-    for challenge in _challenges(models):
+    for challenge in challenges:
         for verdict in challenge["verdicts"]:
             name = verdict["category"]
             if name in served and verdict["served_by"] == served[name] and verdict["decision"] != "too few users":
@@ -240,25 +261,26 @@ def _looks(models: Path, served: Mapping[str, str]) -> dict[str, int]:
 
 
 def _challenges(models: Path) -> list[dict[str, Any]]:
+    """Those of before; a last line that a crash has torn is passed over."""
     path = models / CHALLENGES
     if not path.exists():
         return []
+    whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
     try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [json.loads(line) for line in whole.splitlines() if line.strip()]
     except ValueError as error:
         raise ModelFolderError(f"{path} is damaged ({error}). Restore it, or delete it to count afresh.") from error
 
 
-def _record(models: Path, done: Refreshed, served: Mapping[str, str]) -> None:
+def _record(models: Path, champion: str, verdicts: Sequence[Verdict], served: Mapping[str, str]) -> None:
+    """Write down that both were compared, before anything comes of it: a look was had, whatever ends the work."""
     line = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "champion": done.champion,
-        "release": done.release,
-        "new": list(done.new),
+        "champion": champion,
         "verdicts": [
             {name: None if isinstance(v, float) and np.isnan(v) else v for name, v in asdict(verdict).items()}
             | {"served_by": served[verdict.category]}
-            for verdict in done.verdicts
+            for verdict in verdicts
         ],
     }
     with (models / CHALLENGES).open("a", encoding="utf-8") as file:

@@ -91,12 +91,12 @@ def compare_stages(
         if name not in pairs:
             continue
         opening = opened_again(shop, before, read, name, progress)
-        part = Served(opening.recommender, before.catalogue, frozenset({name}), "")
+        part = Served.of(opening.recommender, before.catalogue, [name], "", before.catalogue)
         routed = Routed.of(challenger.recommender, [part])
         model = Model("challenger", routed, before.catalogue, before.users, before.histories)
         model = everything_available(model, after.catalogue.items)
         own = paired(champion, model, after, users, seed=shop.config.seed, only=(name,), progress=progress)
-        better = own[name].challenger.mean() > pairs[name].challenger.mean()
+        better = opening.expectations is not None and bool(own[name].challenger.mean() > pairs[name].challenger.mean())
         if better:
             pairs[name] = own[name]
         stages[name] = Stage(strategy, opening.strategy if better else RUNNING)

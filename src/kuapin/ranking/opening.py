@@ -79,15 +79,27 @@ def open_category(
             visible, items, shot, config, ReplayConfig(), fitted, others=found.lists if found else None
         )
         ranker = ranker_of(strategy, fitted.names, len(fitted.signals), lists, ranking)
-    if found is None:
-        return Opening(Recommender(fitted, ranker), strategy, shot, None)
-    share = max(float(found.entering.mean()) * hidden, 1e-9)
     n_categories = len(visible.catalogue.categories)
+    if found is None:
+        return Opening(Recommender(fitted, ranker, *_unmeasured(visible, hidden)), strategy, shot, None)
+    share = max(float(found.entering.mean()) * hidden, 1e-9)
     scales = (
         _scale(found.scores[strategy], found.lists.relevant, share, n_categories),
         _scale(*found.strangers, share, n_categories),
     )
     return Opening(Recommender(fitted, ranker, *scales), strategy, shot, found)
+
+
+def _unmeasured(visible: Visible, hidden: float) -> tuple[Calibration, Calibration]:
+    """Scales where nothing could be replayed: what a mean item of the shop has, whatever the score says.
+
+    The order within the category is the score's; among other categories it neither floods the lists nor is lost.
+    """
+    histories = visible.histories
+    people, items = max(int(np.count_nonzero(histories.lengths)), 1), max(histories.n_items, 1)
+    usual = min(max(hidden * histories.matrix().nnz / (people * items), 1e-9), 0.5)
+    flat = Calibration(1e-3, float(logit(usual)), np.zeros(len(visible.catalogue.categories)))
+    return flat, flat
 
 
 def _scale(scores: NDArray[np.float64], right: NDArray[np.bool_], share: float, n_categories: int) -> Calibration:

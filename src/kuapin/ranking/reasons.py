@@ -117,6 +117,8 @@ def explain_products(
         served += [(one.recommender, one.catalogue, one.items) for one in recommender.others]
         for part, its_catalogue, mask in served:
             places = np.flatnonzero(mask[ranked.found.items])
+            if len(places) == 0:
+                continue
             of = _explained(_Case(part, its_catalogue, histories, of_part(ranked, part, places), say))
             for place, code, text, items in zip(places.tolist(), of.codes, of.texts, of.evidence, strict=True):
                 said.codes[place], said.texts[place], said.evidence[place] = code, text, items

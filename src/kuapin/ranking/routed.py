@@ -1,8 +1,9 @@
 """Several recommenders as one: each serves its own items, and a list is the best of what they say of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,18 +24,26 @@ class Served:
         catalogue: its items; its codes of categories, shelves and brands are the part's own.
         categories: top-level ones that it serves.
         folder: of the part, inside the release.
+        items: bool (n_items,), which items it serves.
     """
 
     recommender: Recommender
     catalogue: Catalogue
     categories: frozenset[str]
     folder: str
+    items: NDArray[np.bool_]
 
-    @cached_property
-    def items(self) -> NDArray[np.bool_]:
-        """Which items it serves, bool (n_items,)."""
-        codes = [code for code, name in enumerate(self.catalogue.categories) if name in self.categories]
-        return np.isin(self.catalogue.category, codes)
+    @classmethod
+    def of(
+        cls, recommender: Recommender, catalogue: Catalogue, categories: Iterable[str], folder: str, whole: Catalogue
+    ) -> Self:
+        """A part that serves some categories, as the default part's catalogue (``whole``) has them.
+
+        An item that moved to another category since the part was trained is served where it is now, and nowhere else.
+        """
+        names = frozenset(categories)
+        codes = [code for code, name in enumerate(whole.categories) if name in names]
+        return cls(recommender, catalogue, names, folder, np.isin(whole.category, codes))
 
 
 @dataclass(frozen=True)
@@ -79,8 +88,7 @@ class Routed(Recommender):
         asked = [(part, np.flatnonzero(mask & allowed)) for part, mask in self._shares()]
         streams = [part.ranked(histories, n, rows, per_category) for part, rows in asked if len(rows)]
         if not streams:
-            yield from self.default.ranked(histories, n, np.empty(0, np.int64), per_category)
-            return
+            streams = [self.default.ranked(histories, n, np.empty(0, np.int64), per_category)]
         for blocks in zip(*streams, strict=True):  # all parts cut the users into the same blocks
             yield blocks[0][0], self._best([ranked for _, ranked in blocks], n, per_category)
 
@@ -96,18 +104,18 @@ class Routed(Recommender):
         return [(self.default, self.rest), *((one.recommender, one.items) for one in self.others)]
 
     def _best(self, parts: Sequence[Ranked], n: int, per_category: int | None) -> Ranked:
+        widest = max(len(part.signals.names) for part, _ in self._shares())
+        wide = [np.pad(one.features, ((0, 0), (0, widest - one.features.shape[1]))) for one in parts]
         if len(parts) == 1:
-            return parts[0]
+            return Ranked(parts[0].found, wide[0])
         n_users = len(parts[0].found.indptr) - 1
         users = np.concatenate([np.repeat(np.arange(n_users), np.diff(one.found.indptr)) for one in parts])
         items = np.concatenate([one.found.items for one in parts])
         scores = np.concatenate([one.found.scores for one in parts])
-        order = np.lexsort((items, -scores, users))
+        place = np.concatenate([np.arange(len(one.found.items)) for one in parts])
+        order = np.lexsort((place, -scores, users))  # equal scores: as the parts have them
         kept = within_cap(order, users, self.signals.facts.category[items], n, per_category)
-        widest = max(one.features.shape[1] for one in parts)
-        features = np.concatenate(
-            [np.pad(one.features, ((0, 0), (0, widest - one.features.shape[1]))) for one in parts]
-        )[kept]
+        features = np.concatenate(wide)[kept]
         ends = np.concatenate(([0], np.cumsum(np.bincount(users[kept], minlength=n_users)))).astype(np.int64)
         return Ranked(Candidates(ends, items[kept], scores[kept]), features)
 
