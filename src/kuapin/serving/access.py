@@ -23,6 +23,8 @@ from kuapin.serving.rates import Rates
 REMEMBERED_S = 1.0
 """A key that was found good is not looked up again for so long; so long a revoked one may still open."""
 MOST_REMEMBERED = 10_000
+REFETCHED_S = 30.0
+"""A token with an unknown key has the provider's keys read anew, so often at most."""
 OWN = "recommend:self"
 """Scope of a token: the lists of its own subject, and nobody else's."""
 
@@ -107,9 +109,7 @@ class Tokens:
         self.config = config
         try:
             if config.jwks.startswith("https://"):
-                self._key: Callable[[str], Any] = jwt.PyJWKClient(
-                    config.jwks, cache_keys=True, timeout=5
-                ).get_signing_key_from_jwt
+                self._key: Callable[[str], Any] = _Provider(config.jwks, timeout=5).get_signing_key_from_jwt
             else:
                 self._key = _from_file(folder / config.jwks)
         except (OSError, ValueError, jwt.PyJWTError) as error:
@@ -127,13 +127,26 @@ class Tokens:
                 audience=config.audience,
                 options={"require": ["exp", "sub"]},
             )
-        except (jwt.PyJWTError, ValueError):
+            said = claims.get(config.scope_claim) or ""
+            scopes = said.split() if isinstance(said, str) else [str(one) for one in said]
+        except (jwt.PyJWTError, ValueError, TypeError):  # a key of another kind than the algorithm, a scope of a number
             return None
-        said = claims.get(config.scope_claim, "")
-        scopes = said.split() if isinstance(said, str) else [str(one) for one in said]
         subject = str(claims["sub"])
         name = hashlib.sha256(subject.encode("utf-8", "replace")).hexdigest()[:12]
         return Caller(f"token:{name}", frozenset(scopes) & {*SCOPES, OWN}, subject=subject)
+
+
+class _Provider(jwt.PyJWKClient):
+    """The provider's keys, kept for a while; tokens that anybody makes up do not have them fetched each time."""
+
+    _next = 0.0
+
+    def get_signing_keys(self, refresh: bool = False) -> list[jwt.PyJWK]:  # noqa: FBT001, FBT002 - the library's own
+        now = time.monotonic()
+        fetch = refresh and now >= self._next
+        if fetch:
+            self._next = now + REFETCHED_S
+        return super().get_signing_keys(fetch)
 
 
 def _from_file(path: Path) -> Callable[[str], Any]:

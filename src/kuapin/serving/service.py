@@ -127,7 +127,10 @@ class Service:
         Raises:
             ModelFolderError: the release takes no new items; the item is kept for the next one.
         """
-        return self.live.follow_items(self.live.items.put(item_id, fields))
+        live = self.live.follow_items(self.live.items.put(item_id, fields))
+        if item_id in live.refused:
+            raise live.refused[item_id]
+        return live
 
     def delete_item(self, item_id: str) -> Live:
         """Take an item away.
@@ -135,7 +138,9 @@ class Service:
         Raises:
             UnknownIdError: there is no such item.
         """
-        self.live.current.model.catalogue.items.row(item_id)
+        live = self.live.current
+        if item_id not in live.refused:
+            live.model.catalogue.items.row(item_id)
         return self.live.follow_items(self.live.items.delete(item_id))
 
     def outcomes(self, since: int) -> pl.DataFrame:

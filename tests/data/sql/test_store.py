@@ -35,6 +35,15 @@ def test_an_event_that_is_sent_twice_is_one(database):
     assert store.since(0, ["u1"]) == {"u1": [("i1", 101, "view"), ("i1", 102, "view"), ("i1", 103, "view")]}
 
 
+def test_the_number_of_an_event_that_went_is_given_to_no_other(database):
+    store = EventStore(database)
+    store.add([[event(1), event(2, user="u2")]])
+    position = store.position()
+    store.erase("u2")
+    store.add([[event(3)]])
+    assert store.since(position, ["u1"]) == {"u1": [("i1", 103, "view")]}
+
+
 def test_events_are_found_by_person_position_and_session(database):
     store = EventStore(database)
     store.add(
