@@ -148,7 +148,7 @@ class LiveModel:
                 model = self._arrivals(model.release).add(model, table_of(put))
             except ModelFolderError as error:
                 log.warning("%d items that were put are not recommended: %s", len(put), error)
-                refused |= {row[c.ITEM_ID]: error for row in put}
+                refused |= {one.item_id: error for one in changes if not one.deleted}
         return replace(live, model=model, items=changes[-1].number, refused=refused)
 
     def _arrivals(self, version: str) -> Arrivals:

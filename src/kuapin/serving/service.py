@@ -14,7 +14,7 @@ from kuapin import columns as c
 from kuapin.data.sql.events import EventStore, GroupCommit, Row
 from kuapin.data.sql.keys import Keyring
 from kuapin.data.sql.overlay import ServedTables
-from kuapin.errors import KuapinError, StoreError
+from kuapin.errors import StoreError
 from kuapin.pipeline.forget import Receipt, forget
 from kuapin.retrieval.parallel import in_this_thread
 from kuapin.service_settings import ServiceConfig
@@ -106,9 +106,7 @@ class Service:
 
     def forget(self, user: str) -> Receipt:
         """Erase a person from everything, this process first."""
-        receipt = forget(self.shop, user)
-        self.erased.look()
-        return receipt
+        return forget(self.shop, user, self.erased.look)
 
     def not_erased(self, rows: Sequence[Row]) -> list[Row]:
         """Events without those from before the erasure of their person."""
@@ -170,7 +168,7 @@ class Service:
         erased = question.user is not None and self.erased.at(question.user) >= live.loaded_at - 1
         return of_surface(live, question, erased=erased)
 
-    def _answer(self, questions: Sequence[Question]) -> Sequence[dict[str, Any] | KuapinError]:
+    def _answer(self, questions: Sequence[Question]) -> Sequence[dict[str, Any] | Exception]:
         live = self.live.current
         with in_this_thread():
             return answer(live, self.events, questions, lambda user: self.erased.at(user) >= live.loaded_at - 1)
