@@ -109,7 +109,9 @@ class Tokens:
         self.config = config
         try:
             if config.jwks.startswith("https://"):
-                self._key: Callable[[str], Any] = _Provider(config.jwks, timeout=5).get_signing_key_from_jwt
+                self._key: Callable[[str], Any] = jwt.PyJWKClient(
+                    config.jwks, cache_keys=True, timeout=5, cooldown_duration=REFETCHED_S
+                ).get_signing_key_from_jwt
             else:
                 self._key = _from_file(folder / config.jwks)
         except (OSError, ValueError, jwt.PyJWTError) as error:
@@ -134,19 +136,6 @@ class Tokens:
         subject = str(claims["sub"])
         name = hashlib.sha256(subject.encode("utf-8", "replace")).hexdigest()[:12]
         return Caller(f"token:{name}", frozenset(scopes) & {*SCOPES, OWN}, subject=subject)
-
-
-class _Provider(jwt.PyJWKClient):
-    """The provider's keys, kept for a while; tokens that anybody makes up do not have them fetched each time."""
-
-    _next = 0.0
-
-    def get_signing_keys(self, refresh: bool = False) -> list[jwt.PyJWK]:  # noqa: FBT001, FBT002 - the library's own
-        now = time.monotonic()
-        fetch = refresh and now >= self._next
-        if fetch:
-            self._next = now + REFETCHED_S
-        return super().get_signing_keys(fetch)
 
 
 def _from_file(path: Path) -> Callable[[str], Any]:
