@@ -21,6 +21,11 @@ def test_without_conditions_the_best_come_first_and_a_short_list_ends():
     assert chosen(3, present=np.array([[True, False, True, False, False, False]])) == [0, 2, -1]
 
 
+def test_of_no_candidates_nothing_is_chosen():
+    places, cause = fill(np.empty((2, 0)), np.empty((2, 0), bool), 3)
+    assert places.tolist() == cause.tolist() == [[-1, -1, -1]] * 2
+
+
 def test_a_cap_gives_way_rather_than_shorten_the_list():
     assert chosen(4, spreads=[Spread(KIND, 1, None)]) == [0, 3, 5, 1]
     assert chosen(3, spreads=[Spread(KIND, 2, None)]) == [0, 1, 3]

@@ -18,6 +18,15 @@ def test_weeks_are_counted_back_from_now():
     assert weekly(histories, 3 * WEEK, np.array([-1, 0])).tolist() == [[1, 0, 0]]
 
 
+def test_what_is_older_than_two_years_is_not_counted():
+    times = np.array([0, 1896 * WEEK, 1999 * WEEK])
+    histories = from_interactions(
+        np.zeros(3, int), np.zeros(3, int), times, np.zeros(3, np.uint8), n_users=1, n_items=1, timed=True
+    )
+    assert weekly(histories, 2000 * WEEK).tolist() == [[1] + [0] * 102 + [1]]
+    assert weekly(histories, 4000 * WEEK).shape == (1, 0)
+
+
 def counts(*rows):
     return np.array(rows, np.float32)
 

@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from kuapin.cli.app import app
 from kuapin.cli.failures import run
 from kuapin.errors import InputError
 from kuapin.service_settings import TokenConfig
+from kuapin.serving.access import Tokens
 from kuapin.serving.failures import RefusedError
 from kuapin.serving.rates import Rates
 from kuapin.workspace import Shop
@@ -213,6 +214,37 @@ def test_a_token_of_another_key_or_of_none_opens_nothing(with_tokens, provider):
     assert ask(with_tokens, "GET", LIST, key=token(None, algorithm="none")).status_code == 401
     public = provider.public_key().public_numbers().n.to_bytes(256, "big")
     assert ask(with_tokens, "GET", LIST, key=token(public, algorithm="HS256")).status_code == 401
+
+
+def test_a_token_of_another_kind_than_its_key_or_with_odd_scopes_opens_nothing(with_tokens, provider):
+    other = ec.generate_private_key(ec.SECP256R1())
+    assert ask(with_tokens, "GET", LIST, key=token(other, algorithm="ES256")).status_code == 401
+    claims = {"iss": "https://id.example", "aud": "kuapin", "sub": USER, "exp": time.time() + 60}
+    for scope, status in ((None, 403), (5, 401)):
+        odd = jwt.encode(claims | {"scope": scope}, provider, algorithm="RS256", headers={"kid": "k1"})
+        assert ask(with_tokens, "GET", LIST, key=odd).status_code == status
+
+
+def test_made_up_keys_do_not_have_the_providers_fetched_each_time(provider, monkeypatch, tmp_path):
+    public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(provider.public_key())) | {"kid": "k1"}
+    fetched = []
+    monkeypatch.setattr(jwt.PyJWKClient, "fetch_data", lambda _: fetched.append(1) or {"keys": [public]})
+    config = TokenConfig(jwks="https://id.example/keys", issuer="https://id.example", audience="kuapin")
+    tokens = Tokens(config, tmp_path)
+    for number in range(10):
+        assert tokens.check(token(provider, kid=f"none {number}")) is None
+    assert len(fetched) == 2  # the first time, and once for what was unknown
+    assert tokens.check(token(provider)).subject == USER
+
+
+def test_a_person_is_told_nothing_of_the_session_of_another(with_tokens, provider):
+    key = token(provider, scope="write recommend")
+    event = {"user_id": "somebody", "item_id": "B-rose-soap-small", "session_id": "s1"}
+    assert ask(with_tokens, "POST", "/v1/interactions", {"interactions": [event]}, key=key).status_code == 200
+    path = "/v1/users/nobody/recommendations?session_id=s1"
+    assert ask(with_tokens, "GET", path, key=key).json()["basis"] == "session"
+    own = token(provider, scope="recommend:self", sub="nobody")
+    assert ask(with_tokens, "GET", path, key=own).json()["basis"] == "shop_popular"
 
 
 def test_a_person_with_a_token_sees_the_own_list_and_no_other(with_tokens, provider):

@@ -66,6 +66,12 @@ def test_searches_and_impressions_are_no_history(client):
     assert client.get("/v1/recommendations", params={"user_id": "u-1"}).json()["basis"] == "shop_popular"
 
 
+def test_one_list_that_two_people_were_shown_is_two(client):
+    impressions = [shown("r/1", "u-1", "x"), shown("r/1", "u-2", "x"), shown("r", "u-1", "x")]
+    impressions[2]["items"][0]["position"] = 1
+    assert client.post("/v1/impressions", json={"impressions": impressions}).json() == {"added": 3, "known": 0}
+
+
 def test_clicks_and_purchases_are_counted_for_the_release_and_category_that_showed_the_item(client):
     soap, lamp = "B-rose-soap-small", "H-oak-lamp-large"
     impressions = [

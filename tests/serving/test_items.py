@@ -3,6 +3,7 @@
 import polars as pl
 import pytest
 
+from kuapin.data.sql.items import table_of
 from kuapin.model import Model
 from kuapin.retrieval.whitening import fit_whitening
 from kuapin.workspace import Shop
@@ -112,6 +113,38 @@ def test_a_release_without_an_encoder_says_that_it_takes_no_items(client):
     assert "Train again" in answer.json()["error"]["message"]
 
 
+def test_what_a_release_does_not_take_keeps_nobody_from_hiding_others(client):
+    first, second = listed(client)[:2]
+    assert client.put("/v1/items/new", json=NEW).status_code == 409
+    assert client.delete(f"/v1/items/{first}").status_code == 200
+    assert client.put(f"/v1/items/{second}", json=NEW | {"available": False}).status_code == 409
+    assert not {first, second} & set(listed(client, n=90))
+    assert client.put("/v1/items/new", json=NEW).status_code == 409
+    assert client.delete("/v1/items/new").status_code == 200
+    assert client.delete("/v1/items/new").status_code == 404
+
+
+def test_what_is_hidden_while_a_release_loads_is_hidden(shop, monkeypatch):
+    with served.client(shop) as client:
+        live, (first, second) = client.app.state.service.live, listed(client)[:2]
+        load = Model.load
+
+        def slow(*arguments, **options):
+            model = load(*arguments, **options)
+            live.items.delete(first)
+            live.items.put(second, {"available": False})
+            return model
+
+        monkeypatch.setattr(Model, "load", slow)
+        live.reload()
+        assert not {first, second} & set(listed(client, n=90))
+
+
+def test_a_stored_cell_that_does_not_fit_is_null():
+    table = table_of([{"item_id": "a", "available": "yes", "price": "cheap"}, {"item_id": "b", "price": 2.5}])
+    assert table.rows() == [("a", None, None), ("b", None, 2.5)]
+
+
 @pytest.mark.parametrize(
     ("body", "where"),
     [
@@ -119,6 +152,8 @@ def test_a_release_without_an_encoder_says_that_it_takes_no_items(client):
         ({"colour": "red"}, "colour"),
         ({"title": "\ud800"}, "title"),
         ({"created_at": 1}, "created_at"),
+        ({"attributes": {"available": "yes"}}, "available is a field of its own"),
+        ({"attributes": {"item_id": "other"}}, "item_id is a field of its own"),
     ],
 )
 def test_a_fault_in_an_item_is_named(client, body, where):

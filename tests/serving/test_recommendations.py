@@ -90,6 +90,8 @@ def test_a_visitor_gets_the_lists_of_the_library(client, shop):
     answer = client.post("/v1/recommendations", json={"history": met, "n": 5}).json()
     assert answer["recommendations"] == rows(Model.load(shop).recommend_visitor(met, 5))
     assert (answer["basis"], answer["user_id"]) == ("session", None)
+    seen = [{"item_id": item, "event": "impression"} for item in met]
+    assert client.post("/v1/recommendations", json={"history": seen}).json()["basis"] == "shop_popular"
 
 
 def test_what_a_list_rests_on_is_said_in_a_fixed_order(client):
@@ -185,6 +187,8 @@ def test_health_and_metrics(client):
     assert 'kuapin_lists_total{basis="personal"' in text
     assert 'kuapin_requests_total{method="GET",route="/v1/recommendations",status="200"} 1.0' in text
     assert USER not in text
+    client.request("MADEUP", "/v1/recommendations")
+    assert 'method="other"' in client.get("/metrics").text
 
 
 def test_the_document_has_every_route_with_its_errors_and_examples(client):

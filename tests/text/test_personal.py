@@ -48,7 +48,21 @@ def test_what_does_not_stays(text):
 
 
 @pytest.mark.parametrize(
-    "piece", ["市路", "区", "1 A ", "中", "+1 (", "Mr. ", "4111 ", "name: A", "1 Aa,\n", "号楼路1"]
+    "piece",
+    [
+        "市路",
+        "区",
+        "1 A ",
+        "中",
+        "+1 (",
+        "Mr. ",
+        "4111 ",
+        "name: A",
+        "1 Aa,\n",
+        "号楼路1",
+        "1 Aaa," + (" " * 60 + ",") * 3,
+        "1 Aaa," + "a,        " * 3,
+    ],
 )
 def test_no_text_takes_long(piece):
     text = (piece * 20_000)[:20_000]

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import polars as pl
@@ -39,7 +40,7 @@ class Receipt:
     remains: tuple[str, ...]
 
 
-def forget(shop: Shop, user: str) -> Receipt:
+def forget(shop: Shop, user: str, marked: Callable[[], None] = lambda: None) -> Receipt:
     """Erase a person.
 
     The tombstone comes first: whatever fails after it, no load, no training and no restored backup shows the person
@@ -48,6 +49,7 @@ def forget(shop: Shop, user: str) -> Receipt:
     Args:
         shop: the workspace; a running service takes part within a second.
         user: the id under which the shop knows the person.
+        marked: called once the tombstone is set.
 
     Raises:
         StoreError: the tombstone could not be set; nothing has changed.
@@ -56,6 +58,7 @@ def forget(shop: Shop, user: str) -> Receipt:
     database = None if url is None else open_database(url)
     try:
         erasure = Erasures(shop.path, database).add(user)
+        marked()
         rows, remains = 0, []
         if database is not None:
             rows += EventStore(database).erase(user)

@@ -89,7 +89,7 @@ def fill(
         share (its number) for whose sake one was chosen that was not the best, -1: none.
     """
     state = _State(value, present, n, pinned, spreads, shares, dial)
-    for place in range(n):
+    for place in range(n if state.depth else 0):
         state.step(place)
     return state.chosen, state.reason
 

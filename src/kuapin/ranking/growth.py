@@ -20,6 +20,8 @@ WEEK = 7 * 86_400
 """Whole weeks, counted back from now: every one has each day of the week once."""
 LOOKED_BACK = 12
 """Weeks that the features read."""
+LONGEST = 104
+"""Weeks that are counted at most: what lies before says nothing of the present, and one odd time would cost memory."""
 LEVEL = 4
 """Weeks whose mean is an item's present level: next week is more, or it is not."""
 FOREST, DESCRIPTION = "growth.txt", "growth.json"
@@ -41,7 +43,7 @@ class GrowthConfig(BaseModel):
 
 
 def weekly(histories: Histories, now: int, group: NDArray[np.integer] | None = None) -> Counts:
-    """Events of every item by week, float32 (n, weeks), the newest last; without times: no week.
+    """Events of every item by week, float32 (n, weeks), the newest last; without times: no week. At most ``LONGEST``.
 
     Args:
         histories: of all users.
@@ -50,7 +52,7 @@ def weekly(histories: Histories, now: int, group: NDArray[np.integer] | None = N
     """
     group = np.arange(histories.n_items) if group is None else group
     n = int(group.max(initial=-1)) + 1
-    inside = (histories.times < now) & (group[histories.items] >= 0)
+    inside = (histories.times < now) & (histories.times >= now - LONGEST * WEEK) & (group[histories.items] >= 0)
     if not histories.timed or not inside.any():
         return np.zeros((n, 0), np.float32)
     ago = (now - 1 - histories.times[inside]) // WEEK

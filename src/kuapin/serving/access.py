@@ -23,6 +23,8 @@ from kuapin.serving.rates import Rates
 REMEMBERED_S = 1.0
 """A key that was found good is not looked up again for so long; so long a revoked one may still open."""
 MOST_REMEMBERED = 10_000
+REFETCHED_S = 30.0
+"""A token with an unknown key has the provider's keys read anew, so often at most."""
 OWN = "recommend:self"
 """Scope of a token: the lists of its own subject, and nobody else's."""
 
@@ -108,7 +110,7 @@ class Tokens:
         try:
             if config.jwks.startswith("https://"):
                 self._key: Callable[[str], Any] = jwt.PyJWKClient(
-                    config.jwks, cache_keys=True, timeout=5
+                    config.jwks, cache_keys=True, timeout=5, cooldown_duration=REFETCHED_S
                 ).get_signing_key_from_jwt
             else:
                 self._key = _from_file(folder / config.jwks)
@@ -127,10 +129,10 @@ class Tokens:
                 audience=config.audience,
                 options={"require": ["exp", "sub"]},
             )
-        except (jwt.PyJWTError, ValueError):
+            said = claims.get(config.scope_claim) or ""
+            scopes = said.split() if isinstance(said, str) else [str(one) for one in said]
+        except (jwt.PyJWTError, ValueError, TypeError):  # a key of another kind than the algorithm, a scope of a number
             return None
-        said = claims.get(config.scope_claim, "")
-        scopes = said.split() if isinstance(said, str) else [str(one) for one in said]
         subject = str(claims["sub"])
         name = hashlib.sha256(subject.encode("utf-8", "replace")).hexdigest()[:12]
         return Caller(f"token:{name}", frozenset(scopes) & {*SCOPES, OWN}, subject=subject)

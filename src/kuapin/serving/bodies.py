@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from kuapin import columns as c
-from kuapin.data.schema import EARLIEST, HIGHEST_PRICE
+from kuapin.data.schema import EARLIEST, HIGHEST_PRICE, SCHEMAS
 
 DAY = 86_400
 LONGEST_ID = 512
@@ -26,6 +26,12 @@ def _not_ahead(seconds: int) -> int:
     if seconds > time.time() + DAY:
         raise ValueError("times lie at most a day ahead, in unix seconds")
     return seconds
+
+
+def _own_name(name: str) -> str:
+    if name in SCHEMAS[c.ITEMS].declared:
+        raise ValueError(f"{name} is a field of its own: it stands beside the attributes, not among them")
+    return name
 
 
 Text = Annotated[str, StringConstraints(max_length=LONGEST_TEXT), AfterValidator(_encodable)]
@@ -196,12 +202,14 @@ class ItemIn(_In):
     image: Text | None = None
     available: bool | None = Field(None, description="Null: it is.")
     created_at: When | None = None
-    attributes: dict[str, Text] = Field(default_factory=dict, max_length=MOST_ATTRIBUTES, description="Any others.")
+    attributes: dict[Annotated[Text, AfterValidator(_own_name)], Text] = Field(
+        default_factory=dict, max_length=MOST_ATTRIBUTES, description="Any others."
+    )
 
     def fields(self) -> dict[str, Any]:
         """The columns that it has in the items table."""
         own = self.model_dump(exclude={"attributes"}, exclude_none=True)
-        return {name: value for name, value in self.attributes.items() if name != c.ITEM_ID} | own
+        return self.attributes | own
 
 
 class ItemOut(BaseModel):

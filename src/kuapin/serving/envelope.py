@@ -6,6 +6,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable
+from http import HTTPMethod
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,6 +17,8 @@ log = logging.getLogger("kuapin.serving")
 BODY_SECONDS = 10.0
 """A body that has not come by then does not come."""
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_METHODS = frozenset(HTTPMethod)
+"""What anybody makes up beside these is one row of the figures."""
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
@@ -83,7 +86,8 @@ class Envelope:
             await told(scope, receive, sending)
         finally:
             route = getattr(scope.get("route"), "path", "other")
-            self.seen(scope["method"], route, status, time.perf_counter() - start)
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self.seen(method, route, status, time.perf_counter() - start)
 
     async def _body(self, headers: Headers, receive: Receive) -> Receive:
         """The body, read whole; then a ``receive`` that gives it."""

@@ -3,8 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from kuapin import columns as c
 from kuapin.arrivals import Arrivals, with_surfaces
@@ -26,13 +26,15 @@ class Live:
         model: as it was loaded, with the items that came later.
         position: of the last event that its histories hold.
         loaded_at: unix seconds, before its histories were read.
-        items: number of the last change of an item that it knows.
+        items: number of the last change of an item that was looked at.
+        refused: items that were put and that the release does not take, with the reason.
     """
 
     model: Model
     position: int
     loaded_at: float
     items: int = 0
+    refused: Mapping[str, ModelFolderError] = field(default_factory=dict)
 
     @property
     def mark(self) -> str:
@@ -90,23 +92,20 @@ class LiveModel:
 
     def follow(self) -> None:
         """Take over what others made live on the disk; what cannot be loaded is left, and said in the log."""
-        live = self.releases.live()
-        if live is None or live == self.current.model.release:
-            return
         with self._switching:
+            live = self.releases.live()
+            if live is None or live == self.current.model.release:
+                return
             try:
                 self.current = self._loaded(live)
             except KuapinError as error:
                 log.warning("%s stays live: %s", self.current.model.release, error)
 
     def follow_items(self, at_least: int | None = None) -> Live:
-        """Take over items that were put or deleted.
+        """Take over items that were put or deleted; those that the release does not take are named in ``refused``.
 
         Args:
             at_least: number of a change that is wanted; nothing is done where it is there already.
-
-        Raises:
-            ModelFolderError: the release takes no new items; what is live stays as it is.
         """
         with self._switching:
             live = self.current
@@ -129,36 +128,46 @@ class LiveModel:
         loaded_at, position = time.time(), self.events.position()
         shop = Shop(self.shop.path)
         shop.store = self.store.at(position)
+        seen = self.items.position()  # what changes while the release loads may be in it or not
         model = Model.load(shop, version=version)
         changes = self.items.since(0)
         live = Live(model, position, loaded_at)
-        unknown = [one for one in changes if not _knows(model, one)]
+        unknown = [one for one in changes if one.number > seen or not _knows(model, one)]
         if unknown:
-            try:
-                live = self._with(live, unknown)
-            except ModelFolderError as error:
-                log.warning("Items that were put are not recommended: %s", error)
+            live = self._with(live, unknown)
         return replace(live, items=changes[-1].number if changes else 0)
 
     def _with(self, live: Live, changes: Sequence[ItemChange]) -> Live:
-        model = live.model
+        """The release after some changes; what is to be hidden is hidden, whether it takes new items or not."""
+        changed = {one.item_id for one in changes}
+        refused = {item: error for item, error in live.refused.items() if item not in changed}
+        model = _hidden(live.model, [one.item_id for one in changes if one.hides])
         put = [{c.ITEM_ID: one.item_id, c.AVAILABLE: True} | dict(one.fields) for one in changes if not one.deleted]
         if put:
-            model = self._arrivals(model.release).add(model, table_of(put))
-        gone = model.catalogue.items.rows([one.item_id for one in changes if one.deleted])
-        if (gone >= 0).any():
-            available = model.catalogue.available.copy()
-            available[gone[gone >= 0]] = False
-            catalogue = replace(model.catalogue, available=available)
-            reranker = replace(model.reranker, catalogue=catalogue)
-            less = Model(model.release, model.recommender, catalogue, model.users, model.histories, reranker)
-            model = with_surfaces(less, model)
-        return replace(live, model=model, items=changes[-1].number)
+            try:
+                model = self._arrivals(model.release).add(model, table_of(put))
+            except ModelFolderError as error:
+                log.warning("%d items that were put are not recommended: %s", len(put), error)
+                refused |= {one.item_id: error for one in changes if not one.deleted}
+        return replace(live, model=model, items=changes[-1].number, refused=refused)
 
     def _arrivals(self, version: str) -> Arrivals:
         if self._reader is None or self._reader[0] != version:
             self._reader = version, Arrivals(self.shop, self.releases.folder / version)
         return self._reader[1]
+
+
+def _hidden(model: Model, items: Sequence[str]) -> Model:
+    """A model that shows some items to nobody; those that it does not know are passed over."""
+    gone = model.catalogue.items.rows(items)
+    if not (gone >= 0).any():
+        return model
+    available = model.catalogue.available.copy()
+    available[gone[gone >= 0]] = False
+    catalogue = replace(model.catalogue, available=available)
+    reranker = replace(model.reranker, catalogue=catalogue)
+    less = Model(model.release, model.recommender, catalogue, model.users, model.histories, reranker)
+    return with_surfaces(less, model)
 
 
 def _knows(model: Model, change: ItemChange) -> bool:

@@ -10,9 +10,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kuapin import columns as c
+from kuapin.data.dataset import NOT_AN_ANSWER
 from kuapin.data.histories import Histories
 from kuapin.data.sql.events import EventStore
-from kuapin.errors import KuapinError
 from kuapin.serving.live import Live
 from kuapin.serving.online import New, with_new
 
@@ -76,7 +76,7 @@ def answer(
     events: EventStore,
     questions: Sequence[Question],
     erased: Callable[[str], bool] = lambda _: False,
-) -> list[dict[str, Any] | KuapinError]:
+) -> list[dict[str, Any] | Exception]:
     """Answers in the order of the questions; a question that cannot be answered has its error.
 
     Args:
@@ -87,14 +87,14 @@ def answer(
     """
     histories, bases = _histories(live, events, questions, erased)
     who = live.model.users.rows(pl.Series([question.user for question in questions], dtype=pl.String))
-    answers: list[dict[str, Any] | KuapinError] = [{}] * len(questions)
+    answers: list[dict[str, Any] | Exception] = [{}] * len(questions)
     forms: dict[tuple[Any, ...], list[int]] = {}
     for place, question in enumerate(questions):
         forms.setdefault(question.form, []).append(place)
     for places in forms.values():
         try:
             found = _lists(live, histories.select(np.array(places)), who[places], questions[places[0]])
-        except KuapinError as error:
+        except Exception as error:  # raised again to who asked; the others have their lists
             for place in places:
                 answers[place] = error
             continue
@@ -145,7 +145,8 @@ def _histories(
         if n:
             more.append(())
         elif question.history:
-            more.append([(i, model.latest + k if t is None else t, e) for k, (i, t, e) in enumerate(question.history)])
+            told = [one for one in question.history if one[2] not in NOT_AN_ANSWER]
+            more.append([(i, model.latest + k if t is None else t, e) for k, (i, t, e) in enumerate(told)])
         else:
             more.append(of_session.get(question.session or "", ()))
     met = with_new(met, more, model.catalogue.items)

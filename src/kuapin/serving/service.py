@@ -14,7 +14,7 @@ from kuapin import columns as c
 from kuapin.data.sql.events import EventStore, GroupCommit, Row
 from kuapin.data.sql.keys import Keyring
 from kuapin.data.sql.overlay import ServedTables
-from kuapin.errors import KuapinError, StoreError
+from kuapin.errors import StoreError
 from kuapin.pipeline.forget import Receipt, forget
 from kuapin.retrieval.parallel import in_this_thread
 from kuapin.service_settings import ServiceConfig
@@ -106,9 +106,7 @@ class Service:
 
     def forget(self, user: str) -> Receipt:
         """Erase a person from everything, this process first."""
-        receipt = forget(self.shop, user)
-        self.erased.look()
-        return receipt
+        return forget(self.shop, user, self.erased.look)
 
     def not_erased(self, rows: Sequence[Row]) -> list[Row]:
         """Events without those from before the erasure of their person."""
@@ -127,7 +125,10 @@ class Service:
         Raises:
             ModelFolderError: the release takes no new items; the item is kept for the next one.
         """
-        return self.live.follow_items(self.live.items.put(item_id, fields))
+        live = self.live.follow_items(self.live.items.put(item_id, fields))
+        if item_id in live.refused:
+            raise live.refused[item_id]
+        return live
 
     def delete_item(self, item_id: str) -> Live:
         """Take an item away.
@@ -135,7 +136,9 @@ class Service:
         Raises:
             UnknownIdError: there is no such item.
         """
-        self.live.current.model.catalogue.items.row(item_id)
+        live = self.live.current
+        if item_id not in live.refused:
+            live.model.catalogue.items.row(item_id)
         return self.live.follow_items(self.live.items.delete(item_id))
 
     def outcomes(self, since: int) -> pl.DataFrame:
@@ -165,7 +168,7 @@ class Service:
         erased = question.user is not None and self.erased.at(question.user) >= live.loaded_at - 1
         return of_surface(live, question, erased=erased)
 
-    def _answer(self, questions: Sequence[Question]) -> Sequence[dict[str, Any] | KuapinError]:
+    def _answer(self, questions: Sequence[Question]) -> Sequence[dict[str, Any] | Exception]:
         live = self.live.current
         with in_this_thread():
             return answer(live, self.events, questions, lambda user: self.erased.at(user) >= live.loaded_at - 1)

@@ -58,8 +58,8 @@ _STREETS = (
 _ENGLISH_ADDRESSES = (
     # With state and ZIP code, or a British postcode, the street may be called anything
     re.compile(
-        r"\b(?:(?:Flat|Studio|Apt\.?|Unit) \w{1,4},?\s+)?\d{1,5}[A-Za-z]? [A-Z][\w.'’ -]{2,60}?[,\n]\s*"
-        r"(?:[\w.'’ -]{2,40}[,\n]\s*){0,3}"
+        r"\b(?:(?:Flat|Studio|Apt\.?|Unit) \w{1,4},?\s+)?\d{1,5}[A-Za-z]? [A-Z][\w.'’ -]{2,60}?[,\n]\s{0,8}"
+        r"(?:[\w.'’-][\w.'’ -]{1,39}[,\n]\s{0,8}){0,3}"
         r"(?:[A-Z]{2} \d{5}(?:-\d{4})?|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2})\b"
     ),
     re.compile(

@@ -35,6 +35,15 @@ def test_an_event_that_is_sent_twice_is_one(database):
     assert store.since(0, ["u1"]) == {"u1": [("i1", 101, "view"), ("i1", 102, "view"), ("i1", 103, "view")]}
 
 
+def test_the_number_of_an_event_that_went_is_given_to_no_other(database):
+    store = EventStore(database)
+    store.add([[event(1), event(2, user="u2")]])
+    position = store.position()
+    store.erase("u2")
+    store.add([[event(3)]])
+    assert store.since(position, ["u1"]) == {"u1": [("i1", 103, "view")]}
+
+
 def test_events_are_found_by_person_position_and_session(database):
     store = EventStore(database)
     store.add(
@@ -201,9 +210,11 @@ def test_a_url_that_cannot_be_used_is_named(url_):
         open_database(url_)
 
 
-def test_a_server_that_does_not_answer_is_said():
-    with pytest.raises(StoreError, match="did not do it"):
+def test_a_server_that_does_not_answer_is_said_and_its_words_are_in_the_log(caplog):
+    with pytest.raises(StoreError, match="did not do it") as told:
         open_database("postgresql+psycopg://app@127.0.0.1:1/none?connect_timeout=1")
+    assert "127.0.0.1" not in str(told.value)
+    assert "127.0.0.1" in caplog.text
 
 
 def test_keys_open_until_they_end(database):
@@ -245,3 +256,5 @@ def test_file_and_database_of_tombstones_are_brought_together(database, tmp_path
     log = pl.DataFrame({"user_id": ["u1", "u2", "u1"], "timestamp": [1, 1, erased.erased_at + 1]})
     assert one.keep(log)["timestamp"].to_list() == [1, erased.erased_at + 1]
     assert one.keep(log.drop("timestamp"))["user_id"].to_list() == ["u2"]
+    links = pl.DataFrame({"head": ["u1", "u2", "u2"], "relation": ["knows"] * 3, "tail": ["u2", "u1", "u3"]})
+    assert one.keep(links).rows() == [("u2", "knows", "u3")]

@@ -1,5 +1,6 @@
 """The database of a service, opened: SQLite beside the shop's tables, or PostgreSQL by a URL."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from kuapin.errors import InputError, StoreError
 
+log = logging.getLogger("kuapin.data")
 BUSY_S = 10
 """How long a SQLite writer waits for another."""
 _WRITERS = 0x6B756170
@@ -102,8 +104,9 @@ def open_database(url: str) -> Database:
 
 
 def failed(error: SQLAlchemyError) -> StoreError:
-    """What the database says, in one line."""
-    return StoreError(f"The database did not do it: {_said(error)}. Nothing was written; try again.")
+    """What is told of a failure; what the driver says may name hosts and rows, and goes into the log."""
+    log.warning("The database did not do it: %s", _said(error))
+    return StoreError("The database did not do it; the log says why. Nothing was written; try again.")
 
 
 def _engine(url: sa.URL) -> sa.Engine:

@@ -10,7 +10,8 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +59,7 @@ class Erasures:
 
     def person(self, user: str) -> str:
         """The keyed hash of a user id."""
-        return hmac.digest(privacy_key(self.folder), user.encode("utf-8", "surrogatepass"), "sha256").hex()
+        return _hashed(privacy_key(self.folder), user)
 
     def all(self) -> dict[str, Erasure]:
         """Every tombstone by person; where one was erased twice, the later."""
@@ -71,18 +72,21 @@ class Erasures:
     def synchronise(self) -> None:
         """Bring file and database to the same content."""
         every = self.all()
-        missing = [one for one in every.values() if one not in self._of_file()]
-        if missing:
-            self._append(missing)
+        with self._alone():
+            known = self._of_file()
+            missing = [one for one in every.values() if one not in known]
+            if missing:
+                self._write([*known, *missing])
         if self.database is not None:
             for one in set(every.values()) - set(self._of_database()):
                 self._store(one)
 
     def add(self, user: str) -> Erasure:
         """Set the tombstone of a user; on return it is on the disk."""
-        latest = max((one.erased_at for one in self.all().values()), default=0)
-        one = Erasure(self.person(user), max(int(time.time()), latest + 1), secrets.token_hex(8))
-        self._append([one])
+        with self._alone():
+            latest = max((one.erased_at for one in self.all().values()), default=0)
+            one = Erasure(self.person(user), max(int(time.time()), latest + 1), secrets.token_hex(8))
+            self._write([*self._of_file(), one])
         if self.database is not None:
             self._store(one)
         return one
@@ -90,14 +94,21 @@ class Erasures:
     def keep(self, table: pl.DataFrame) -> pl.DataFrame:
         """A table without the rows of erased people that are older than the erasure, or of unknown age."""
         every = self.all()
-        if not every or c.USER_ID not in table.columns or table.height == 0:
+        named = [name for name in (c.USER_ID, c.HEAD, c.TAIL) if name in table.columns]
+        if not every or table.height == 0:
             return table
-        users = table[c.USER_ID].unique().drop_nulls()
-        hashed = ((user, every.get(self.person(user))) for user in users)
+        for name in named:
+            table = self._kept(table, name, every)
+        return table
+
+    def _kept(self, table: pl.DataFrame, name: str, every: Mapping[str, Erasure]) -> pl.DataFrame:
+        """The same, by one column of people's ids."""
+        key = privacy_key(self.folder)
+        hashed = ((user, every.get(_hashed(key, user))) for user in table[name].unique().drop_nulls())
         gone = {user: one.erased_at for user, one in hashed if one is not None}
         if not gone:
             return table
-        erased = pl.col(c.USER_ID).replace_strict(gone, default=None, return_dtype=pl.Int64)
+        erased = pl.col(name).replace_strict(gone, default=None, return_dtype=pl.Int64)
         time = pl.col(c.TIMESTAMP) if c.TIMESTAMP in table.columns else pl.lit(None, pl.Int64)
         return table.filter(erased.is_null() | (time > erased).fill_null(value=False))
 
@@ -116,11 +127,16 @@ class Erasures:
             query = sa.select(ERASURES.c.person, ERASURES.c.erased_at, ERASURES.c.receipt)
             return [Erasure(*row) for row in connection.execute(query)]
 
-    def _append(self, more: Iterable[Erasure]) -> None:
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep others from the file: two processes may erase at once, and both must be kept."""
         with (self.folder / LOCK).open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # two processes may erase at once, and both must be kept
-            lines = [json.dumps(vars(one)) for one in (*self._of_file(), *more)]
-            write_durably(self.folder / FILE, ("\n".join(lines) + "\n").encode())
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _write(self, every: Iterable[Erasure]) -> None:
+        lines = [json.dumps(vars(one)) for one in every]
+        write_durably(self.folder / FILE, ("\n".join(lines) + "\n").encode())
 
     def _store(self, one: Erasure) -> None:
         if self.database is None:
@@ -128,6 +144,10 @@ class Erasures:
         with self.database.writing() as connection:
             connection.execute(sa.delete(ERASURES).where(ERASURES.c.person == one.person))
             connection.execute(sa.insert(ERASURES), vars(one))
+
+
+def _hashed(key: bytes, user: str) -> str:
+    return hmac.digest(key, user.encode("utf-8", "surrogatepass"), "sha256").hex()
 
 
 def privacy_key(folder: Path) -> bytes:

@@ -18,10 +18,14 @@ _DTYPES = {column.name: DTYPES[column.kind] for column in SCHEMAS[c.ITEMS].colum
 
 
 def table_of(items: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-    """Items as a table in the declared dtypes; attributes are text."""
+    """Items as a table in the declared dtypes; attributes are text, and what does not fit is null."""
     names = dict.fromkeys(name for row in items for name in row)
-    schema = {name: _DTYPES.get(name, pl.String()) for name in names}
-    return pl.DataFrame([{name: row.get(name) for name in names} for row in items], schema=schema)
+    return pl.DataFrame(
+        [
+            pl.Series(name, [row.get(name) for row in items], _DTYPES.get(name, pl.String()), strict=False)
+            for name in names
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,11 @@ class ItemChange:
     item_id: str
     fields: Mapping[str, Any]
     deleted: bool
+
+    @property
+    def hides(self) -> bool:
+        """Whether nobody is shown the item from now on."""
+        return self.deleted or self.fields.get(c.AVAILABLE) is False
 
 
 class ItemStore:

@@ -64,18 +64,22 @@ class ServedTables(TableStore):
             return self._interactions(columns)
         if table == c.USERS:
             return self.erasures.keep(self.tables.read(table, columns))
+        if table == c.RELATIONS:
+            frame = self.erasures.keep(self.tables.read(table))
+            return frame if columns is None else frame.select([name for name in frame.columns if name in columns])
         if table != c.ITEMS or self.items is None or self.items.position() == 0:
             return self.tables.read(table, columns)
         frame = self.items.apply(self.tables.read(table))
         return frame if columns is None else frame.select([name for name in frame.columns if name in columns])
 
     def _interactions(self, columns: Sequence[str] | None) -> pl.DataFrame:
-        new = self.events.table(None, self.until) if self.events else pl.DataFrame()
         with_time = None if columns is None else [*columns, c.USER_ID, c.TIMESTAMP]
+        with_ids = None if with_time is None else [*with_time, c.EVENT_ID]
+        new = self.events.table(with_ids, self.until) if self.events else pl.DataFrame()
         if new.height == 0:
             frame = self.tables.read(c.INTERACTIONS, with_time)
         else:
-            frame = self.tables.read(c.INTERACTIONS, None if with_time is None else [*with_time, c.EVENT_ID])
+            frame = self.tables.read(c.INTERACTIONS, with_ids)
             frame = stack([frame, append(frame[c.EVENT_ID], new)[0]])
         frame = self.erasures.keep(frame)
         return frame if columns is None else frame.select([name for name in frame.columns if name in columns])

@@ -54,8 +54,9 @@ INTERACTIONS = sa.Table(
     sa.Index("interactions_of_session", c.SESSION_ID),
     sa.Index("interactions_of_ranking", c.RANKING_ID),
     sa.Index("interactions_by_age", "received_at"),
+    sqlite_autoincrement=True,
 )
-"""Append-only; ``number`` rises in the order of the commits."""
+"""Append-only; ``number`` rises in the order of the commits, and none is given twice."""
 
 ITEM_CHANGES = sa.Table(
     "item_changes",

@@ -1,6 +1,8 @@
 """What people did, and what they were shown."""
 
 import asyncio
+import hashlib
+import json
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -20,6 +22,7 @@ from kuapin.serving.bodies import (
     InteractionsIn,
     OutcomeOut,
     OutcomesOut,
+    Shown,
     WrittenOut,
 )
 from kuapin.serving.failures import DeadlineError, RefusedError, responses
@@ -76,10 +79,13 @@ def _row(event: EventIn, with_library: bool) -> dict[str, Any]:  # noqa: FBT001
 def _rows_of(shown: ImpressionIn) -> list[dict[str, Any]]:
     when = int(time.time()) if shown.timestamp is None else shown.timestamp
     same = shown.model_dump(exclude={"items"}) | {c.TIMESTAMP: when, c.EVENT: "impression"}
-    return [
-        same | one.model_dump() | {c.EVENT_ID: f"{shown.ranking_id}/{one.position}/{one.item_id}"}
-        for one in shown.items
-    ]
+    return [same | one.model_dump() | {c.EVENT_ID: _impression_id(shown, one)} for one in shown.items]
+
+
+def _impression_id(shown: ImpressionIn, one: Shown) -> str:
+    """Of one item in one list of one person."""
+    told = json.dumps([shown.ranking_id, shown.user_id, one.position, one.item_id])
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def _with_ids(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -48,8 +48,9 @@ async def of_user(
     """The best items for a user, over all categories or in some."""
     may_see(asking, user_id)
     wanted = tuple(category) if category else None
+    session = session_id if "recommend" in asking.scopes else None  # anybody's: a person is told nothing of it
     question = Question(
-        user_id, session_id, (), n, offset, wanted, explain, per_category, tuple(deny or ()), discovery, surface
+        user_id, session, (), n, offset, wanted, explain, per_category, tuple(deny or ()), discovery, surface
     )
     return await _answered(request, question)
 

@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("surface", sa.Text),
         sa.Column("release", sa.Text),
         sa.Column("received_at", sa.BigInteger, nullable=False),
+        sqlite_autoincrement=True,
     )
     op.create_index("interactions_of_user", "interactions", ["user_id", "number"])
     op.create_index("interactions_of_session", "interactions", ["session_id"])
