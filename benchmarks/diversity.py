@@ -9,14 +9,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from benchmarks.harness import Figure, data_folder, parse_arguments, print_table, write_result
-from benchmarks.live_shop import LiveShop, live_shop
+from benchmarks.harness import Figure, parse_arguments, print_table, write_result
+from benchmarks.live_shop import LiveShop, live_shop, shops_of
 from kuapin.evaluation.bootstrap import difference_interval, interval
 from kuapin.evaluation.metrics.registry import PerUser
 from kuapin.pipeline.report_trade import DIALS, lists_at
 from kuapin.ranking.diversity import DiversityConfig
 
-TIMED = "amazon18_office_industrial_timed"
 SETTINGS: Mapping[str, DiversityConfig] = {
     **{f"dial.{dial:g}": DiversityConfig(discovery=dial) for dial in DIALS},
     "per_category.3": DiversityConfig(per_category=3),
@@ -62,13 +61,8 @@ def main() -> None:
     """Measure, print, write ``results/diversity.json``."""
     arguments = parse_arguments(__doc__)
     seed = (arguments.seeds or (0,))[0]
-    folders = {"complete_journey": None, TIMED: data_folder() / TIMED}
-    if arguments.folder is not None:
-        folders = {arguments.folder.resolve().name: arguments.folder}
-    elif arguments.quick:
-        folders.pop("complete_journey")
     figures: dict[str, Figure] = {}
-    for name, folder in folders.items():
+    for name, folder in shops_of(arguments).items():
         shop = live_shop(folder, seed=seed, users=500 if arguments.quick else None)
         measured = measure(shop)
         show(name, measured)

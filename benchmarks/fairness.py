@@ -6,15 +6,14 @@ order and at discovery .3. ``shown``: share of the places; ``chosen``: share of 
 cut; price levels are thirds of the priced items.
 """
 
-from benchmarks.harness import Figure, data_folder, parse_arguments, write_result
-from benchmarks.live_shop import live_shop
+from benchmarks.harness import Figure, parse_arguments, write_result
+from benchmarks.live_shop import live_shop, shops_of
 from kuapin.evaluation.ranked import Ranked
 from kuapin.pipeline.report_exposure import exposures
 from kuapin.ranking.diversity import DiversityConfig
 from kuapin.ranking.reranker import Reranker
 from kuapin.retrieval.selection import one_after_another
 
-TIMED = "amazon18_office_industrial_timed"
 K = 10
 
 
@@ -22,13 +21,8 @@ def main() -> None:
     """Measure, print, write ``results/fairness.json``."""
     arguments = parse_arguments(__doc__)
     seed = (arguments.seeds or (0,))[0]
-    folders = {"complete_journey": None, TIMED: data_folder() / TIMED}
-    if arguments.folder is not None:
-        folders = {arguments.folder.resolve().name: arguments.folder}
-    elif arguments.quick:
-        folders.pop("complete_journey")
     figures = {}
-    for name, folder in folders.items():
+    for name, folder in shops_of(arguments).items():
         shop = live_shop(folder, seed=seed)
         test = shop.split.test
         for dial in (0.0, 0.3):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.harness import ROOT
+from benchmarks.harness import ROOT, Arguments, data_folder
 from benchmarks.sets import DataSet, cache_folder, complete_journey, load_set
 from kuapin.data.dataset import Catalogue
 from kuapin.evaluation.ranked import ItemFacts
@@ -18,6 +18,7 @@ from kuapin.ranking.recommender import Recommender
 from kuapin.ranking.signals import SignalsConfig
 from kuapin.retrieval.source import Visible
 
+TIMED = "amazon18_office_industrial_timed"
 LATER = (
     "reasons.py",
     "deletion.py",
@@ -33,6 +34,14 @@ LATER = (
     "safety_words.py",
 )
 """Source files that act on lists alone: a training does not depend on them."""
+
+
+def shops_of(arguments: Arguments) -> dict[str, Path | None]:
+    """Name → folder of the shops that a benchmark of lists works on; ``None``: Complete Journey, not in a quick run."""
+    if arguments.folder is not None:
+        return {arguments.folder.resolve().name: arguments.folder}
+    timed = {TIMED: data_folder() / TIMED}
+    return timed if arguments.quick else {"complete_journey": None, **timed}
 
 
 @dataclass(frozen=True)

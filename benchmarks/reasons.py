@@ -16,14 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from benchmarks.harness import Figure, data_folder, parse_arguments, print_table, write_result
-from benchmarks.live_shop import LiveShop, live_shop
+from benchmarks.harness import Figure, parse_arguments, print_table, write_result
+from benchmarks.live_shop import LiveShop, live_shop, shops_of
 from kuapin.data.histories import Histories
 from kuapin.evaluation.bootstrap import interval
 from kuapin.ranking.deletion import without as strike
 from kuapin.ranking.reasons import NAMING, explain_products
 
-TIMED = "amazon18_office_industrial_timed"
 K, DEPTH, DRAWS = 10, 100, 2
 
 
@@ -160,13 +159,10 @@ def main() -> None:
     """Measure, print, write ``results/reasons.json``."""
     arguments = parse_arguments(__doc__, options={"--users": {"type": int, "help": "asked in each shop"}})
     seed = (arguments.seeds or (0,))[0]
-    folders = {"complete_journey": None, TIMED: data_folder() / TIMED}
-    if arguments.folder is not None:
-        folders = {arguments.folder.resolve().name: arguments.folder}
-    elif arguments.quick:
-        folders.pop("complete_journey")
     users = arguments.extra.users or (60 if arguments.quick else 250)
-    outcomes = {name: measure(live_shop(folder, seed=seed), users, seed) for name, folder in folders.items()}
+    outcomes = {
+        name: measure(live_shop(folder, seed=seed), users, seed) for name, folder in shops_of(arguments).items()
+    }
     figures = figures_of("", both(outcomes))
     for name, outcome in outcomes.items():
         figures |= figures_of(f"{name}.", outcome)
