@@ -78,10 +78,11 @@ def _say(done: "Refreshed", folder: object, *, quiet: bool) -> None:
             f"Too few people came back since {done.champion} was trained, so both were asked for the last part of the "
             "log. The live model had learnt from it: it looks better than it is."
         )
-    say(
-        f"In {done.own_share:.0%} of its lists of ten the live model had something that was taken. People take what "
-        "they are shown, so a model that shows other things is judged too low."
-    )
+    if done.verdicts:
+        say(
+            f"In {done.own_share:.0%} of its lists of ten the live model had something that was taken. People take "
+            "what they are shown, so a model that shows other things is judged too low."
+        )
     if done.release is not None:
         kept = 0 if done.forced else sum(not verdict.passes for verdict in done.verdicts)
         rest = f"; {counted(kept, 'category keeps what it has', 'categories keep what they have')}" if kept else ""

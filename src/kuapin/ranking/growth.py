@@ -1,6 +1,5 @@
 """What grows: counts by week against what was to be expected, and the probability that next week brings more."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -11,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import expit
 
 from kuapin.data.histories import Histories
-from kuapin.errors import ModelFolderError
+from kuapin.ranking.forest_files import read_forest, unreadable, write_forest
 
 if TYPE_CHECKING:
     import lightgbm
@@ -24,7 +23,7 @@ LONGEST = 104
 """Weeks that are counted at most: what lies before says nothing of the present, and one odd time would cost memory."""
 LEVEL = 4
 """Weeks whose mean is an item's present level: next week is more, or it is not."""
-FOREST, DESCRIPTION = "growth.txt", "growth.json"
+FILES = "growth"
 Counts = NDArray[np.float32]
 
 
@@ -186,11 +185,7 @@ class Growth:
 
     def save(self, folder: Path) -> None:
         """Write ``growth.json`` and, where there are trees, ``growth.txt``."""
-        folder.mkdir(parents=True, exist_ok=True)
-        said = {"config": self.config.model_dump(mode="json"), "trees": self.forest is not None}
-        (folder / DESCRIPTION).write_text(json.dumps(said, indent=1), encoding="utf-8")
-        if self.forest is not None:
-            (folder / FOREST).write_text(self.forest.model_to_string(), encoding="utf-8")
+        write_forest(folder, FILES, {"config": self.config.model_dump(mode="json")}, self.forest)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -199,15 +194,11 @@ class Growth:
         Raises:
             ModelFolderError: a file is missing or damaged.
         """
-        import lightgbm
-
+        said, forest = read_forest(folder, FILES)
         try:
-            said = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-            config = GrowthConfig.model_validate(said["config"])
-            text = (folder / FOREST).read_text(encoding="utf-8") if said["trees"] else None
-        except (OSError, ValueError, KeyError) as error:
-            raise ModelFolderError(f"Model folder {folder} cannot be read ({error}). Train again.") from error
-        return cls(lightgbm.Booster(model_str=text) if text is not None else None, config)
+            return cls(forest, GrowthConfig.model_validate(said["config"]))
+        except (ValueError, KeyError) as error:
+            raise unreadable(folder, error) from error
 
 
 def enough(counts: Counts, config: GrowthConfig) -> NDArray[np.intp]:

@@ -1,6 +1,5 @@
 """Who answers an offer: a person's purchases, responses and prices against an offer's items, as a probability."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -17,14 +16,14 @@ from kuapin.data.histories import Histories
 from kuapin.data.offers import CAMPAIGN, COUPON_COLUMN, Offers
 from kuapin.data.vocabulary import Vocabulary
 from kuapin.errors import ModelFolderError
+from kuapin.ranking.forest_files import read_forest, unreadable, write_forest
 from kuapin.retrieval.sources.groups import members
 
 if TYPE_CHECKING:
     import lightgbm
 
 DAY = 86_400
-FOREST = "response.txt"
-DESCRIPTION = "response.json"
+FILES = "response"
 NAMES = (
     "bought",
     "bought_lately",
@@ -290,15 +289,8 @@ class Response:
 
     def save(self, folder: Path) -> None:
         """Write ``response.json`` and, where there are trees, ``response.txt``."""
-        folder.mkdir(parents=True, exist_ok=True)
-        said = {
-            "features": list(NAMES),
-            "config": self.config.model_dump(mode="json"),
-            "trees": self.forest is not None,
-        }
-        (folder / DESCRIPTION).write_text(json.dumps(said, indent=1), encoding="utf-8")
-        if self.forest is not None:
-            (folder / FOREST).write_text(self.forest.model_to_string(), encoding="utf-8")
+        said = {"features": list(NAMES), "config": self.config.model_dump(mode="json")}
+        write_forest(folder, FILES, said, self.forest)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -307,17 +299,14 @@ class Response:
         Raises:
             ModelFolderError: a file is missing, or reads other features.
         """
-        import lightgbm
-
+        said, forest = read_forest(folder, FILES)
         try:
-            said = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-            config = ResponseConfig.model_validate(said["config"])
-            text = (folder / FOREST).read_text(encoding="utf-8") if said["trees"] else None
-        except (OSError, ValueError, KeyError) as error:
-            raise ModelFolderError(f"Model folder {folder} cannot be read ({error}). Train again.") from error
-        if said["features"] != list(NAMES):
+            config, features = ResponseConfig.model_validate(said["config"]), said["features"]
+        except (ValueError, KeyError) as error:
+            raise unreadable(folder, error) from error
+        if features != list(NAMES):
             raise ModelFolderError(f"Model folder {folder}: it reads other features than this program. Train again.")
-        return cls(lightgbm.Booster(model_str=text) if text is not None else None, config)
+        return cls(forest, config)
 
 
 def exposed(setting: Setting, campaign: int) -> NDArray[np.intp]:
