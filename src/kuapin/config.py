@@ -20,6 +20,7 @@ from kuapin.errors import InputError
 from kuapin.evaluation.gate import GateConfig
 from kuapin.model_folder import ReleasesConfig
 from kuapin.ranking.diversity import DiversityConfig
+from kuapin.ranking.exploration import ExplorationConfig
 from kuapin.ranking.live import LiveConfig
 from kuapin.ranking.phrases import ReasonsConfig
 from kuapin.ranking.ranker import RankingConfig
@@ -59,6 +60,7 @@ class Config(BaseModel):
     live: LiveConfig = LiveConfig()
     gate: GateConfig = GateConfig()
     diversity: DiversityConfig = DiversityConfig()
+    exploration: ExplorationConfig = ExplorationConfig()
     safety: SafetyConfig = SafetyConfig()
     reasons: ReasonsConfig = ReasonsConfig()
     releases: ReleasesConfig = ReleasesConfig()

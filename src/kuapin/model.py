@@ -346,9 +346,9 @@ class Model:
     def products_of(
         self, users: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool = False
     ) -> pl.DataFrame:
-        """As ``recommend``, of the items in some ascending rows (``None``: all)."""
-        who = self.users.rows(users)
-        answer = products(self.reranker, self.histories_of(users), n=n, items=items, who=who, explain=explain)
+        """As ``recommend``, of the items in some ascending rows (``None``: all); nothing is tried."""
+        who, reranker = self.users.rows(users), replace(self.reranker, exploration=None)
+        answer = products(reranker, self.histories_of(users), n=n, items=items, who=who, explain=explain)
         return answer.table(users, self.catalogue.items.ids, surface=products_surface.NAME, release=self.release)
 
     @cached_property

@@ -124,3 +124,20 @@ def test_nothing_is_fetched(shop, monkeypatch):
         send(client, {"user_id": "u-1", "item_id": "x", "event": "review", "text": url})
         client.get("/v1/recommendations", params={"user_id": "u-1", "explain": True})
     assert calls == []
+
+
+def test_what_a_place_tried_goes_round_with_its_propensity(shop):
+    (shop.path / "kuapin.toml").write_text("[exploration]\nshare = 0.2\n")
+    with served.client(Shop.open(shop.path)) as asking:
+        answer = asking.get("/v1/recommendations", params={"user_id": "user 003", "n": 10}).json()
+        chances = [row["propensity"] for row in answer["recommendations"]]
+        assert [place for place, chance in enumerate(chances, 1) if chance < 1] == [5, 10]
+        items = [
+            {"item_id": row["target_id"], "position": row["rank"], "propensity": row["propensity"]}
+            for row in answer["recommendations"]
+        ]
+        same = {key: answer[key] for key in ("ranking_id", "user_id", "release")}
+        told = asking.post("/v1/impressions", json={"impressions": [{**same, "items": items}]})
+        assert told.json() == {"added": 10, "known": 0}
+    found = Shop.open(shop.path).store.read("interactions").filter(event="impression")
+    assert found.sort("position")["propensity"].to_list() == chances

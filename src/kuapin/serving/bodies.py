@@ -56,6 +56,9 @@ class Recommendation(BaseModel):
     score: float = Field(description="Probability of a purchase in the near future, or the cosine of two texts.")
     reason_code: str | None = None
     reason: str | None = None
+    propensity: float | None = Field(
+        None, description="Probability with which it came to its place, where places try; give it to impressions."
+    )
 
 
 class RecommendationsOut(BaseModel):

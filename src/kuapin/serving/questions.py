@@ -185,6 +185,8 @@ def _lists(live: Live, histories: Histories, who: NDArray[np.int32], question: Q
         own = lists[number]
         code, text = (reasons.codes[place], reasons.texts[place]) if reasons else (None, None)
         own.append(dict(zip(SHOWN, (len(own) + 1, "item", items.id(item), float(score), code, text), strict=True)))
+        if found.propensity is not None:
+            own[-1][c.PROPENSITY] = float(found.propensity[place])
     return lists
 
 
