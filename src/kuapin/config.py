@@ -28,6 +28,7 @@ from kuapin.ranking.safety import SafetyConfig
 from kuapin.ranking.signals import SignalsConfig
 from kuapin.retrieval.sources.settings import SourcesConfig
 from kuapin.service_settings import ServiceConfig
+from kuapin.surfaces.home_strategies import StrategiesConfig
 from kuapin.text.template import TextConfig
 
 _NONE = "none"
@@ -61,6 +62,7 @@ class Config(BaseModel):
     gate: GateConfig = GateConfig()
     diversity: DiversityConfig = DiversityConfig()
     exploration: ExplorationConfig = ExplorationConfig()
+    strategies: StrategiesConfig = StrategiesConfig()
     safety: SafetyConfig = SafetyConfig()
     reasons: ReasonsConfig = ReasonsConfig()
     releases: ReleasesConfig = ReleasesConfig()
