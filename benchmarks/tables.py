@@ -51,6 +51,10 @@ ABOUT = {
         "for all (`ratio`, asked for ≥ 1.1; `online.ratio` with its learning), and in how many runs an off-policy "
         "estimate covers the truth."
     ),
+    "graph": (
+        "What the knowledge graph adds as a source of the ranker, and alone: NDCG@10 of all that users did next and of "
+        "what was new to them. No set at hand has relations between items."
+    ),
     "fairness": (
         "Share of the first ten places by brand size and price level, beside what the same users chose and the "
         "catalogue."

@@ -179,7 +179,9 @@ OPENING_ONLY = {"ridge": 1, "als": 1_000}
 """Signals of a category that opens → people who must have been there: fewer tell ALS nothing that others do not say."""
 
 NAMED_ONLY = ("predicted_popularity",)
-"""Signals that are fitted where a configuration names them, and never by default."""
+"""Signals that are fitted where a configuration names them, and never by default; openings name them."""
+ON_REQUEST = ("graph",)
+"""Likewise, and openings do not name them either: what they add was measured (``docs/experiments.md``)."""
 
 
 def _signals(visible: Visible, config: SignalsConfig, settings: SourcesConfig) -> dict[str, Signal]:
@@ -189,7 +191,7 @@ def _signals(visible: Visible, config: SignalsConfig, settings: SourcesConfig) -
         been = 0
         if visible.opening is not None:
             been = int(np.count_nonzero(np.diff(visible.histories.matrix()[:, visible.opening].indptr)))
-        idle = {*NAMED_ONLY, *(RUNNING_ONLY if visible.opening is not None else ())}
+        idle = {*NAMED_ONLY, *ON_REQUEST, *(RUNNING_ONLY if visible.opening is not None else ())}
         idle |= {name for name, least in OPENING_ONLY.items() if been < least}
         table = {name: signal for name, signal in table.items() if name not in idle}
     return _chosen(table, config)
