@@ -46,6 +46,11 @@ ABOUT = {
         "Rows whose reason names something of the user's own, and how often taking it away lowers the row. Asked for: "
         "specific_share ≥ 0.9, deletion_holds ≥ 0.9."
     ),
+    "strategies": (
+        "A simulated shop with known preferences: what home pages that follow each person earn against the best mix "
+        "for all (`ratio`, asked for ≥ 1.1; `online.ratio` with its learning), and in how many runs an off-policy "
+        "estimate covers the truth."
+    ),
     "fairness": (
         "Share of the first ten places by brand size and price level, beside what the same users chose and the "
         "catalogue."
