@@ -58,6 +58,10 @@ class Recommendation(BaseModel):
     score: float = Field(description="Probability of a purchase in the near future, or the cosine of two texts.")
     reason_code: str | None = None
     reason: str | None = None
+    surface: str | None = Field(None, description="Of a home page: the surface that gives this row.")
+    propensity: float | None = Field(
+        None, description="Probability with which it came to its place, where places try; give it to impressions."
+    )
 
 
 class RecommendationsOut(BaseModel):
