@@ -69,6 +69,11 @@ ABOUT = {
         "Titles → categories from K labels a class, macro-F1 on titles that are in no draw; mean of two sets. Asked "
         "for: the fine-tuned model above the best baseline at 20 and 100, beyond the interval (`gain`)."
     ),
+    "spans": (
+        "Brand and product spans in titles, F1 by exact match, of the tuned tagger (`f1`) against a dictionary of the "
+        "training titles and, in English, the rule that the first word is the brand; on titles whose brands are seen "
+        "in training and, apart, never. `gain`: to the best that trains nothing. Asked for: above the dictionary."
+    ),
     "robustness": (
         "Titles with typos, dropped words, words stuffed behind them, or in capitals: neighbours kept, and NDCG@10 of "
         "an opening kept, by the frozen encoder, the tuned one, and the one tuned against FGM."
