@@ -4,11 +4,13 @@ python -m benchmarks.tables
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import RESULTS
+from kuapin.pipeline.report_home import MEASURED
 
 PAGE = RESULTS.parent / "README.md"
 ABOUT = {
@@ -50,6 +52,10 @@ ABOUT = {
         "A simulated shop with known preferences: what home pages that follow each person earn against the best mix "
         "for all (`ratio`, asked for ≥ 1.1; `online.ratio` with its learning), and in how many runs an off-policy "
         "estimate covers the truth."
+    ),
+    "similar": (
+        "The ten items that could best stand in for one: share of its leaf category and brand, and how many of the ten "
+        "items that most people met with it are among them."
     ),
     "graph": (
         "What the knowledge graph adds as a source of the ranker, and alone: NDCG@10 of all that users did next and of "
@@ -214,9 +220,52 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
+SENTENCES = {
+    "bundles": (
+        "Of a basket with one product hidden, NDCG@10 is {baskets.ours:.3f}, {baskets.ratio:.2f} times the best of "
+        "popularity, co-purchase and frozen text."
+    ),
+    "similar": (
+        "{complete_journey.leaf:.0%} of the ten share the product type (chance: {complete_journey.leaf.chance:.1%}); "
+        "they hold {complete_journey.recall:.1%} of the ten products that most households bought with it (the type's "
+        "best sellers: {complete_journey.recall.popular_of_leaf:.1%})."
+    ),
+    "brands": (
+        "A household's next new brand: NDCG@10 {complete_journey.new_brand.ours:.3f}, "
+        "{complete_journey.new_brand.ratio:.2f} times brand popularity: hardly better here."
+    ),
+    "campaigns": (
+        "Who uses which coupon of a hidden campaign: average precision {ap.ratio:.1f} times the better of coupon "
+        "popularity and purchase counts, AUC {auc:.2f} to {best_baseline.auc:.2f}. Whether campaigns make people buy "
+        "more could not be shown (uplift {uplift.ratio:.2f})."
+    ),
+    "trends": (
+        "{complete_journey.precision:.0%} of the surest hundred sold more in the next week, "
+        "{complete_journey.best_baseline:.0%} by the best simple method."
+    ),
+}
+"""What the demo's report says of a surface: its benchmark's figures on the demo's data."""
+
+
+def measured(folder: Path = RESULTS) -> dict[str, str]:
+    """Surface → its sentence, with the command and the commit; what was not measured is not there."""
+    told = {}
+    for name, sentence in SENTENCES.items():
+        path = folder / f"{name}.json"
+        if path.exists():
+            result = json.loads(path.read_text(encoding="utf-8"))
+            filled = _FIELD.sub(lambda m: format(result["figures"][m[1]]["value"], m[2]), sentence)  # noqa: B023
+            told[name] = f"{filled} ({result['command']}, commit {result['commit']})"
+    return told
+
+
+_FIELD = re.compile(r"\{([^:}]+):([^}]+)\}")
+
+
 def main() -> None:
-    """Write the page."""
+    """Write the page, and what the demo's report says of the surfaces."""
     PAGE.write_text(page(), encoding="utf-8")
+    MEASURED.write_text(f"{json.dumps(measured(), indent=1, ensure_ascii=False)}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

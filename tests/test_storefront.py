@@ -9,9 +9,13 @@ import pytest
 from kuapin import columns as c
 from kuapin.config import Config
 from kuapin.errors import InputError
+from kuapin.evaluation.page import render
+from kuapin.evaluation.report import Report
 from kuapin.model import Model
+from kuapin.pipeline.report_home import home_of
 from kuapin.pipeline.surfaces import fit_surfaces
 from kuapin.storefront import FOLDER, SURFACES, Storefront, last_baskets
+from kuapin.surfaces import home
 from kuapin.surfaces.answer import SCHEMA
 from kuapin.surfaces.home_strategies import HomeStrategies, StrategiesConfig
 from kuapin.workspace import Shop
@@ -166,3 +170,23 @@ def test_home_pages_that_follow_their_people_say_how_they_were_mixed(model):
             assert products[0] > products[1]
         one = mixed.recommend("home", page["user_id"].head(1), 20, None, explain=True)
         assert one.select("target_id", "strategy").equals(page.select("target_id", "strategy"))
+
+
+def test_the_report_shows_every_surface_with_what_was_measured(model):
+    page = home_of(model, market.dataset(), "user 003", kind="Household", measured={"bundles": "1.7 times."})
+    assert page.user == "Household user 003"
+    told = {section.surface: section for section in page.sections}
+    assert list(told) == [name for name in home.SHARES if name in told]
+    assert set(told) == set(home.SHARES)
+    assert sum(len(section.rows) for section in page.sections) == 30
+    assert told["bundles"].measured == "1.7 times."
+    assert told["trends"].measured == "Not measured."
+    offers = {row.title for row in told["campaigns"].rows}
+    assert offers <= {"Roses for less (roses)", "A tenth off (all)"}
+    assert offers
+    assert all(row.reason for section in page.sections for row in section.rows)
+    html = render(Report("T", "today", pages=(page,)))
+    assert (
+        html.index("One home page, every surface") < html.index("Completes the last basket") < html.index("1.7 times.")
+    )
+    assert "30 rows" in html

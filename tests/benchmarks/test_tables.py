@@ -4,7 +4,8 @@ import subprocess
 
 import pytest
 
-from benchmarks.tables import ABOUT, PAGE, page
+from benchmarks.tables import ABOUT, PAGE, measured, page
+from kuapin.pipeline.report_home import read_measured
 
 
 def test_the_page_is_as_the_results_are(root):
@@ -14,6 +15,8 @@ def test_the_page_is_as_the_results_are(root):
     if changed.returncode != 0 or changed.stdout.strip():
         pytest.skip("measured again here, or no git checkout")
     assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m benchmarks.tables"
+    assert read_measured() == measured(), "run: python -m benchmarks.tables"
+    assert "{" not in "".join(measured().values())
 
 
 def test_what_is_missing_is_said(tmp_path):

@@ -106,6 +106,24 @@ class Example:
 
 
 @dataclass(frozen=True)
+class Section:
+    """A surface on a home page: its name, what it is for, its rows, and how well it was measured to work."""
+
+    surface: str
+    about: str
+    rows: tuple[Recommended, ...]
+    measured: str
+
+
+@dataclass(frozen=True)
+class HomePage:
+    """All surfaces for one user, on one page."""
+
+    user: str
+    sections: tuple[Section, ...]
+
+
+@dataclass(frozen=True)
 class Mix:
     """The share of each category: in the lists of one method, or in what users did (``is_truth``)."""
 
@@ -173,6 +191,7 @@ class Report:
         trades: lists at the positions of the dial, from "more of the same" to "discover".
         exposures: groups of items by brand size and price level.
         examples: users with their lists.
+        pages: users with their home pages.
         timings: in the order of the work.
         setting: label → value: command, commit, hardware, seeds.
         notes: further paragraphs on how it was measured.
@@ -191,6 +210,7 @@ class Report:
     trades: tuple[Trade, ...] = ()
     exposures: tuple[Exposure, ...] = ()
     examples: tuple[Example, ...] = ()
+    pages: tuple[HomePage, ...] = ()
     timings: tuple[Timing, ...] = ()
     setting: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

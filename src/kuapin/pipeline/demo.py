@@ -20,6 +20,7 @@ from kuapin.evaluation.report import Command, Data, Report, write_report
 from kuapin.extras import require
 from kuapin.pipeline.evaluate import baselines_of, facts_of, processor, report_of
 from kuapin.pipeline.report_examples import examples_of, typical_users
+from kuapin.pipeline.report_home import home_of
 from kuapin.pipeline.report_launch import measure_launches
 from kuapin.pipeline.report_material import Material, Stopwatch, material_of
 from kuapin.pipeline.report_temporal import measure_temporal
@@ -104,9 +105,12 @@ def demo(folder: Path, progress: Progress = SILENT, results: Path | None = None,
     users = typical_users(material.dataset)
     with watch.time("Recommend to three households"):
         examples = examples_of(model, material.dataset, users, n=SHOWN, per_category=PER_DEPARTMENT, kind="Household")
+        pages = (home_of(model, material.dataset, users[-1], kind="Household"),)
     del model  # what follows trains others, which would lie in memory beside it
     report = _measured(material, watch, progress)
-    report = replace(report, examples=examples, timings=watch.timings, commands=_commands(folder, users[0]))
+    report = replace(
+        report, examples=examples, pages=pages, timings=watch.timings, commands=_commands(folder, users[0])
+    )
     page = write_report(report, shop.reports, NAME + "-report")
     done = Demo(report, page, time.perf_counter() - started, _peak_mb(), round(load, 1))
     for place in (shop.reports, results):
@@ -200,6 +204,7 @@ _WHY = (
 def _commands(folder: Path, user: str) -> tuple[Command, ...]:
     return (
         Command(f"kuapin recommend {folder} --user {user} --explain", "Ask the demo's shop for one household's list."),
+        Command(f"kuapin recommend {folder} --user {user} --surface home --explain", "The same household's home page."),
         Command(f"kuapin evaluate {folder} --protocol launch --category DELI", "Open another department."),
         Command("kuapin init shop", "Make a workspace for your own shop."),
         Command("kuapin import shop --items items.csv --interactions orders.csv", "Read your tables."),

@@ -1,0 +1,79 @@
+"""One user's home page for the report: every surface with its rows, and how well it was measured to work."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import polars as pl
+
+from kuapin import columns as c
+from kuapin.data.dataset import Dataset
+from kuapin.evaluation.report import HomePage, Recommended, Section
+from kuapin.model import Model
+from kuapin.surfaces.home import NAME, SHARES
+
+ROWS = 30
+MEASURED = Path(__file__).parent / "measured.json"
+"""What the benchmarks found, a sentence a surface; ``python -m benchmarks.tables`` writes it from their results."""
+ABOUT = {
+    "products": "What comes next, over all categories",
+    "bundles": "Completes the last basket",
+    "similar": "Could stand in for the last item",
+    "brands": "Brands of its own, and new ones",
+    "campaigns": "Offers that it may use",
+    "trends": "What is rising",
+    "profile": "What the system knows",
+}
+AS_IT_IS = {
+    "products": "Measured above, on purchases that were hidden from it.",
+    "profile": "A statement is told with the share of 100 resamplings of the history in which it holds.",
+}
+
+
+def home_of(
+    model: Model, dataset: Dataset, user: str, *, kind: str = "User", measured: Mapping[str, str] | None = None
+) -> HomePage:
+    """The page of one user, explained.
+
+    Args:
+        model: the live release.
+        dataset: of the same shop.
+        user: id.
+        kind: what a user is called.
+        measured: surface → a sentence; ``None``: what the benchmarks found.
+    """
+    table = model.recommend(user, n=ROWS, surface=NAME, explain=True)
+    told = read_measured() if measured is None else measured
+    sections = []
+    for name in SHARES:
+        part = table.filter(pl.col(c.SURFACE) == name)
+        if part.height:
+            rows = tuple(_named(model, dataset, *row) for row in part.select(c.KIND, c.TARGET_ID, c.REASON).iter_rows())
+            sections.append(Section(name, ABOUT[name], rows, AS_IT_IS.get(name) or told.get(name, "Not measured.")))
+    return HomePage(f"{kind} {user}", tuple(sections))
+
+
+def read_measured() -> dict[str, str]:
+    """Surface → what its benchmark found."""
+    found: dict[str, str] = json.loads(MEASURED.read_text(encoding="utf-8"))
+    return found
+
+
+def _named(model: Model, dataset: Dataset, kind: str, target: str, reason: str | None) -> Recommended:
+    items, catalogue = dataset.catalogue.items, dataset.catalogue
+    row = int(items.rows(pl.Series([target]))[0]) if kind in ("item", "due") else -1
+    if row >= 0:
+        title = catalogue.frame[c.TITLE][row] if c.TITLE in catalogue.frame.columns else None
+        return Recommended(str(title or target), catalogue.categories[catalogue.category[row]], reason or "")
+    return Recommended(_offer(model, target) if kind in ("campaign", "coupon") else target, _said(kind), reason or "")
+
+
+def _said(kind: str) -> str:
+    return kind.replace("_", " ")
+
+
+def _offer(model: Model, target: str) -> str:
+    if model.storefront is None:
+        return target
+    offers = model.storefront.campaigns.setting.offers.table.filter(pl.col("offer_id") == target)
+    return f"{offers['title'][0]} ({target})" if offers.height else target
