@@ -53,6 +53,10 @@ ABOUT = {
         "for all (`ratio`, asked for ≥ 1.1; `online.ratio` with its learning), and in how many runs an off-policy "
         "estimate covers the truth."
     ),
+    "calibration": (
+        "Promised probabilities against what came, by category: expected calibration error (asked for ≤ .02), "
+        "what chance alone would show if every promise were true, and what came to what was promised."
+    ),
     "similar": (
         "The ten items that could best stand in for one: share of its leaf category and brand, and how many of the ten "
         "items that most people met with it are among them."

@@ -180,3 +180,19 @@ def test_an_unknown_user_has_an_empty_history(visible):
     asked = queries_of(visible.histories, np.array([3, -1, 0]))
     assert asked.lengths.tolist() == [visible.histories.lengths[3], 0, visible.histories.lengths[0]]
     assert np.array_equal(asked.of(2), visible.histories.of(0))
+
+
+def test_counts_are_read_on_the_scale_that_the_ranker_was_trained_on(visible):
+    """Trees that split on a count must not meet, after the last fit, values beyond all that they were trained on."""
+    live = LiveConfig(users=60, pruned=False, hidden=0.5)
+    fitted = fit_live(visible, signals=SignalsConfig(candidates=20), ranking=RankingConfig(), live=live)
+    signals, replay = fitted.recommender.signals, temporal_replay(visible, live)
+    before = Signals.fit(replay.visible, SignalsConfig(candidates=20))
+    assert signals.facts.learnt == pytest.approx(before.facts.users.sum() / signals.facts.users.sum())
+    assert 0.3 < signals.facts.learnt < 0.9
+    items = np.array([8, 30], np.int32)
+    ends, column = np.array([0, 2], np.int64), signals.names.index("category_users")
+    one = visible.histories.select(np.array([0]))
+    after = signals.features(one, ends, items)[:, column]
+    known = before.features(one, ends, items)[:, before.names.index("category_users")]
+    np.testing.assert_allclose(after, known, atol=0.1)  # without: log(1 / learnt), more than .3

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from kuapin import columns as c
 from kuapin.arrays import load_arrays, save_arrays
 from kuapin.data.baskets import Baskets
 from kuapin.data.dataset import Catalogue
@@ -161,8 +162,14 @@ class Completion:
         for name, rows in ((OWNED, known & ~cold), (ALONE, ~known & ~cold)):
             features = lists.features[rows]
             scores[rows] = self.rankers[name].score(features)
-        scores[cold] = self._by_text(lists)[cold]
+        scores[cold] = self._by_text(lists, self.learnt(baskets)[lists.users])[cold]
         return scores
+
+    def learnt(self, baskets: Histories) -> NDArray[np.bool_]:
+        """Which baskets hold an item of a category that any basket taught something of, bool (n_baskets,)."""
+        facts = self.signals.facts
+        taught = facts.users_in_category[facts.category] > 0
+        return np.bincount(baskets.users, weights=taught[baskets.items], minlength=len(baskets)) > 0
 
     def cold(self, baskets: Histories) -> NDArray[np.bool_]:
         """Which baskets hold nothing that was bought with other things, bool (n_baskets,)."""
@@ -170,8 +177,11 @@ class Completion:
         warm = np.bincount(baskets.users, weights=beside[baskets.items], minlength=len(baskets))
         return np.asarray(warm == 0)
 
-    def _by_text(self, lists: Lists) -> NDArray[np.float64]:
-        """The sum of what the texts say, each in standard deviations of its list."""
+    def _by_text(self, lists: Lists, learnt: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """The sum of what the texts say, each in standard deviations of its list.
+
+        What was learnt of other categories (``complement``) is left out where ``learnt`` (n_candidates,) is false.
+        """
         total = np.zeros(len(lists.items))
         users, count = lists.users, np.maximum(lists.lengths, 1)
         for name in COLD:
@@ -180,7 +190,8 @@ class Completion:
             values = lists.features[:, self.names.index(name)].astype(np.float64)
             mean = np.bincount(users, weights=values, minlength=len(lists)) / count
             square = np.bincount(users, weights=(values - mean[users]) ** 2, minlength=len(lists)) / count
-            total += (values - mean[users]) / np.sqrt(np.maximum(square, 1e-12))[users]
+            far = (values - mean[users]) / np.sqrt(np.maximum(square, 1e-12))[users]
+            total += far if name != "complement" else np.where(learnt, far, 0.0)
         return total
 
     def save(self, folder: Path) -> None:
@@ -282,8 +293,11 @@ def hide_one(baskets: Histories, rng: np.random.Generator) -> tuple[Histories, H
 
 
 def _signals(visible: Visible, baskets: Baskets, config: CompletionConfig, now: int) -> Signals:
-    """The sources, fitted on some baskets."""
-    seen = replace(visible, histories=baskets.histories, now=now)
+    """The sources, fitted on some baskets; words are those of titles: of shelves and brands the vectors say enough."""
+    texts = visible.texts
+    if texts is not None and c.TITLE in visible.catalogue.frame.columns:
+        texts = visible.catalogue.frame[c.TITLE].fill_null("")
+    seen = replace(visible, histories=baskets.histories, now=now, texts=texts)
     signals = basket_signals(seen, config)
     for signal in signals.values():
         signal.source.fit(seen)

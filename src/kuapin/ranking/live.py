@@ -113,6 +113,9 @@ def fit_live(
     strangers = _strangers(Recommender(before, ranker), replay.answers, len(visible.catalogue.categories))
     with progress.step("Fitting sources on everything"):
         after = Signals.fit(visible, signals, like=before)
+        # The trees split on counts: those of the whole log lie beyond all that they were trained on
+        learnt = float(before.facts.users.sum() / max(float(after.facts.users.sum()), 1.0))
+        after.facts = replace(after.facts, learnt=learnt)
     return Fitted(Recommender(after, ranker, calibration, strangers), metrics, suspects)
 
 

@@ -262,9 +262,8 @@ class Recommender:
         for name, signal in self.signals.signals.items():
             save_arrays(folder / SOURCES / f"{name}.safetensors", signal.source.arrays())
         facts = self.signals.facts
-        save_arrays(
-            folder / SOURCES / "facts.safetensors", {"users": facts.users, "category_mean": facts.category_mean}
-        )
+        counted = {"users": facts.users, "category_mean": facts.category_mean, "learnt": np.array([facts.learnt])}
+        save_arrays(folder / SOURCES / "facts.safetensors", counted)
         description = {
             "sources": list(self.signals.signals),
             "signals": self.signals.config.model_dump(mode="json"),

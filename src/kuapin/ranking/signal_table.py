@@ -59,12 +59,14 @@ class Facts:
         category_mean: float32, mean of ``users`` over the item's category.
         category: int32 code of the top-level category.
         price: float32, NaN where unknown.
+        learnt: how much of what is counted here the ranker was trained on: counts are read by it times this.
     """
 
     users: Scores
     category_mean: Scores
     category: NDArray[np.int32]
     price: Scores
+    learnt: float = 1.0
 
     @cached_property
     def users_in_category(self) -> NDArray[np.float64]:

@@ -141,7 +141,13 @@ class Signals:
         users = new.padded(self.facts.users)
         mean = new.padded(self.facts.category_mean)
         mean[new.rows] = new.usual
-        facts = Facts(users, mean, new.catalogue.category, new.catalogue.price)
+        facts = replace(
+            self.facts,
+            users=users,
+            category_mean=mean,
+            category=new.catalogue.category,
+            price=new.catalogue.price,
+        )
         other = Signals(signals, self.config, facts, self.settings)
         fresh = new.rows[new.rows >= len(self.facts.users)]
         other.arrivals = np.union1d(self.arrivals, fresh).astype(np.int32)
@@ -246,8 +252,8 @@ def _side(histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int
     return np.column_stack(
         [
             np.log1p(histories.lengths)[users],
-            np.log1p(facts.users[items]),
-            np.log1p(in_category)[category],
+            np.log1p(facts.users[items] * facts.learnt),
+            np.log1p(in_category * facts.learnt)[category],
             met[users, category] / lengths[users],
             log_price[items],
             log_price[items] - usual[users],
@@ -262,7 +268,7 @@ def restore_signals(
 
     Args:
         saved: name of a signal → the arrays of its source, in the order of the columns.
-        facts: `users` and `category_mean`, as in ``Facts``.
+        facts: `users`, `category_mean` and `learnt`, as in ``Facts``.
         catalogue: the one that they were fitted on.
         config: the one that they were fitted with.
         settings: likewise.
@@ -273,4 +279,5 @@ def restore_signals(
         every[name].source.restore(arrays)
         signals[name] = every[name]
     users, mean = np.asarray(facts["users"], np.float32), np.asarray(facts["category_mean"], np.float32)
-    return Signals(signals, config, Facts(users, mean, catalogue.category, catalogue.price), settings)
+    learnt = float(facts["learnt"][0]) if "learnt" in facts else 1.0
+    return Signals(signals, config, Facts(users, mean, catalogue.category, catalogue.price, learnt), settings)
