@@ -14,7 +14,7 @@ from tests import market
 
 def test_both_languages_have_every_sentence_and_every_verb():
     wanted = {name for name, _ in inspect.getmembers(Phrases, inspect.isfunction) if not name.startswith("_")}
-    assert len(wanted) == 10
+    assert len(wanted) == 11
     for phrases in PHRASES.values():
         assert wanted <= set(dir(phrases))
     assert set(English.done) == set(Chinese.done) == set(c.EVENTS) - set(NOT_AN_ANSWER)
@@ -41,6 +41,11 @@ def test_both_languages_have_every_sentence_and_every_verb():
             "与您接触过的“Lamp”相关：compatible with",
         ),
         (lambda p: p.path(None, None, None, ""), "Has much in common with what was met before", "与您接触过的商品相关"),
+        (
+            lambda p: p.similar(p.both("Soap", "Lamp", 1), "purchase"),
+            "Reads like Soap and Lamp and one more, bought before",
+            "与您购买过的“Soap”、“Lamp”相似",
+        ),
         (lambda p: p.popular(1), "Met by 1 person", "已有1人选择"),
         (lambda p: p.rule("r"), "Placed by the shop's rule “r”", "按店铺规则“r”展示"),
     ],

@@ -5,6 +5,8 @@ import polars as pl
 import pytest
 
 from kuapin.data.histories import Histories, empty_histories
+from kuapin.ranking import reasons
+from kuapin.ranking.deletion import drops
 from kuapin.ranking.live import LiveConfig, fit_live
 from kuapin.ranking.ranker import RankingConfig, fixed_ranker
 from kuapin.ranking.reasons import CODES, explain_products
@@ -64,7 +66,7 @@ def test_deleting_the_named_item_lowers_the_signal_most(fitted, visible, code, s
     titles = visible.catalogue.frame["title"].to_list()
     checked = 0
     for row, (name, text) in enumerate(zip(codes, texts, strict=True)):
-        if name != code:
+        if name != code or len(said.evidence[row]) > 1:
             continue
         user = int(np.searchsorted(ranked.found.indptr, row, side="right")) - 1
         item, alone = int(ranked.found.items[row]), histories.select(np.array([user]))
@@ -179,3 +181,30 @@ def test_a_path_through_the_graph_is_told_where_the_graph_is_read(visible):
     assert said.codes == ["path"]
     assert said.texts == ["Compatible with: oak soap small, bought before"]
     assert said.evidence[0].tolist() == [soap]
+
+
+def test_several_items_are_told_where_they_are_felt_together_and_none_alone(fitted, visible, monkeypatch):
+    """One item alone is never felt here; of several it is asked in earnest."""
+    earnest = reasons._Case.felt
+
+    def deaf_to_one(case, rows, evidence):
+        several = np.array([len(items) > 1 for items in evidence])
+        return earnest(case, rows, evidence) & several
+
+    histories = visible.histories.select(np.arange(40))
+    ((_, ranked),) = list(fitted.recommender.ranked(histories, 20))
+    monkeypatch.setattr(reasons._Case, "felt", deaf_to_one)
+    said = explain_products(fitted.recommender, visible.catalogue, histories, ranked)
+    users = np.repeat(np.arange(40), 20)
+    rows = [k for k, text in enumerate(said.texts) if " and " in text and said.codes[k] in ("similar", "together")]
+    assert len(rows) > 5
+    for row in rows:
+        gone = said.evidence[row]
+        assert 2 <= len(gone) <= 3
+        assert set(gone.tolist()) <= set(histories.of(int(users[row])).tolist())
+        assert ranked.found.items[row] not in gone
+        fall = drops(fitted.recommender, histories, ranked, np.array([row]), [gone])
+        assert fall[0] > 0
+    monkeypatch.setattr(reasons._Case, "felt", lambda case, rows, evidence: np.zeros(len(rows), np.bool_))
+    said = explain_products(fitted.recommender, visible.catalogue, histories, ranked)
+    assert set(said.codes) <= {"repeat", "taste", "popular", "new"}

@@ -11,6 +11,7 @@ from kuapin.data.baskets import build_baskets
 from kuapin.data.histories import Histories, empty_histories
 from kuapin.errors import ModelFolderError
 from kuapin.ranking.completion import Completion, CompletionConfig, fit_completion, hide_one
+from kuapin.ranking.signals import Signals
 from kuapin.surfaces.bundles import CODES, COMPLETES, Bundles, links_of
 from tests import market
 
@@ -171,3 +172,18 @@ def test_links_go_both_ways_and_never_to_oneself(catalogue):
     one, other = catalogue.items.rows(["B-oak-soap-small", "H-oak-candle-small"])
     assert isinstance(links, sparse.csr_matrix)
     assert (links[one, other], links[other, one], links.nnz) == (1, 1, 2)
+
+
+def test_what_was_learnt_of_other_categories_says_nothing_of_one_that_opens(completion, catalogue):
+    basket = basket_of(catalogue, "B-oak-soap-small")
+    lists = completion.lists(basket, empty_histories(1, len(catalogue), timed=False), None)
+    assert completion.learnt(basket).tolist() == [True]
+    facts = completion.signals.facts
+    beauty = catalogue.category == catalogue.categories.index("Beauty")
+    untaught = replace(facts, users=np.where(beauty, 0, facts.users).astype(np.float32))
+    signals = Signals(completion.signals.signals, completion.signals.config, untaught, completion.signals.settings)
+    opened = replace(completion, signals=signals)
+    assert opened.learnt(basket).tolist() == [False]
+    known, new = (completion._by_text(lists, np.full(len(lists.items), learnt)) for learnt in (True, False))
+    column = lists.features[:, completion.names.index("complement")].astype(np.float64)
+    np.testing.assert_allclose(known - new, (column - column.mean()) / column.std(), atol=1e-6)

@@ -39,6 +39,9 @@ class Phrases(Protocol):
         ``kind`` ``None``: by several steps; ``title`` ``None``: from several items.
         """
 
+    def both(self, title: str, other: str, more: int) -> str:
+        """Two titles and so many more, as part of a sentence."""
+
     def taste(self) -> str:
         """People of like taste met it."""
 
@@ -96,6 +99,10 @@ class English:
             return f"Has much in common with {of}"
         said = kind.replace("_", " ").strip()
         return f"{said.capitalize()}: {of}" if thing is None else f"Like {of}: {said} {thing}"
+
+    def both(self, title: str, other: str, more: int) -> str:
+        """Rose soap and Oak lamp and one more."""
+        return f"{title} and {other}" + (f" and {'one' if more == 1 else more} more" if more else "")
 
     def taste(self) -> str:
         """Met by people of like taste."""
@@ -166,6 +173,10 @@ class Chinese:
         of = "您接触过的商品" if title is None else f"您{self._did(event)}过的“{title}”"
         way = "" if kind is None or title is None else f"：{kind.replace('_', ' ')}" + (f" {thing}" if thing else "")
         return f"与{of}相关{way}"
+
+    def both(self, title: str, other: str, more: int) -> str:
+        """玫瑰皂”、“橡木灯 (in Chinese, to stand between quotation marks; how many more is not said)."""
+        return f"{title}”、“{other}"
 
     def taste(self) -> str:
         """与您喜好相近的人选择了它 (in Chinese)."""

@@ -4,7 +4,7 @@ How much a signal speaks is what it adds to the ranker's sum (``Linear.contribut
 found by what its deletion would take away: the history item with the greatest share in the signal; of texts, the one
 that reads most alike. A kind that names evidence is told only if taking it away is felt (``deletion.py``): the row
 falls behind its neighbours, or its score falls at least twice as much as when as much other history is taken. Where
-nothing is felt, the row says what needs no evidence.
+no item alone is felt, a few of them may be together; where nothing is felt, the row says what needs no evidence.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -135,6 +135,7 @@ def explain_products(
 
 def _explained(case: "_Case") -> Explained:
     said, own = case.evidence(), case.met()
+    heard = np.isfinite(said)
     said[own] = -np.inf  # whatever else speaks for it: that it was met before is what a person knows of it
     said[own, CODES.index(REPEAT)] = 0.0
     told: dict[str, dict[int, tuple[str, Evidence]]] = {name: {} for name in MEASURED}
@@ -152,7 +153,17 @@ def _explained(case: "_Case") -> Explained:
                 again.append(unfelt)
         waiting = np.concatenate([np.empty(0, np.intp), *again])
     said[np.isneginf(said.max(axis=1)), CODES.index(NEW)] = 0.0
-    return _worded(case, np.argmax(said, axis=1), told)
+    kind = np.argmax(said, axis=1)
+    silent = np.flatnonzero(~np.isin(kind, [CODES.index(name) for name in NAMING]))
+    for name, sentences in _SEVERAL.items():  # what no single item carries, a few may carry together
+        rows = silent[heard[silent, CODES.index(name)]]
+        if len(rows):
+            made = list(sentences(case, rows))
+            felt = case.felt(rows, [items for _, items in made])
+            told[name] |= {row: one for row, one, yes in zip(rows.tolist(), made, felt, strict=True) if yes}
+            kind[rows[felt]] = CODES.index(name)
+            silent = np.setdiff1d(silent, rows[felt])
+    return _worded(case, kind, told)
 
 
 def _worded(case: "_Case", kind: NDArray[np.intp], told: Mapping[str, Mapping[int, tuple[str, Evidence]]]) -> Explained:
@@ -259,8 +270,22 @@ class _Case:
     ) -> NDArray[np.int64]:
         """The history item that speaks most for every row, itself left out; -1: none does.
 
-        Of the ``SHORTLIST`` of greatest ``value(history, items)`` (h, i) it is the one whose deletion is felt most.
+        Of the ``shortlist`` it is the one whose deletion is felt most.
         """
+        listed = self.shortlist(rows, value)
+        several = np.flatnonzero(listed[:, 1] >= 0)
+        if len(several):
+            row, place = np.nonzero(listed[several] >= 0)
+            gone = [np.array([item], np.int32) for item in listed[several][row, place]]
+            felt = np.full(listed[several].shape, -np.inf)
+            felt[row, place] = drops(self.recommender, self.histories, self.ranked, rows[several[row]], gone)
+            listed[several, 0] = listed[several, np.argmax(felt, axis=1)]
+        return listed[:, 0]
+
+    def shortlist(
+        self, rows: NDArray[np.intp], value: Callable[[NDArray[np.int32], NDArray[np.int32]], NDArray[np.float32]]
+    ) -> NDArray[np.int64]:
+        """The ``SHORTLIST`` history items of greatest ``value(history, items)`` (h, i) of every row; then -1."""
         recent = recent_items(self.histories, READ_BACK)
         listed = np.full((len(rows), SHORTLIST), -1, np.int64)
         users = self.users[rows]
@@ -272,14 +297,7 @@ class _Case:
             best = np.argsort(-values, axis=0, kind="stable")[:SHORTLIST]
             known = np.isfinite(np.take_along_axis(values, best, axis=0))
             listed[first:stop, : len(best)] = np.where(known, history[best], -1).T
-        several = np.flatnonzero(listed[:, 1] >= 0)
-        if len(several):
-            row, place = np.nonzero(listed[several] >= 0)
-            gone = [np.array([item], np.int32) for item in listed[several][row, place]]
-            felt = np.full(listed[several].shape, -np.inf)
-            felt[row, place] = drops(self.recommender, self.histories, self.ranked, rows[several[row]], gone)
-            listed[several, 0] = listed[several, np.argmax(felt, axis=1)]
-        return listed[:, 0]
+        return listed
 
     def felt(self, rows: NDArray[np.intp], evidence: Sequence[Evidence]) -> NDArray[np.bool_]:
         """Whether taking the evidence away is felt: by a lower place, or twice as much as as much other history."""
@@ -363,13 +381,48 @@ def _brand(case: _Case, rows: NDArray[np.intp]) -> Said:
 def _similar(case: _Case, rows: NDArray[np.intp]) -> Said:
     source, found = case.recommender.signals.signals[TEXTS].source, np.full(len(rows), -1, np.int64)
     if isinstance(source, Content):
-        vectors, text_of = source.vectors, source.text_of
-
-        def cosine(history: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
-            return np.asarray(vectors[text_of[history]] @ vectors[text_of[items]].T, np.float32)
-
-        found = case.strongest(rows, cosine)
+        found = case.strongest(rows, partial(_cosine, source))
     return _with_item(case, rows, found, case.say.similar)
+
+
+def _cosine(source: Content, history: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
+    vectors, text_of = source.vectors, source.text_of
+    return np.asarray(vectors[text_of[history]] @ vectors[text_of[items]].T, np.float32)
+
+
+def _similar_to_several(case: _Case, rows: NDArray[np.intp]) -> Said:
+    source = case.recommender.signals.signals[TEXTS].source
+    listed = case.shortlist(rows, partial(_cosine, source)) if isinstance(source, Content) else _nobody(rows)
+    return _with_items(case, rows, listed, case.say.similar)
+
+
+def _together_with_several(case: _Case, rows: NDArray[np.intp]) -> Said:
+    names, listed = case.signals_of(TOGETHER), _nobody(rows)
+    loudest = case.loudest(names)[rows]
+    for number, name in enumerate(names):
+        source, said = case.recommender.signals.signals[name].source, loudest == number
+        if isinstance(source, ItemKnn | Ease):
+            listed[said] = case.shortlist(rows[said], partial(_added, source))
+    return _with_items(case, rows, listed, case.say.together)
+
+
+def _nobody(rows: NDArray[np.intp]) -> NDArray[np.int64]:
+    return np.full((len(rows), SHORTLIST), -1, np.int64)
+
+
+def _with_items(
+    case: _Case, rows: NDArray[np.intp], listed: NDArray[np.int64], say: Callable[[str | None, str], str]
+) -> Said:
+    """Sentences that name the first two of several items, and the items."""
+    names = [case.names(np.maximum(items, 0)) for items in listed.T[:2]]
+    done = [case.done(rows, items) for items in listed.T[:2]]
+    for row, items in enumerate(listed):
+        known = items[items >= 0].astype(np.int32)
+        if len(known) < 2:
+            yield say(None, ""), _NOTHING
+            continue
+        event = done[0][row] if done[0][row] == done[1][row] else ""
+        yield say(case.say.both(names[0][row], names[1][row], len(known) - 2), event), known
 
 
 def _together(case: _Case, rows: NDArray[np.intp]) -> Said:
@@ -448,3 +501,8 @@ _SENTENCES: dict[str, Callable[[_Case, NDArray[np.intp]], Said]] = {
     POPULAR: _popular,
     NEW: _new,
 }
+_SEVERAL: dict[str, Callable[[_Case, NDArray[np.intp]], Said]] = {
+    SIMILAR: _similar_to_several,
+    TOGETHER: _together_with_several,
+}
+"""How several history items together are told, where none alone is felt."""
