@@ -1,6 +1,8 @@
 """What the pages of the console share."""
 
 import hashlib
+from copy import copy
+from dataclasses import replace
 from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
@@ -9,7 +11,7 @@ import jinja2
 
 from kuapin.data.sql.erasures import privacy_key
 from kuapin.model import Model
-from kuapin.serving.console.phrases import CODES, LANGUAGES
+from kuapin.serving.console.phrases import CODES, LANGUAGES, Language
 from kuapin.serving.console.search import Search
 from kuapin.serving.console.sessions import Sessions
 from kuapin.serving.console.words import FILTERS
@@ -17,7 +19,12 @@ from kuapin.serving.rates import Rates
 from kuapin.serving.service import Service
 
 ROOT = "/console"
-ASSETS = {"console.css": "text/css; charset=utf-8", "console.js": "text/javascript; charset=utf-8"}
+ASSETS = {
+    "console.css": "text/css; charset=utf-8",
+    "console.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+"""Files that the pages load → what they are."""
 TRIES_A_SECOND, TRIES_AT_ONCE = 0.1, 5.0
 """How often one address may try to sign in."""
 NAV = (
@@ -43,6 +50,7 @@ class Console:
         self.tries = Rates(TRIES_A_SECOND, TRIES_AT_ONCE)
         self._other: Model | None = None
         self._search: Search | None = None
+        self._spoken: tuple[Model, Model] | None = None
 
     @cached_property
     def templates(self) -> jinja2.Environment:
@@ -62,6 +70,20 @@ class Console:
     def live(self) -> Model:
         """The release that answers."""
         return self.service.live.current.model
+
+    def live_in(self, language: Language) -> Model:
+        """The same, giving the reasons of its products in a language."""
+        live = self.live
+        if live.reranker.language == language:
+            return live
+        if self._spoken is None or self._spoken[0] is not live:
+            lists = replace(live.reranker, language=language)
+            spoken = Model(live.release, live.recommender, live.catalogue, live.users, live.histories, lists)
+            if live.storefront is not None:
+                spoken.storefront = copy(live.storefront)  # with what it has read so far
+                spoken.storefront.model = spoken
+            self._spoken = live, spoken
+        return self._spoken[1]
 
     @property
     def search(self) -> Search:

@@ -16,9 +16,9 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from kuapin.errors import KuapinError
+from kuapin.serving.console.console import ROOT, Console
 from kuapin.serving.console.phrases import LANGUAGES, Language, Phrases, preferred
 from kuapin.serving.console.sessions import COOKIE, LONGEST_S, Session
-from kuapin.serving.console.console import ROOT, Console
 from kuapin.serving.failures import RefusedError, status_of
 
 log = logging.getLogger("kuapin.serving")

@@ -34,7 +34,7 @@ class Launch:
 
     title: str
     users: int
-    outcomes: list[tuple[str, str, Interval, str]]
+    outcomes: list[tuple[str, verdict.Outcome, Interval, str]]
     curve: charts.Curve
 
 

@@ -16,7 +16,9 @@ CODES: dict[Language, str] = {"en": "en", "zh": "zh-Hans"}
 def catalogue() -> dict[str, dict[Language, str]]:
     """``section.name`` → language → the phrase, with its ``{placeholders}``."""
     text = resources.files(__package__).joinpath("phrases.toml").read_text(encoding="utf-8")
-    return {f"{section}.{name}": said for section, all_of in tomllib.loads(text).items() for name, said in all_of.items()}
+    return {
+        f"{section}.{name}": said for section, all_of in tomllib.loads(text).items() for name, said in all_of.items()
+    }
 
 
 class Phrases:

@@ -4,6 +4,7 @@ from functools import cached_property
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from kuapin import columns as c
 from kuapin.model import Model
@@ -65,7 +66,9 @@ class Search:
         lengths = self.model.histories.lengths
         known = np.flatnonzero(lengths > 0)
         order = known[np.argsort(lengths[known], kind="stable")]
-        places = np.unique(np.linspace(0, len(order) - 1, 7).astype(int)[1:-1]) if len(order) else []
+        if not len(order):
+            return []
+        places = np.unique(np.linspace(0, len(order) - 1, 7).astype(int)[1:-1])
         return [self.model.users.id(int(order[place])) for place in places]
 
     @cached_property
@@ -75,5 +78,5 @@ class Search:
         return frame.select(pl.concat_str(told, separator=" ", ignore_nulls=True).str.to_lowercase().alias("t"))["t"]
 
     @cached_property
-    def _met(self) -> np.ndarray:
+    def _met(self) -> NDArray[np.intp]:
         return np.bincount(self.model.histories.items, minlength=len(self.model.catalogue))

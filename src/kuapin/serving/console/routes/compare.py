@@ -36,7 +36,9 @@ class Side:
 
 
 @router.get("/compare")
-async def compare(request: Request, user: str = "", left: str = "", right: str = "", surface: str = PRODUCTS) -> Response:
+async def compare(
+    request: Request, user: str = "", left: str = "", right: str = "", surface: str = PRODUCTS
+) -> Response:
     """Both lists for one user; where nothing was chosen yet, the live release and the one before it."""
     console = console_of(request)
     versions = await anyio.to_thread.run_sync(console.service.live.releases.versions)
@@ -67,8 +69,9 @@ async def compare(request: Request, user: str = "", left: str = "", right: str =
 def _sides(console: Console, user: str, versions: tuple[str, str], surface: str) -> list[Side]:
     answers: list[tuple[str, list[Card], str]] = []
     for version in versions:
+        model = console.model(version)
         try:
-            answers.append((version, _cards(console.model(version), user, surface), ""))
+            answers.append((version, _cards(model, user, surface), ""))
         except InputError as error:  # a surface that the release has not learnt
             answers.append((version, [], str(error)))
     ranks = [{card.target: card.rank for card in cards} for _, cards, _ in answers]

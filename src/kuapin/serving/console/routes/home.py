@@ -7,7 +7,7 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
 from kuapin.serving.console import front_page
-from kuapin.serving.console.guard import console_of, pages, show
+from kuapin.serving.console.guard import console_of, language_of, pages, show
 
 router = pages()
 
@@ -16,7 +16,7 @@ router = pages()
 async def home(request: Request, user: str = "") -> Response:
     """The home page of a user, or a choice of users."""
     console = console_of(request)
-    search, model = console.search, console.live
+    search, model = console.search, console.live_in(language_of(request))
     busy = await anyio.to_thread.run_sync(lambda: search.busy)
     if not user:
         return show(request, "home", user="", page=None, busy=busy, users=len(model.users))

@@ -6,6 +6,7 @@ import anyio.to_thread
 from fastapi import Request, Response
 from starlette.exceptions import HTTPException
 
+from kuapin.serving.console.console import ASSETS, ROOT, asset
 from kuapin.serving.console.guard import (
     LANGUAGE,
     THEME,
@@ -23,7 +24,6 @@ from kuapin.serving.console.guard import (
 )
 from kuapin.serving.console.phrases import LANGUAGES
 from kuapin.serving.console.sessions import COOKIE, LONGEST_S
-from kuapin.serving.console.console import ASSETS, ROOT, asset
 from kuapin.serving.failures import RefusedError
 
 router = pages(signed=False)

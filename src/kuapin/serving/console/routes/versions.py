@@ -1,6 +1,7 @@
 """Releases: what there is, what is live, and what the gate said."""
 
 from functools import partial
+from typing import Any
 
 import anyio.to_thread
 from fastapi import Request, Response
@@ -34,12 +35,12 @@ async def rollback(request: Request, form: Changing) -> Response:
     return to("/versions")
 
 
-def _found(console: Console) -> dict[str, object]:
+def _found(console: Console) -> dict[str, Any]:
     releases = console.service.live.releases
     every = releases.versions()[::-1]
     return {
         "releases": every,
-        "log": releases.log()[: -11 : -1],
+        "log": releases.log()[:-11:-1],
         "comparison": last_comparison(console.service.shop.models),
         "others": [one.version for one in every if not one.live and not one.fault],
     }

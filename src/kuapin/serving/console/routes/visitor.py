@@ -10,7 +10,7 @@ from fastapi import Query, Request, Response
 from kuapin.serving.console import front_page
 from kuapin.serving.console.console import ROOT
 from kuapin.serving.console.faces import Faces
-from kuapin.serving.console.guard import console_of, pages, show
+from kuapin.serving.console.guard import console_of, language_of, pages, show
 from kuapin.serving.console.search import FOUND
 
 router = pages()
@@ -29,7 +29,7 @@ def address(history: list[str], text: str = "") -> str:
 async def visitor(request: Request, item: Items = None, text: str = "") -> Response:
     """The builder of a history, and the home page for it."""
     console, history = console_of(request), (item or [])[-MOST:]
-    model = console.live
+    model = console.live_in(language_of(request))
     page = await anyio.to_thread.run_sync(partial(front_page.of_visitor, model, history))
     found = await anyio.to_thread.run_sync(partial(console.search.items, text, FOUND))
     return show(
