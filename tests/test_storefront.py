@@ -13,6 +13,7 @@ from kuapin.model import Model
 from kuapin.pipeline.surfaces import fit_surfaces
 from kuapin.storefront import FOLDER, SURFACES, Storefront, last_baskets
 from kuapin.surfaces.answer import SCHEMA
+from kuapin.surfaces.home_strategies import HomeStrategies, StrategiesConfig
 from kuapin.workspace import Shop
 from tests import market
 
@@ -161,3 +162,24 @@ def test_a_visitor_with_the_history_of_a_user_sees_the_same_page(model):
     assert products.to_list() == model.recommend_visitor(history, n=20)["target_id"].to_list()[: products.len()]
     with pytest.raises(InputError, match="There is no surface 'tea'"):
         model.recommend_visitor([], surface="tea")
+
+
+def test_home_pages_that_follow_their_people_say_how_they_were_mixed(model):
+    front = model.storefront
+    config = StrategiesConfig(enabled=True, least=0.0, most=5.0)
+    mixed = replace(front, strategies=HomeStrategies.fit(pl.DataFrame({"event": ["view"]}), config))
+    ids = pl.Series([*model.users.ids.head(12), "stranger"])
+    pages = mixed.recommend("home", ids, 20, None, explain=True)
+    assert pages.columns == [*SCHEMA, "propensity", "strategy"]
+    assert pages["user_id"].unique(maintain_order=True).to_list() == ids.to_list()
+    assert pages.group_by("user_id").agg(pl.col("strategy").n_unique())["strategy"].max() == 1
+    assert pages["propensity"].is_between(0, 1, closed="none").all()
+    known = {one.name: one for one in mixed.strategies.known}
+    for page in pages.partition_by("user_id"):
+        strategy = known[page["strategy"][0]]
+        usual = front.recommend("home", page["user_id"].head(1), 20, None, explain=True)
+        products = [part.filter(surface="products").height for part in (page, usual)]
+        if strategy.name.startswith("more-products"):
+            assert products[0] > products[1]
+        one = mixed.recommend("home", page["user_id"].head(1), 20, None, explain=True)
+        assert one.select("target_id", "strategy").equals(page.select("target_id", "strategy"))

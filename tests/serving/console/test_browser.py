@@ -22,7 +22,8 @@ from tests.serving.console.conftest import show_and_click
 CHROMIUM = which("chromium")
 PAGES = (
     "/", "/?user=user+003", "/visitor?item=B-rose-soap-small", "/compare?user=user+003", "/rules?user=user+003",
-    "/review?done=1", "/versions", "/reports", "/launches", "/drift", "/outcomes", "/health", "/keys", "/nowhere",
+    "/review?done=1", "/versions", "/reports", "/launches", "/drift", "/outcomes", "/experiments", "/health", "/keys",
+    "/nowhere",
 )  # fmt: skip
 AA = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}}
 

@@ -239,6 +239,36 @@ def test_outcomes_are_counted_by_surface_version_and_category(rich):
         assert "Beauty 2 1 50.0 % 0 0.0 %" in text
 
 
+def test_an_experiment_is_started_watched_and_stopped(rich):
+    releases = Releases(rich.models).versions()
+    other = next(one.version for one in releases if not one.live)
+    with signed_in(rich) as (client, _):
+        assert "No A/B test was made yet" in page(client, "/experiments")
+        form = {"challenger": other, "share": "60", "surface": "products", "outcome": "purchase", "most_days": "9"}
+        for wrong in ({"share": "x"}, {"share": "100"}, {"outcome": "tea"}, {"most_days": "0"}):
+            assert send(client, "/experiments", **form | wrong).status_code == 422, wrong
+        assert send(client, "/experiments", **form | {"challenger": "none"}).status_code == 404
+        assert send(client, "/experiments", **form).headers["location"] == "/console/experiments"
+        service = client.app.state.service
+        one = service.experiments.store.running()
+        assert (one.challenger, one.terms.share, one.terms.outcome, one.terms.most_days) == (other, 0.6, "purchase", 9)
+        text = words(page(client, "/experiments"))
+        assert re.search(
+            r"Running Since .* 60 % of the people get the challenger\. Wanted: bought after Products", text
+        )
+        assert "Start one" not in text
+        assert send(client, "/experiments", **form).status_code == 409
+        takes = [user for user in service.live.current.model.users.ids if one.takes(user)]
+        told = f"this user gets the version {other}"
+        assert told in page(client, f"/?user={takes[0]}")
+        others = [user for user in service.live.current.model.users.ids if not one.takes(user)]
+        assert told not in page(client, f"/?user={others[0]}")
+        send(client, "/experiments/stop", experiment_id=one.experiment_id)
+        assert service.experiments.store.running() is None
+        assert "stopped by hand" in page(client, "/experiments")
+        assert told not in page(client, f"/?user={takes[0]}")
+
+
 def test_health_reads_the_service_and_says_what_to_do(rich):
     with everybody(rich) as client:
         assert "No list was asked for" in page(client, "/health")

@@ -14,6 +14,7 @@ from kuapin.ranking.strategies import STRATEGIES
 from kuapin.service_settings import SCOPES
 from kuapin.serving.console import console
 from kuapin.serving.console.phrases import LANGUAGES, Phrases, catalogue, preferred
+from kuapin.serving.experiments import BETTER, INTERRUPTED, MISMATCH, NO_DIFFERENCE, STOPPED, UNDECIDED, WORSE
 from kuapin.serving.questions import BASES
 from kuapin.storefront import SURFACES
 from kuapin.surfaces import brands, profile, trends
@@ -75,6 +76,13 @@ def test_every_phrase_is_used_and_every_use_has_a_phrase():
         ("gate", ("passes", "loses", "undecided", "too_few_users")),
         ("decision", ("block", "penalise", "flag", "pass")),
         ("log", ("publish", "activate", "rollback")),
+        (
+            "ended",
+            [
+                one.replace(" ", "_")
+                for one in (BETTER, WORSE, NO_DIFFERENCE, UNDECIDED, MISMATCH, STOPPED, INTERRUPTED)
+            ],
+        ),
         ("part", ("categories", "events", "popularity", "texts", "scores")),
     ],
 )

@@ -15,11 +15,11 @@ from tests.serving.console.asking import HOST, everybody, mark, send, signed_in
 
 PAGES = (
     "/", "/?user=u", "/users.json?text=u", "/visitor", "/compare", "/rules", "/review", "/versions", "/reports",
-    "/reports/x", "/launches", "/drift", "/outcomes", "/health", "/keys", "/nowhere",
+    "/reports/x", "/launches", "/drift", "/outcomes", "/experiments", "/health", "/keys", "/nowhere",
 )  # fmt: skip
 CHANGES = (
     "/sign-out", "/review", "/review/apply", "/versions/activate", "/versions/rollback", "/keys", "/keys/rotate",
-    "/keys/revoke",
+    "/keys/revoke", "/experiments", "/experiments/stop",
 )  # fmt: skip
 WRONG = "kuapin_0123456789ab_SECRETSECRETSECRETSECRETSECRETSECRETSECRET0"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jinja2
 
-from kuapin.data.sql.erasures import privacy_key
+from kuapin.data.people import privacy_key
 from kuapin.model import Model
 from kuapin.serving.console.phrases import CODES, LANGUAGES, Language
 from kuapin.serving.console.search import Search
@@ -31,7 +31,7 @@ NAV = (
     ("people", (("home", "/"), ("visitor", "/visitor"), ("compare", "/compare"))),
     ("lists", (("rules", "/rules"), ("review", "/review"))),
     ("models", (("versions", "/versions"), ("reports", "/reports"), ("launches", "/launches"), ("drift", "/drift"))),
-    ("service", (("outcomes", "/outcomes"), ("health", "/health"), ("keys", "/keys"))),
+    ("service", (("outcomes", "/outcomes"), ("experiments", "/experiments"), ("health", "/health"), ("keys", "/keys"))),
 )
 """Section → its pages: name and path."""
 
@@ -71,18 +71,17 @@ class Console:
         """The release that answers."""
         return self.service.live.current.model
 
-    def live_in(self, language: Language) -> Model:
-        """The same, giving the reasons of its products in a language."""
-        live = self.live
-        if live.reranker.language == language:
-            return live
-        if self._spoken is None or self._spoken[0] is not live:
-            lists = replace(live.reranker, language=language)
-            spoken = Model(live.release, live.recommender, live.catalogue, live.users, live.histories, lists)
-            if live.storefront is not None:
-                spoken.storefront = copy(live.storefront)  # with what it has read so far
+    def spoken(self, model: Model, language: Language) -> Model:
+        """A release that answers, giving the reasons of its products in a language; the last one is kept."""
+        if model.reranker.language == language:
+            return model
+        if self._spoken is None or self._spoken[0] is not model:
+            lists = replace(model.reranker, language=language)
+            spoken = Model(model.release, model.recommender, model.catalogue, model.users, model.histories, lists)
+            if model.storefront is not None:
+                spoken.storefront = copy(model.storefront)  # with what it has read so far
                 spoken.storefront.model = spoken
-            self._spoken = live, spoken
+            self._spoken = model, spoken
         return self._spoken[1]
 
     @property

@@ -8,6 +8,7 @@ import polars as pl
 from kuapin import columns as c
 from kuapin.model import Model
 from kuapin.serving.console.faces import Card, Faces
+from kuapin.serving.live import Live
 from kuapin.serving.questions import PERSONAL, SESSION, SHOP_POPULAR
 from kuapin.serving.service import Service
 from kuapin.surfaces import home as home_surface
@@ -64,6 +65,7 @@ class FrontPage:
 
     Attributes:
         sections: the surfaces, in the order of the page.
+        release: that answers.
         basis: what the answer rests on, as the service says it.
         history: what the person did last, the latest first.
         met: how much he did in all.
@@ -71,15 +73,23 @@ class FrontPage:
     """
 
     sections: list[Section]
+    release: str
     basis: str
     history: list[Met]
     met: int
     effects: list[Effect]
 
 
-def of_user(service: Service, model: Model, user: str, n: int = ROWS) -> FrontPage:
-    """The page of a user, as ``GET /v1/users/{user_id}/home`` gives it; of an erased one that of nobody known."""
-    live = service.live.current
+def of_user(service: Service, live: Live, model: Model, user: str, n: int = ROWS) -> FrontPage:
+    """The page of a user, as ``GET /v1/users/{user_id}/home`` gives it; of an erased one that of nobody known.
+
+    Args:
+        service: that answers.
+        live: the release that answers this user.
+        model: the same, in a language.
+        user: the id under which the user is kept.
+        n: rows.
+    """
     if service.erased.at(user) >= live.loaded_at - 1:
         return of_visitor(model, (), n)
     faces, histories = Faces(model), model.histories_of([user])
@@ -95,7 +105,7 @@ def of_user(service: Service, model: Model, user: str, n: int = ROWS) -> FrontPa
     history = [Met(card, event, when) for card, (_, event, when) in zip(cards, latest, strict=True)]
     trial = model.try_rules(user, TRIED) if model.reranker.rules.bound else None
     basis = PERSONAL if histories.lengths[0] else SHOP_POPULAR
-    return FrontPage(_sections(model, faces, table), basis, history, len(done), effects(faces, trial))
+    return FrontPage(_sections(model, faces, table), model.release, basis, history, len(done), effects(faces, trial))
 
 
 def of_visitor(model: Model, history: Sequence[str], n: int = ROWS) -> FrontPage:
@@ -106,7 +116,7 @@ def of_visitor(model: Model, history: Sequence[str], n: int = ROWS) -> FrontPage
     met = [Met(card, "view", None) for card in faces.of_items(known)[::-1]]
     trial = model.try_rules(None, TRIED, history=history) if model.reranker.rules.bound else None
     basis = SESSION if known else SHOP_POPULAR
-    return FrontPage(_sections(model, faces, table), basis, met, len(met), effects(faces, trial))
+    return FrontPage(_sections(model, faces, table), model.release, basis, met, len(met), effects(faces, trial))
 
 
 def effects(faces: Faces, trial: Trial | None) -> list[Effect]:

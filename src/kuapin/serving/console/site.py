@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from kuapin.serving.console.console import Console
 from kuapin.serving.console.routes import (
     compare,
+    experiments,
     health,
     home,
     keys,
@@ -19,7 +20,21 @@ from kuapin.serving.console.routes import (
 )
 from kuapin.serving.service import Service
 
-PAGES = (home, visitor, compare, rules, review, versions, reports, launches, outcomes, health, keys, sign_in)
+PAGES = (
+    home,
+    visitor,
+    compare,
+    rules,
+    review,
+    versions,
+    reports,
+    launches,
+    outcomes,
+    experiments,
+    health,
+    keys,
+    sign_in,
+)
 """In the order in which their routes are tried: the last one answers what nobody else does."""
 
 

@@ -49,7 +49,9 @@ async def compare(
     busy = await anyio.to_thread.run_sync(lambda: console.search.busy)
     sides: list[Side] = []
     if user and left and right:
-        sides = await anyio.to_thread.run_sync(partial(_sides, console, user, (left, right), surface))
+        sides = await anyio.to_thread.run_sync(
+            partial(_sides, console, console.service.person(user), (left, right), surface)
+        )
     shared = sum(rank is not None for _, rank in sides[0].rows) if sides else 0
     return show(
         request,

@@ -16,13 +16,16 @@ router = pages()
 async def home(request: Request, user: str = "") -> Response:
     """The home page of a user, or a choice of users."""
     console = console_of(request)
-    search, model = console.search, console.live_in(language_of(request))
+    search, service = console.search, console.service
     busy = await anyio.to_thread.run_sync(lambda: search.busy)
+    known = len(console.live.users)
     if not user:
-        return show(request, "home", user="", page=None, busy=busy, users=len(model.users))
-    make = partial(front_page.of_user, console.service, model, user)
-    page = await anyio.to_thread.run_sync(make)
-    return show(request, "home", user=user, page=page, busy=busy, users=len(model.users), known=user in model.users)
+        return show(request, "home", user="", page=None, busy=busy, users=known)
+    person = service.person(user)
+    live = service.live.of(person)
+    model = console.spoken(live.model, language_of(request))
+    page = await anyio.to_thread.run_sync(partial(front_page.of_user, service, live, model, person))
+    return show(request, "home", user=user, page=page, busy=busy, users=known, known=person in model.users)
 
 
 @router.get("/users.json")

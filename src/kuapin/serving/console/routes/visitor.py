@@ -29,7 +29,7 @@ def address(history: list[str], text: str = "") -> str:
 async def visitor(request: Request, item: Items = None, text: str = "") -> Response:
     """The builder of a history, and the home page for it."""
     console, history = console_of(request), (item or [])[-MOST:]
-    model = console.live_in(language_of(request))
+    model = console.spoken(console.live, language_of(request))
     page = await anyio.to_thread.run_sync(partial(front_page.of_visitor, model, history))
     found = await anyio.to_thread.run_sync(partial(console.search.items, text, FOUND))
     return show(
