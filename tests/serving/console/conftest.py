@@ -96,10 +96,19 @@ def _template() -> Path:
     log = market.log().with_columns(
         (pl.col("user_id") + (pl.col("timestamp") // (9 * day)).cast(pl.String)).alias("basket_id")
     )
-    folder = shop.path.parent
-    for name, frame in {"items": market.items(), "interactions": log}.items():
+    campaigns = pl.DataFrame(
+        {
+            "campaign_id": ["roses", "all"],
+            "title": ["Roses for less", "A tenth off"],
+            "start": [1_600_000_000] * 2,
+            "end": [1_700_000_000] * 2,
+            "brand": ["Rose", "Oak"],
+        }
+    )
+    folder, tables = shop.path.parent, {"items": market.items(), "interactions": log, "campaigns": campaigns}
+    for name, frame in tables.items():
         frame.write_parquet(folder / f"{name}.parquet")
-    shop.import_files(**{name: folder / f"{name}.parquet" for name in ("items", "interactions")})
+    shop.import_files(**{name: folder / f"{name}.parquet" for name in tables})
     config = Config.model_validate({"ranking": {"trees": {"rounds": 5}}, "live": {"users": 60, "pruned": False}})
 
     def learnt(folder: Path, fitted: object) -> None:

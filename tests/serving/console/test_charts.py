@@ -5,7 +5,7 @@ import math
 import pytest
 
 from kuapin.evaluation.bootstrap import Interval
-from kuapin.serving.console.charts import HEIGHT, LEFT, RIGHT, TOP, WIDTH, _steps, curve, pairs
+from kuapin.serving.console.charts import HEIGHT, LEFT, RIGHT, TOP, WIDTH, _steps, curve, pairs, span
 
 NAN = math.nan
 
@@ -51,3 +51,12 @@ def test_curves_run_upwards_and_pass_over_what_was_not_measured():
     assert len(other.marks) == 1
     assert other.marks[0].x == pytest.approx(LEFT + gap * 1.5 + 3.5)
     assert ours.path.count(",") == 2
+
+
+def test_a_difference_lies_beside_nought_in_points_of_a_hundred():
+    drawn = span(Interval(0.01, -0.005, 0.025))
+    room = WIDTH - LEFT - RIGHT  # of -2.5 to 2.5
+    assert [tick.label for tick in drawn.ticks] == ["-2.5", "0", "+2.5"]
+    assert drawn.zero == pytest.approx(LEFT + room / 2)
+    assert drawn.mark.x == pytest.approx(LEFT + room * 0.7)
+    assert (drawn.mark.low, drawn.mark.high) == pytest.approx((LEFT + room * 0.4, LEFT + room))

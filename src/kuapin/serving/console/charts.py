@@ -149,6 +149,30 @@ def curve(steps: Sequence[str], series: Sequence[tuple[str, Sequence[Interval | 
     return Curve(lines, across, [Tick(up(value), f"{value:g}") for value in values], WIDTH, HEIGHT, LEFT)
 
 
+@dataclass(frozen=True)
+class Span:
+    """A difference and its interval on an axis with 0 in the middle."""
+
+    mark: Mark
+    zero: float
+    ticks: list[Tick]
+    width: int
+    height: int
+
+
+def span(difference: Interval) -> Span:
+    """A difference of shares, drawn in points of a hundred."""
+    widest = 100 * max(abs(difference.low), abs(difference.high), abs(difference.value))
+    end = _steps(widest)[-1]
+
+    def across(points: float) -> float:
+        return LEFT + (WIDTH - LEFT - RIGHT) * (points / end + 1) / 2
+
+    low, value, high = (across(100 * one) for one in (difference.low, difference.value, difference.high))
+    ticks = [Tick(across(points), f"{points:+g}" if points else "0") for points in (-end, 0.0, end)]
+    return Span(Mark(value, 24, low, high, f"{100 * difference.value:+.2f}"), across(0.0), ticks, WIDTH, 70)
+
+
 def _steps(highest: float) -> list[float]:
     """Round figures from 0 to just above the highest value, three to six of them."""
     if not highest > 0:

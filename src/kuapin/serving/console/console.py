@@ -1,6 +1,7 @@
 """What the pages of the console share."""
 
 import hashlib
+import threading
 from copy import copy
 from dataclasses import replace
 from functools import cache, cached_property
@@ -48,6 +49,7 @@ class Console:
         self.open = service.access.open
         self.sessions = Sessions(service.access.keyring, privacy_key(service.shop.path))
         self.tries = Rates(TRIES_A_SECOND, TRIES_AT_ONCE)
+        self._loading = threading.Lock()
         self._other: Model | None = None
         self._search: Search | None = None
         self._spoken: tuple[Model, Model] | None = None
@@ -101,11 +103,12 @@ class Console:
         """
         if version == self.live.release:
             return self.live
-        other = self._other
-        if other is None or other.release != version:
-            self._other = None  # never three in memory
-            self._other = other = Model.load(self.service.shop, version=version)
-        return other
+        with self._loading:
+            other = self._other
+            if other is None or other.release != version:
+                self._other = None  # never three in memory
+                self._other = other = Model.load(self.service.shop, version=version)
+            return other
 
 
 @cache

@@ -1,8 +1,8 @@
-"""Reads the figures that a process keeps for Prometheus."""
+"""Reads the figures that Prometheus is given."""
 
 from collections.abc import Sequence
 
-from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 
@@ -10,12 +10,12 @@ class Figures:
     """The figures at one moment.
 
     Args:
-        registry: that holds them.
+        text: in Prometheus' format.
     """
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, text: bytes) -> None:
         self._samples: dict[str, list[Sample]] = {}
-        for metric in registry.collect():
+        for metric in text_string_to_metric_families(text.decode()):
             for sample in metric.samples:
                 self._samples.setdefault(sample.name, []).append(sample)
 

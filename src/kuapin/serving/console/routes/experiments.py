@@ -1,5 +1,6 @@
 """A/B tests: another release beside the live one, for some of the people."""
 
+import math
 from functools import partial
 from typing import Any, get_args
 
@@ -9,9 +10,12 @@ from pydantic import ValidationError
 
 from kuapin.data.sql.experiments import Terms
 from kuapin.errors import InputError
+from kuapin.evaluation.bootstrap import Interval
 from kuapin.serving.bodies import ExperimentIn, Outcome
+from kuapin.serving.console import charts
 from kuapin.serving.console.console import Console
 from kuapin.serving.console.guard import Changing, Form, console_of, first, pages, show, to
+from kuapin.serving.experiments import Standing
 from kuapin.storefront import SURFACES
 from kuapin.surfaces.products import NAME as PRODUCTS
 
@@ -45,14 +49,23 @@ async def stop(request: Request, form: Changing) -> Response:
 def _found(console: Console) -> dict[str, Any]:
     service = console.service
     every = service.experiments.store.all()[:SHOWN]
+    stand = [(one, service.experiments.standing(one)) for one in every]
     versions = service.live.releases.versions()[::-1]
     return {
-        "experiments": [(one, service.experiments.standing(one)) for one in every],
+        "experiments": [(one, standing, _drawn(standing)) for one, standing in stand],
         "challengers": [one.version for one in versions if not one.live and not one.fault],
         "surfaces": (PRODUCTS, *SURFACES),
         "outcomes": get_args(Outcome),
         "default": Terms(),
     }
+
+
+def _drawn(standing: Standing) -> charts.Span | None:
+    """The difference with its interval; ``None`` where nothing is known yet."""
+    if standing.difference is None or standing.low is None or standing.high is None:
+        return None
+    found = Interval(standing.difference, standing.low, standing.high)
+    return charts.span(found) if all(map(math.isfinite, vars(found).values())) else None
 
 
 def _read(form: Form) -> ExperimentIn:
