@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Self
 
 import numpy as np
@@ -100,9 +101,11 @@ class Signals:
         else:
             same = _chosen(possible_signals(visible, settings), config)
             signals = {name: same[name] if old.source.learns else old for name, old in like.signals.items()}
-        for signal in signals.values():
-            if like is None or signal.source.learns:
+        for name, signal in signals.items():
+            if like is None:
                 signal.source.fit(visible)
+            elif signal.source.learns:
+                signal.source.refit(visible, like.signals[name].source)
         return cls(signals, config, facts_of(visible), settings)
 
     def only(self, config: SignalsConfig) -> "Signals":
@@ -173,7 +176,7 @@ def facts_of(visible: Visible) -> Facts:
     return Facts(users, mean.astype(np.float32), category, visible.catalogue.price)
 
 
-RUNNING_ONLY = ("leaf", "ease", "repeat_fading", "repeat_latest", "due")
+RUNNING_ONLY = ("leaf", "ease", "repeat_fading", "repeat_latest", "due", "sequence")
 """Signals of the running shop alone: what they read is of items met before, or costs more than it gives a launch."""
 OPENING_ONLY = {"ridge": 1, "als": 1_000}
 """Signals of a category that opens → people who must have been there: fewer tell ALS nothing that others do not say."""
@@ -191,8 +194,16 @@ def _signals(visible: Visible, config: SignalsConfig, settings: SourcesConfig) -
             been = int(np.count_nonzero(np.diff(visible.histories.matrix()[:, visible.opening].indptr)))
         idle = {*NAMED_ONLY, *(RUNNING_ONLY if visible.opening is not None else ())}
         idle |= {name for name, least in OPENING_ONLY.items() if been < least}
+        if not _trains_users(visible, settings):
+            idle.add("sequence")
         table = {name: signal for name, signal in table.items() if name not in idle}
     return _chosen(table, config)
+
+
+def _trains_users(visible: Visible, settings: SourcesConfig) -> bool:
+    """Whether a user model can be trained here: enough people, and torch."""
+    enough = int((visible.histories.lengths >= 3).sum()) >= settings.sequence.least_users
+    return enough and find_spec("torch") is not None
 
 
 def opening_config(visible: Visible, config: SignalsConfig, *, counted: bool) -> SignalsConfig:
