@@ -45,5 +45,5 @@ def products(
         if explain:
             said = explain_products(recommender, catalogue, histories.select(users), ranked, reranker.language)
             reasons = Reasons(said.codes, said.texts)
-        parts.append(Answer(asked, ranked.found.items, ranked.found.scores, reasons))
+        parts.append(Answer(asked, ranked.found.items, ranked.found.scores, reasons, ranked.propensity))
     return join(parts)
