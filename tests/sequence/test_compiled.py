@@ -64,7 +64,8 @@ def test_an_item_that_nobody_met_in_training_stays_its_text_when_it_sells(shop, 
     sold = done.interactions.copy()
     sold[cold] = 5
     read = text[cold] @ done.weights["text"]
-    np.testing.assert_allclose(UserModel.of(done, text, sold, categories).items[cold], read / np.linalg.norm(read), atol=1e-6)
+    found = UserModel.of(done, text, sold, categories).items[cold]
+    np.testing.assert_allclose(found, read / np.linalg.norm(read), atol=1e-6)
 
 
 def test_what_does_not_fit_is_refused(trained, folder, shop, tmp_path):

@@ -39,13 +39,14 @@ class OpenVINOEngine:
         }
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = str(threads)
+        where = graph if isinstance(graph, Path) else "A graph of this release"
         try:
             core = openvino.Core()
             whole = graph if isinstance(graph, Path) else core.read_model(graph[0], graph[1])
             compiled = core.compile_model(whole, "CPU", settings)
         except RuntimeError as error:
             raise ModelFolderError(
-                f"{graph if isinstance(graph, Path) else 'A graph in this release'}: OpenVINO cannot read this graph ({_last_line(error)}). "
+                f"{where}: OpenVINO cannot read this graph ({_last_line(error)}). "
                 "Delete its folder and run the step again."
             ) from error
         self._request = compiled.create_infer_request()

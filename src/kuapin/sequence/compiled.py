@@ -1,6 +1,5 @@
 """A trained user model for serving: item vectors as an array, the transformer as a compiled graph, no torch."""
 
-import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path

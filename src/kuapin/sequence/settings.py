@@ -44,9 +44,11 @@ class SequenceConfig(BaseModel):
     validation_users: int = Field(4_000, ge=1, description="Histories whose last item is kept for that, at most.")
     minutes: float | None = Field(20.0, gt=0, description="No pass begins after so long; none: no limit.")
     more: float = Field(
-        0.25, ge=0, le=2, description="What was held out is learnt afterwards, in so many passes more, as a share of those "
-        "that were best.",
-    )  # fmt: skip
+        0.25,
+        ge=0,
+        le=2,
+        description="What was held out is learnt afterwards, in so many passes more: a share of those that were best.",
+    )
     least_users: int = Field(
         500, ge=1, description="People with three interactions or more; with fewer the user model is not trained."
     )
