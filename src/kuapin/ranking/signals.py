@@ -159,8 +159,8 @@ class Signals:
     def measure_gaps(self, table: Scores, indptr: NDArray[np.int64]) -> Scores:
         """Write the distances to the user's best candidate into a feature table: anew where candidates are struck."""
         personal = [column for column, signal in enumerate(self.signals.values()) if signal.source.personal]
-        for gap, column in enumerate(personal, len(self.signals)):
-            table[:, gap] = table[:, column] - _best_of_user(table[:, column], indptr)
+        values = table[:, personal]
+        table[:, len(self.signals) : len(self.signals) + len(personal)] = values - _best_of_user(values, indptr)
         return table
 
 
@@ -223,10 +223,10 @@ def _chosen(signals: Mapping[str, Signal], config: SignalsConfig) -> dict[str, S
 
 
 def _best_of_user(values: Scores, indptr: NDArray[np.int64]) -> Scores:
-    """The greatest value of the user of every pair, float32 (n,)."""
+    """The greatest values of the user of every pair, float32 (n, k), of values (n, k)."""
     filled = np.flatnonzero(np.diff(indptr))
-    best = np.maximum.reduceat(values, indptr[filled]) if len(filled) else np.empty(0, np.float32)
-    return np.repeat(best, np.diff(indptr)[filled])
+    best = np.maximum.reduceat(values, indptr[filled], axis=0) if len(filled) else values[:0]
+    return np.repeat(best, np.diff(indptr)[filled], axis=0)
 
 
 def _side(histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32], facts: Facts) -> Scores:
