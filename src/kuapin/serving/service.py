@@ -3,7 +3,9 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import anyio.to_thread
@@ -15,6 +17,7 @@ from kuapin.data.sql.events import EventStore, GroupCommit, Row
 from kuapin.data.sql.keys import Keyring
 from kuapin.data.sql.overlay import ServedTables
 from kuapin.errors import StoreError
+from kuapin.observation import listening, stage
 from kuapin.pipeline.forget import Receipt, forget
 from kuapin.retrieval.parallel import in_this_thread
 from kuapin.service_settings import ServiceConfig
@@ -26,6 +29,9 @@ from kuapin.serving.live import Live, LiveModel, Watch
 from kuapin.serving.monitoring import Monitor
 from kuapin.serving.questions import Question, answer, of_surface
 from kuapin.serving.schedule import Schedule
+from kuapin.serving.tracing import Tracing
+from kuapin.serving.vitals import LOOKED_S, Vitals
+from kuapin.storefront import SURFACES
 from kuapin.workspace import Shop
 
 R = TypeVar("R")
@@ -52,24 +58,34 @@ class Service:
         self.shop, self.config, self.store = shop, config, store
         store.erasures.synchronise()
         self.events: EventStore = store.events
-        self.access = Access(Keyring(store.database), config, shop.path)
         self.monitor = Monitor()
+        self.tracing = Tracing(config.traces) if config.traces else None
+        self.access = Access(Keyring(store.database), config, shop.path, self.monitor.cache)
         self.live = LiveModel(shop)
         self.erased = Erased(store.erasures)
+        self.vitals = Vitals(self)
         self.ready = False
 
     def start(self) -> None:
         """Start the threads, and answer one question, so that nobody waits for what is made at the first."""
         self.writer = GroupCommit(self.events)
         self.batcher: Batcher[Question, dict[str, Any]] = Batcher(
-            self._answer, self.config.batch_users, self.config.queue_ms / 1000, self.monitor.batch.observe
+            self._answer,
+            self.config.batch_users,
+            self.config.queue_ms / 1000,
+            self.monitor.batch.observe,
+            partial(self.monitor.stage, "queue"),
         )
         users = self.live.current.model.users.ids.head(3).to_list()
         self._answer([Question(user) for user in [*users, None]])
         self.watch = Watch(self.config.watch_seconds, [self.live.follow, self.live.follow_items, self.erased.look])
         self.tidying = Watch(TIDY_S, [self.tidy])
+        self.vitals.look()
+        self.looking = Watch(LOOKED_S, [self.vitals.look])
         hours = self.config.refresh_hours
-        self.schedule = None if hours is None else Schedule(self.shop.path, hours * 3600)
+        self.schedule = (
+            None if hours is None else Schedule(self.shop.path, hours * 3600, ended=self.monitor.refresh_ended)
+        )
         self.warming = threading.Thread(target=self.live.warm, name="encoder", daemon=True)
         self.warming.start()
         self.ready = True
@@ -81,8 +97,11 @@ class Service:
             self.schedule.stop()
         self.watch.stop()
         self.tidying.stop()
+        self.looking.stop()
         self.batcher.close()
         self.writer.close()
+        if self.tracing is not None:
+            self.tracing.close()
         self.warming.join()  # what compiles cannot be cut off: the process would not end cleanly
 
     def timeout(self, request: Request) -> float:
@@ -159,16 +178,29 @@ class Service:
 
     def count(self, rows: Sequence[Row]) -> None:
         """Tell the monitor of events."""
+        now = time.time()
         for row in rows:
             self.monitor.events.labels(row[c.EVENT]).inc()
+            self.monitor.lag.observe(max(0.0, now - row[c.TIMESTAMP]))
 
     def of_surface(self, question: Question) -> dict[str, Any]:
         """The answer of a surface other than the list of products."""
         live = self.live.current
         erased = question.user is not None and self.erased.at(question.user) >= live.loaded_at - 1
-        return of_surface(live, question, erased=erased)
+        known = question.surface if question.surface in SURFACES else "other"  # a caller may make up any name
+        with self._observed(known, [question]), stage(known):
+            return of_surface(live, question, erased=erased)
+
+    @contextmanager
+    def _observed(self, work: str, questions: Sequence[Question]) -> Iterator[None]:
+        """Tell the monitor, and where there is one the collector of traces, what happens in the block."""
+        spans = [question.span for question in questions if question.span is not None]
+        with ExitStack() as stack:
+            traced = [stack.enter_context(self.tracing.work(work, spans))] if self.tracing and spans else []
+            stack.enter_context(listening(self.monitor, *traced))
+            yield
 
     def _answer(self, questions: Sequence[Question]) -> Sequence[dict[str, Any] | Exception]:
         live = self.live.current
-        with in_this_thread():
+        with in_this_thread(), self._observed("answer", questions):
             return answer(live, self.events, questions, lambda user: self.erased.at(user) >= live.loaded_at - 1)

@@ -1,5 +1,6 @@
 """Lists for users and visitors."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -141,6 +142,8 @@ async def _answered(request: Request, question: Question) -> JSONResponse:
         raise RefusedError(
             422, f"n and offset are at most {most:,} together; {question.n + question.offset:,} came. Ask less."
         )
+    if service.tracing is not None:
+        question = replace(question, span=service.tracing.current())
     found: dict[str, Any]
     if question.surface == PRODUCTS:
         found = await service.batcher.ask(question, service.timeout(request))
