@@ -26,6 +26,7 @@ LATER = (
     "reranker.py",
     "greedy.py",
     "diversity.py",
+    "exploration.py",
     "rules.py",
     "rule_binding.py",
     "bound_rules.py",

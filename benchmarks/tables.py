@@ -46,6 +46,11 @@ ABOUT = {
         "Rows whose reason names something of the user's own, and how often taking it away lowers the row. Asked for: "
         "specific_share ≥ 0.9, deletion_holds ≥ 0.9."
     ),
+    "strategies": (
+        "A simulated shop with known preferences: what home pages that follow each person earn against the best mix "
+        "for all (`ratio`, asked for ≥ 1.1; `online.ratio` with its learning), and in how many runs an off-policy "
+        "estimate covers the truth."
+    ),
     "fairness": (
         "Share of the first ten places by brand size and price level, beside what the same users chose and the "
         "catalogue."
@@ -59,6 +64,11 @@ ABOUT = {
     "classification": (
         "Titles → categories from K labels a class, macro-F1 on titles that are in no draw; mean of two sets. Asked "
         "for: the fine-tuned model above the best baseline at 20 and 100, beyond the interval (`gain`)."
+    ),
+    "spans": (
+        "Brand and product spans in titles, F1 by exact match, of the tuned tagger (`f1`) against a dictionary of the "
+        "training titles and, in English, the rule that the first word is the brand; on titles whose brands are seen "
+        "in training and, apart, never. `gain`: to the best that trains nothing. Asked for: above the dictionary."
     ),
     "robustness": (
         "Titles with typos, dropped words, words stuffed behind them, or in capitals: neighbours kept, and NDCG@10 of "

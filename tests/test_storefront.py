@@ -13,6 +13,7 @@ from kuapin.model import Model
 from kuapin.pipeline.surfaces import fit_surfaces
 from kuapin.storefront import FOLDER, SURFACES, Storefront, last_baskets
 from kuapin.surfaces.answer import SCHEMA
+from kuapin.surfaces.home_strategies import HomeStrategies, StrategiesConfig
 from kuapin.workspace import Shop
 from tests import market
 
@@ -144,3 +145,24 @@ def test_the_last_basket_is_that_of_the_last_day():
         days = data.histories.times[part] // DAY
         last = data.histories.items[part][days == days[-1]]
         assert np.unique(last).tolist() == sorted(baskets.of(user).tolist())
+
+
+def test_home_pages_that_follow_their_people_say_how_they_were_mixed(model):
+    front = model.storefront
+    config = StrategiesConfig(enabled=True, least=0.0, most=5.0)
+    mixed = replace(front, strategies=HomeStrategies.fit(pl.DataFrame({"event": ["view"]}), config))
+    ids = pl.Series([*model.users.ids.head(12), "stranger"])
+    pages = mixed.recommend("home", ids, 20, None, explain=True)
+    assert pages.columns == [*SCHEMA, "propensity", "strategy"]
+    assert pages["user_id"].unique(maintain_order=True).to_list() == ids.to_list()
+    assert pages.group_by("user_id").agg(pl.col("strategy").n_unique())["strategy"].max() == 1
+    assert pages["propensity"].is_between(0, 1, closed="none").all()
+    known = {one.name: one for one in mixed.strategies.known}
+    for page in pages.partition_by("user_id"):
+        strategy = known[page["strategy"][0]]
+        usual = front.recommend("home", page["user_id"].head(1), 20, None, explain=True)
+        products = [part.filter(surface="products").height for part in (page, usual)]
+        if strategy.name.startswith("more-products"):
+            assert products[0] > products[1]
+        one = mixed.recommend("home", page["user_id"].head(1), 20, None, explain=True)
+        assert one.select("target_id", "strategy").equals(page.select("target_id", "strategy"))

@@ -51,7 +51,8 @@ def load_whitening(folder: Path) -> Whitening:
 def with_surfaces(model: Model, before: Model) -> Model:
     """A model with the surfaces of the one that it comes from."""
     if before.storefront is not None:
-        model.storefront = Storefront(model, before.storefront.folder, before.storefront.store)
+        old = before.storefront
+        model.storefront = Storefront(model, old.folder, old.store, old.strategies)
     return model
 
 

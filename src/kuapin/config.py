@@ -20,6 +20,7 @@ from kuapin.errors import InputError
 from kuapin.evaluation.gate import GateConfig
 from kuapin.model_folder import ReleasesConfig
 from kuapin.ranking.diversity import DiversityConfig
+from kuapin.ranking.exploration import ExplorationConfig
 from kuapin.ranking.live import LiveConfig
 from kuapin.ranking.phrases import ReasonsConfig
 from kuapin.ranking.ranker import RankingConfig
@@ -27,6 +28,7 @@ from kuapin.ranking.safety import SafetyConfig
 from kuapin.ranking.signals import SignalsConfig
 from kuapin.retrieval.sources.settings import SourcesConfig
 from kuapin.service_settings import ServiceConfig
+from kuapin.surfaces.home_strategies import StrategiesConfig
 from kuapin.text.template import TextConfig
 
 _NONE = "none"
@@ -59,6 +61,8 @@ class Config(BaseModel):
     live: LiveConfig = LiveConfig()
     gate: GateConfig = GateConfig()
     diversity: DiversityConfig = DiversityConfig()
+    exploration: ExplorationConfig = ExplorationConfig()
+    strategies: StrategiesConfig = StrategiesConfig()
     safety: SafetyConfig = SafetyConfig()
     reasons: ReasonsConfig = ReasonsConfig()
     releases: ReleasesConfig = ReleasesConfig()

@@ -9,6 +9,7 @@ from kuapin import columns as c
 from kuapin.data.dataset import Catalogue
 from kuapin.data.vocabulary import Vocabulary
 from kuapin.ranking.bound_rules import Rules
+from kuapin.ranking.exploration import LOGGED, Exploration, evidence_of
 from kuapin.ranking.recommender import Recommender
 from kuapin.ranking.reranker import Reranker
 from kuapin.ranking.rule_binding import Tables, bind, columns_of
@@ -44,7 +45,15 @@ def open_reranker(
     blocked[place >= 0] = (decisions[DECISION] == BLOCK).to_numpy()[place[place >= 0]]
     penalty[place >= 0] = decisions[PENALTY].to_numpy()[place[place >= 0]]
     language = shop.config.reasons.language
-    return Reranker(recommender, catalogue, rules, diversity, penalty, blocked, language)
+    exploration = _exploration(shop, recommender, catalogue) if shop.config.exploration.share else None
+    return Reranker(recommender, catalogue, rules, diversity, penalty, blocked, language, exploration)
+
+
+def _exploration(shop: Shop, recommender: Recommender, catalogue: Catalogue) -> Exploration:
+    """What is tried in some places of lists, by what became of earlier impressions."""
+    config, log = shop.config.exploration, shop.store.read(c.INTERACTIONS, LOGGED)
+    met = recommender.signals.facts.users
+    return Exploration(config, evidence_of(log, catalogue.items, met, config))
 
 
 def open_decisions(shop: Shop, release: Path) -> pl.DataFrame:

@@ -31,6 +31,8 @@ from kuapin.storefront import FOLDER, SURFACES, Storefront
 from kuapin.surfaces import products as products_surface
 from kuapin.surfaces import similar as similar_surface
 from kuapin.surfaces.answer import Answer
+from kuapin.surfaces.home_strategies import LOGGED as HOME_LOGGED
+from kuapin.surfaces.home_strategies import HomeStrategies
 from kuapin.surfaces.products import products
 from kuapin.surfaces.rule_trial import Trial, change
 from kuapin.surfaces.similar import SimilarItems
@@ -98,7 +100,7 @@ class Model:
         catalogue = replace(known, available=available)
         reranker = open_reranker(shop, recommender, catalogue, dataset.users, folder)
         model = cls(folder.name, recommender, catalogue, dataset.users, dataset.histories, reranker)
-        model.storefront = Storefront(model, folder / FOLDER, shop.store)
+        model.storefront = Storefront(model, folder / FOLDER, shop.store, _strategies(shop))
         return model
 
     def recommend(
@@ -344,11 +346,19 @@ class Model:
         return None if mask.all() else np.flatnonzero(mask)
 
     def products_of(
-        self, users: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool = False
+        self,
+        users: pl.Series,
+        n: int,
+        items: NDArray[np.integer] | None,
+        *,
+        explain: bool = False,
+        discovery: float | None = None,
     ) -> pl.DataFrame:
-        """As ``recommend``, of the items in some ascending rows (``None``: all)."""
-        who = self.users.rows(users)
-        answer = products(self.reranker, self.histories_of(users), n=n, items=items, who=who, explain=explain)
+        """As ``recommend``, of the items in some ascending rows (``None``: all); nothing is tried."""
+        who, reranker = self.users.rows(users), replace(self.reranker, exploration=None)
+        spread = self._diversity(None, discovery)
+        histories = self.histories_of(users)
+        answer = products(reranker, histories, n=n, items=items, diversity=spread, who=who, explain=explain)
         return answer.table(users, self.catalogue.items.ids, surface=products_surface.NAME, release=self.release)
 
     @cached_property
@@ -377,6 +387,12 @@ class Model:
     def _mask(self, categories: Sequence[str] | None, deny: Sequence[str]) -> NDArray[np.bool_]:
         wanted = None if categories is None else tuple(categories)
         return Filter(categories=wanted, deny=tuple(deny)).mask(self.catalogue)
+
+
+def _strategies(shop: Shop) -> HomeStrategies | None:
+    """How home pages follow each person's responses, from the shop's log; ``None``: they do not."""
+    config = shop.config.strategies
+    return HomeStrategies.fit(shop.store.read(c.INTERACTIONS, HOME_LOGGED), config) if config.enabled else None
 
 
 def _ids(users: str | Sequence[str] | pl.Series) -> pl.Series:

@@ -1,6 +1,7 @@
 """All surfaces but the list of products: how they lie in a release, and what they answer."""
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -37,6 +38,8 @@ from kuapin.surfaces.answer import join
 from kuapin.surfaces.brands import Brands
 from kuapin.surfaces.bundles import COMPLETES, REPLACES, Bundles, links_of
 from kuapin.surfaces.campaigns import Campaigns
+from kuapin.surfaces.home_strategies import DAY as PAGE_DAY
+from kuapin.surfaces.home_strategies import STRATEGY, HomeStrategies, Strategy
 from kuapin.surfaces.profile import Profiles
 from kuapin.surfaces.trends import Trends
 
@@ -86,11 +89,13 @@ class Storefront:
         model: the release in memory.
         folder: the release's ``surfaces/``.
         store: the shop's tables: relations and campaigns count as they are now.
+        strategies: how home pages follow each person's responses; ``None``: they are mixed alike for all.
     """
 
     model: "Model"
     folder: Path
     store: TableStore
+    strategies: HomeStrategies | None = None
 
     def recommend(
         self, surface: str, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool
@@ -241,17 +246,41 @@ class Storefront:
         return Profiles(model.catalogue, model.histories, int(model.histories.times.max(initial=0)))
 
     def _home_of(self, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool) -> pl.DataFrame:
+        if self.strategies is None:
+            return self._pages_of(ids, n, items, None, explain=explain)
+        chosen, chance = self.strategies.choose(ids, int(time.time()) // PAGE_DAY)
+        pages = []
+        for number in np.unique(chosen):
+            mine, strategy = np.flatnonzero(chosen == number), self.strategies.known[number]
+            page = self._pages_of(ids.gather(mine), n, items, strategy, explain=explain)
+            chances = pl.DataFrame({c.USER_ID: ids.gather(mine), c.PROPENSITY: chance[mine]}).unique(c.USER_ID)
+            page = page.join(chances, on=c.USER_ID, how="left", maintain_order="left", nulls_equal=True)
+            pages.append(page.with_columns(pl.lit(strategy.name).alias(STRATEGY)))
+        order = ids.unique(maintain_order=True).to_frame(c.USER_ID)
+        return order.join(pl.concat(pages), on=c.USER_ID, how="inner", maintain_order="left_right", nulls_equal=True)
+
+    def _pages_of(
+        self,
+        ids: pl.Series,
+        n: int,
+        items: NDArray[np.integer] | None,
+        strategy: Strategy | None,
+        *,
+        explain: bool,
+    ) -> pl.DataFrame:
+        """Home pages that are all mixed in one way; ``None``: as usual."""
         answers = {}
+        dial = strategy.discovery if strategy and strategy.discovery else None
         for name in home_surface.SHARES:
             longer = 1 if name == profile_surface.NAME else n  # the surest statement of every kind
             try:
                 if name == products_surface.NAME:
-                    answers[name] = self.model.products_of(ids, n, items, explain=explain)
+                    answers[name] = self.model.products_of(ids, n, items, explain=explain, discovery=dial)
                 else:
                     answers[name] = self.recommend(name, ids, longer, items, explain=explain)
             except InputError:  # the release has not learnt it: the others share its rows
                 continue
-        return home_surface.compose(answers, n)
+        return home_surface.compose(answers, n, strategy.shares if strategy else None)
 
     @cached_property
     def trained(self) -> Catalogue:

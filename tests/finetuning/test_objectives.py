@@ -18,7 +18,9 @@ from kuapin.finetuning.objectives.token_classification import (
     TokenClassification,
     TokenClassificationConfig,
     occurrences,
+    tagged,
     without_overlaps,
+    word_tags,
 )
 from kuapin.finetuning.settings import FinetuningConfig
 from kuapin.finetuning.strategies.registry import make_strategy
@@ -143,6 +145,23 @@ def test_tags_of_a_title_stand_at_the_first_pieces_of_its_words(bert):
     expected = [word is not None and word not in words[:place] for place, word in enumerate(words)]
     assert (batch["labels"][0] != IGNORED).tolist() == expected
     assert (batch["labels"][1] != IGNORED).sum() == 1
+
+
+def test_what_a_tagger_says_of_words_is_told_by_the_characters_of_the_title(bert):
+    """The tags of later pieces, of [CLS] and of padding do not count; two brands side by side stay two."""
+    tokens = Tokens(Backbone.resolve(str(bert)), 64)
+    tags = ["O", "B-brand", "I-brand"]
+    titles = ["Rosewater sun soap", "sun soap, Rosewater"]
+    pieces = [[(0, 9, "brand"), (10, 18, "brand")], [(10, 19, "brand")]]
+    order = [1, 0] if len(titles[1]) < len(titles[0]) else [0, 1]
+    encoding = tokens.encoding([titles[place] for place in order])
+    logits = torch.zeros(2, len(encoding["input_ids"][0]), len(tags))
+    for row, place in enumerate(order):
+        for column, tag in enumerate(word_tags(encoding, row, pieces[place], 0)):
+            logits[row, column, tags.index(tag or "B-brand")] = 1.0
+    reader = Fixed(logits)
+    reader.named_parameters = lambda: iter([("weight", torch.zeros(1))])
+    assert tagged(reader, tags, tokens, titles) == pieces
 
 
 def test_where_a_value_stands_in_a_title():

@@ -56,6 +56,10 @@ NEEDS = {
         ("GET", "/v1/outcomes", None),
         ("POST", "/v1/models/none/activate", None),
         ("POST", "/v1/models/rollback", None),
+        ("GET", "/v1/experiments", None),
+        ("POST", "/v1/experiments", {"challenger": "none"}),
+        ("GET", "/v1/experiments/e", None),
+        ("POST", "/v1/experiments/e/stop", None),
         ("DELETE", "/v1/users/u", None),
         ("DELETE", "/v1/users?user_id=u", None),
     ],
@@ -92,6 +96,7 @@ def test_no_route_is_missing_above(guarded):
     routes = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
     named = {(method, path.partition("?")[0]) for requests in NEEDS.values() for method, path, _ in requests}
     named = {(m, p.replace("/users/u", "/users/{user_id}").replace("/none/", "/{version}/")) for m, p in named}
+    named = {(m, p.replace("/experiments/e", "/experiments/{experiment_id}")) for m, p in named}
     named = {
         (m, p.replace("/items/B-rose-soap-small", "/items/{item_id}").replace("/items/i", "/items/{item_id}"))
         for m, p in named

@@ -6,6 +6,7 @@ import time
 import polars as pl
 import pytest
 
+from kuapin.surfaces.home_strategies import HomeStrategies
 from kuapin.workspace import Shop
 from tests import served
 
@@ -124,3 +125,46 @@ def test_nothing_is_fetched(shop, monkeypatch):
         send(client, {"user_id": "u-1", "item_id": "x", "event": "review", "text": url})
         client.get("/v1/recommendations", params={"user_id": "u-1", "explain": True})
     assert calls == []
+
+
+def test_what_a_place_tried_goes_round_with_its_propensity(shop):
+    (shop.path / "kuapin.toml").write_text("[exploration]\nshare = 0.2\n")
+    with served.client(Shop.open(shop.path)) as asking:
+        answer = asking.get("/v1/recommendations", params={"user_id": "user 003", "n": 10}).json()
+        chances = [row["propensity"] for row in answer["recommendations"]]
+        assert [place for place, chance in enumerate(chances, 1) if chance < 1] == [5, 10]
+        items = [
+            {"item_id": row["target_id"], "position": row["rank"], "propensity": row["propensity"]}
+            for row in answer["recommendations"]
+        ]
+        same = {key: answer[key] for key in ("ranking_id", "user_id", "release")}
+        told = asking.post("/v1/impressions", json={"impressions": [{**same, "items": items}]})
+        assert told.json() == {"added": 10, "known": 0}
+    found = Shop.open(shop.path).store.read("interactions").filter(event="impression")
+    assert found.sort("position")["propensity"].to_list() == chances
+
+
+def test_what_is_told_of_a_mixed_home_page_is_learnt_from(shop):
+    (shop.path / "kuapin.toml").write_text("[strategies]\nenabled = true\n")
+    opened = Shop.open(shop.path)
+    with served.client(opened) as asking:
+        page = asking.get("/v1/home", params={"user_id": "user 003", "n": 10}).json()
+        rows = page["recommendations"]
+        surfaces = {row["surface"] for row in rows}
+        assert {"products", "similar", "profile"} <= surfaces
+        told = []
+        for surface in surfaces:
+            shown = [row for row in rows if row["surface"] == surface]
+            items = [
+                {"item_id": row["target_id"], "position": row["rank"], "propensity": row["propensity"]} for row in shown
+            ]
+            told.append(
+                {key: page[key] for key in ("ranking_id", "user_id", "release")} | {"surface": surface, "items": items}
+            )
+        assert asking.post("/v1/impressions", json={"impressions": told}).json()["added"] == len(rows)
+        clicked = {"user_id": "user 003", "item_id": rows[0]["target_id"], "event": "click"}
+        send(asking, clicked | {"ranking_id": page["ranking_id"]})
+    learnt = HomeStrategies.fit(Shop.open(shop.path).store.read("interactions"), opened.config.strategies)
+    assert page["ranking_id"].startswith(learnt.known[learnt.pages.strategy[0]].name + ".")
+    assert learnt.pages.reward.tolist() == [1 / len(rows)]
+    assert learnt.pages.propensity[0] == rows[0]["propensity"] < 1

@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logit
+from scipy.special import expit, logit
 
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories, slices_of
 from kuapin.observation import stage
 from kuapin.ranking.bound_rules import BoundRule, Rules
 from kuapin.ranking.diversity import DiversityConfig
+from kuapin.ranking.exploration import Exploration
 from kuapin.ranking.greedy import Dial, Mask, Share, Spread, fill
 from kuapin.ranking.phrases import Language
 from kuapin.ranking.recommender import Ranked, Recommender
@@ -34,9 +35,12 @@ class Reranked(Ranked):
 
     Attributes:
         by_rule: of every row, the name of the rule that put it there; ``None``: it stands there by its worth.
+        propensity: float64 (len(found.items),), the probability with which every row came to its place; ``None``:
+            nothing is tried.
     """
 
     by_rule: tuple[str | None, ...] = ()
+    propensity: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Reranker:
         penalty: float64 (n_items,), log odds that are taken off an item's score in the order; ``None``: nothing.
         blocked: bool (n_items,), what is never shown; ``None``: nothing.
         language: of the reasons.
+        exploration: tries items in some places; ``None``: in none.
     """
 
     recommender: Recommender
@@ -60,6 +65,7 @@ class Reranker:
     penalty: NDArray[np.float64] | None = None
     blocked: Mask | None = None
     language: Language = "en"
+    exploration: Exploration | None = None
 
     def shown(self, now: datetime | None = None) -> Mask:
         """Which items may be shown to somebody: neither blocked nor hidden by a rule from all, bool (n_items,)."""
@@ -98,14 +104,16 @@ class Reranker:
             allowed[slice(None) if items is None else items] = True
             items = np.flatnonzero(allowed & ~hidden)
         idle = spread.idle and not any(not one.hides or one in rules.by_user() for one in rules.bound)
-        if idle and (self.penalty is None or not self.penalty.any()):
+        tries = self.exploration is not None and len(self.exploration.places(n)) > 0
+        if idle and not tries and (self.penalty is None or not self.penalty.any()):
             for users, plain in self.recommender.ranked(histories, n, items, spread.per_category):
                 yield users, Reranked(plain.found, plain.features, (None,) * len(plain.found.items))
             return
-        moved = not spread.idle or any(not one.hides for one in rules.bound)
+        moved = tries or not spread.idle or any(not one.hides for one in rules.bound)
         depth = max(DEPTH, SPARE * n) if moved else SPARE * n
         for users, pool in self.recommender.ranked(histories, depth, items, spread.per_category):
-            yield users, self._listed(_Ask(histories.select(users), who[users], n, items, spread, rules), pool, depth)
+            ask = _Ask(histories.select(users), who[users], n, items, spread, rules, now)
+            yield users, self._listed(ask, pool, depth)
 
     def _listed(self, ask: "_Ask", pool: Ranked, depth: int) -> Reranked:
         """The lists of a block of users; those that come out short are asked for again among more candidates."""
@@ -151,22 +159,42 @@ class Reranker:
         rows, present, value = (np.take_along_axis(one, order, axis=1) for one in (rows, present, value))
         quotas = ask.rules.of_kind(Quota)
         pinned, pin = _pinned(ask, rows, present)
-        chosen, cause = fill(
-            value,
-            present,
-            ask.n,
-            pinned=pinned,
-            spreads=self._spreads(ask.diversity, rows),
-            shares=[_share(one, one.items[rows] & one.of(ask.who)[:, None]) for one in quotas],
-            dial=self._dial(ask, rows) if ask.diversity.discovery else None,
-        )
+        spreads = self._spreads(ask.diversity, rows)
+        shares = [_share(one, one.items[rows] & one.of(ask.who)[:, None]) for one in quotas]
+        dial = self._dial(ask, rows) if ask.diversity.discovery else None
+        chosen, cause = fill(value, present, ask.n, pinned=pinned, spreads=spreads, shares=shares, dial=dial)
+        counted = np.stack([*(s.codes for s in spreads), *(s.members for s in shares), np.zeros_like(rows)], axis=-1)
+        chosen, propensity = self._tried(ask, chosen, rows, present, value, counted, (pin >= 0) | (cause >= 0))
         asked, slot = np.nonzero(chosen >= 0)
         origin = found.indptr[:-1][asked] + order[asked, chosen[asked, slot]]
         named = [*(one.rule.name for one in ask.rules.of_kind(Pin)), *(one.rule.name for one in quotas), None]
         number = np.where(pin >= 0, pin, np.where(cause >= 0, cause + len(named) - 1 - len(quotas), -1))
         indptr = np.concatenate(([0], np.cumsum((chosen >= 0).sum(axis=1)))).astype(np.int64)
         shown = Candidates(indptr, found.items[origin], found.scores[origin])
-        return Reranked(shown, pool.features[origin], tuple(named[k] for k in number[asked, slot]))
+        told = tuple(named[k] for k in number[asked, slot])
+        return Reranked(shown, pool.features[origin], told, None if propensity is None else propensity[asked, slot])
+
+    def _tried(
+        self,
+        ask: "_Ask",
+        chosen: NDArray[np.intp],
+        rows: NDArray[np.int32],
+        present: Mask,
+        value: NDArray[np.float64],
+        counted: NDArray[np.integer],
+        fixed: Mask,
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64] | None]:
+        """The lists with some places tried, and the probability of what every place holds."""
+        if self.exploration is None:
+            return chosen, None
+        tried, propensity = chosen.copy(), np.ones(chosen.shape)
+        for user, own in enumerate(chosen):
+            free = present[user].copy()
+            free[own[own >= 0]] = False
+            rng = self.exploration.rng(ask.histories, user, int(ask.who[user]), ask.now)
+            of_user = free, rows[user], expit(value[user]), counted[user], fixed[user]
+            tried[user], propensity[user] = self.exploration.choose(own, *of_user, rng)
+        return tried, propensity
 
     def _hidden(self, ask: "_Ask", found: Candidates) -> Mask:
         hidden = np.zeros(len(found.items), np.bool_)
@@ -221,6 +249,7 @@ class _Ask:
     items: NDArray[np.integer] | None
     diversity: DiversityConfig
     rules: Rules
+    now: datetime
 
     def of(self, users: NDArray[np.integer]) -> "_Ask":
         """The same for some of them."""
@@ -277,7 +306,9 @@ def _users(ranked: Ranked) -> NDArray[np.int64]:
 def _taken(listed: Reranked, users: NDArray[np.integer]) -> Reranked:
     """The lists of some users."""
     _, index = slices_of(listed.found.indptr, users)
-    return Reranked(listed.found.take(users), listed.features[index], tuple(listed.by_rule[k] for k in index))
+    propensity = None if listed.propensity is None else listed.propensity[index]
+    told = tuple(listed.by_rule[k] for k in index)
+    return Reranked(listed.found.take(users), listed.features[index], told, propensity)
 
 
 def _merged(parts: list[tuple[NDArray[np.integer], Reranked]]) -> Reranked:
@@ -292,5 +323,11 @@ def _merged(parts: list[tuple[NDArray[np.integer], Reranked]]) -> Reranked:
         ),
         np.concatenate([one.features for _, one in parts]),
         tuple(name for _, one in parts for name in one.by_rule),
+        _propensities([one for _, one in parts]),
     )
     return _taken(whole, np.argsort(users, kind="stable"))
+
+
+def _propensities(parts: list[Reranked]) -> NDArray[np.float64] | None:
+    known = [one.propensity for one in parts if one.propensity is not None]
+    return np.concatenate(known) if len(known) == len(parts) else None

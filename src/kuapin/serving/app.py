@@ -13,7 +13,7 @@ import kuapin
 from kuapin.service_settings import ServiceConfig
 from kuapin.serving import failures
 from kuapin.serving.envelope import Envelope
-from kuapin.serving.routes import health, interactions, items, models, recommendations, users
+from kuapin.serving.routes import experiments, health, interactions, items, models, recommendations, users
 from kuapin.serving.service import Service
 from kuapin.serving.tracing import Traced
 from kuapin.workspace import Shop
@@ -61,7 +61,7 @@ def create_app(shop: Shop, config: ServiceConfig | None = None) -> FastAPI:
     )
     app.state.service = service
     failures.install(app)
-    for routes in (recommendations, items, users, interactions, models, health):
+    for routes in (recommendations, items, users, interactions, models, experiments, health):
         app.include_router(routes.router)
     app.add_middleware(Envelope, max_body_bytes=config.max_body_bytes, seen=service.monitor.seen)
     if service.tracing is not None:

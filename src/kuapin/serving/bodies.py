@@ -40,6 +40,8 @@ When = Annotated[int, Field(ge=int(EARLIEST.timestamp())), AfterValidator(_not_a
 Event = Literal[
     "view", "click", "cart", "purchase", "favourite", "share", "rating", "review", "search", "impression", "redeem"
 ]
+Outcome = Literal["click", "cart", "purchase", "favourite", "share", "rating", "review", "redeem"]
+Decision = Literal["better", "worse", "no difference", "undecided", "mismatch", "stopped", "interrupted"]
 Basis = Literal["personal", "session", "category_popular", "shop_popular"]
 
 
@@ -56,6 +58,10 @@ class Recommendation(BaseModel):
     score: float = Field(description="Probability of a purchase in the near future, or the cosine of two texts.")
     reason_code: str | None = None
     reason: str | None = None
+    surface: str | None = Field(None, description="Of a home page: the surface that gives this row.")
+    propensity: float | None = Field(
+        None, description="Probability with which it came to its place, where places try; give it to impressions."
+    )
 
 
 class RecommendationsOut(BaseModel):
@@ -264,6 +270,61 @@ class OutcomesOut(BaseModel):
 
     days: int
     outcomes: list[OutcomeOut]
+
+
+class ExperimentIn(_In):
+    """A release to be compared with the live one, on people."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"challenger": "20261124-130350-822", "share": 0.5, "outcome": "purchase"}]},
+    )
+
+    challenger: Id = Field(description="The release that some people get instead of the live one.")
+    share: float = Field(0.5, ge=0.01, le=0.99, description="Of the people: each gets the same one all the time.")
+    surface: Id = Field("products", description="Whose impressions count.")
+    outcome: Outcome = Field("click", description="What is wanted of a person, with an item that was shown.")
+    window_hours: float = Field(24.0, ge=0.001, le=720, description="So long after the first list it counts.")
+    level: float = Field(0.05, ge=0.0001, le=0.5, description="Chance to call two equal releases different.")
+    smallest: float = Field(0.02, ge=0, le=1, description="Share of the live rate; a smaller difference is none.")
+    least_users: int = Field(200, ge=2, lt=2**31, description="In each group, before anything is decided.")
+    most_days: int = Field(28, ge=1, le=365, description="Then it ends undecided.")
+    activate: bool = Field(default=False, description="Whether a challenger that wins goes live.")
+
+
+class ExperimentOut(BaseModel):
+    """An experiment, and how it stands: the interval may be looked at whenever one likes."""
+
+    experiment_id: str
+    control: str = Field(description="The release that was live when it began.")
+    challenger: str
+    share: float
+    surface: str
+    outcome: str
+    window_hours: float
+    level: float
+    smallest: float
+    least_users: int
+    most_days: int
+    activate: bool
+    started_at: int = Field(description="Unix seconds.")
+    ended_at: int | None
+    decision: Decision | None = Field(description="Null: it goes on.")
+    control_users: int = Field(description="People whose window has closed.")
+    challenger_users: int
+    waiting_users: int = Field(description="People whose window is open.")
+    control_rate: float | None = Field(description="Share of people who did what is wanted.")
+    challenger_rate: float | None
+    difference: float | None = Field(description="Challenger less control.")
+    low: float | None = Field(description="Lower end of its confidence sequence; null: nothing is known yet.")
+    high: float | None
+
+
+class ExperimentsOut(BaseModel):
+    """Experiments, newest first."""
+
+    total: int
+    experiments: list[ExperimentOut]
 
 
 class LiveOut(BaseModel):

@@ -3,11 +3,13 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from kuapin import columns as c
 from kuapin.arrivals import Arrivals, with_surfaces
+from kuapin.data.sql.experiments import Experiment
 from kuapin.data.sql.items import ItemChange, ItemStore, table_of
 from kuapin.data.sql.overlay import ServedTables
 from kuapin.errors import KuapinError, ModelFolderError, StoreError
@@ -18,6 +20,8 @@ from kuapin.workspace import Shop
 log = logging.getLogger("kuapin.serving")
 RETRY_S = 30.0
 """A release that was refused is looked at again after this time: somebody may have repaired it."""
+HELD = 2
+"""Releases in memory at most: the live one, and the challenger of an experiment."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +65,51 @@ class LiveModel:
         self.store = shop.store
         self.events = shop.store.events
         self.items = ItemStore(self.events.database)
-        self._reader: tuple[str, Arrivals] | None = None
+        self._readers: dict[str, Arrivals] = {}
+        self.beside: tuple[Experiment, Live] | None = None
         self.releases = Releases(shop.models, shop.config.releases)
         self._switching = threading.Lock()
         self._refused: tuple[str, float] = ("", 0.0)
         self.current = self._loaded(None)
+
+    def of(self, user: str | None) -> Live:
+        """The release that answers somebody: while an experiment runs, some people get its challenger."""
+        current, beside = self.current, self.beside
+        if beside is None or user is None or beside[0].control != current.model.release:
+            return current
+        return beside[1] if beside[0].takes(user) else current
+
+    @contextmanager
+    def held(self, version: str) -> Iterator[str]:
+        """The name of the live release, which stays while the block runs, and so does another one, verified.
+
+        Raises:
+            UnknownIdError: there is no such release.
+            ModelFolderError: it is damaged.
+        """
+        with self._switching:
+            self.releases.open(version)
+            yield self.releases.live() or ""
+
+    def try_beside(self, experiment: Experiment) -> bool:
+        """Hold the challenger of an experiment beside the live release; whether both are there."""
+        with self._switching:
+            there = (self.releases.folder / experiment.challenger).is_dir()
+            if not there or self.releases.live() != experiment.control:
+                return False
+            if self.beside is None or self.beside[0].experiment_id != experiment.experiment_id:
+                try:
+                    self.beside = experiment, self._loaded(experiment.challenger)
+                except KuapinError as error:
+                    log.warning("%s takes no part in an experiment: %s", experiment.challenger, error)
+                    return False
+        return True
+
+    def alone(self) -> None:
+        """Let the live release answer everybody."""
+        if self.beside is not None:
+            with self._switching:
+                self.beside = None
 
     def activate(self, version: str) -> Live:
         """Load a release, make it live on the disk, then here; a failure leaves everything as it is.
@@ -114,12 +158,15 @@ class LiveModel:
             at_least: number of a change that is wanted; nothing is done where it is there already.
         """
         with self._switching:
-            live = self.current
-            if at_least is None or live.items < at_least:
-                changes = self.items.since(live.items)
-                if changes:
-                    self.current = self._with(live, changes)
+            if at_least is None or self.current.items < at_least:
+                self.current = self._caught_up(self.current)
+            if self.beside is not None:
+                self.beside = self.beside[0], self._caught_up(self.beside[1])
             return self.current
+
+    def _caught_up(self, live: Live) -> Live:
+        changes = self.items.since(live.items)
+        return self._with(live, changes) if changes else live
 
     def warm(self) -> None:
         """Read the encoder, so that the first item that is put does not wait for it."""
@@ -129,6 +176,8 @@ class LiveModel:
         """Read the histories anew."""
         with self._switching:
             self.current = self._loaded(self.current.model.release)
+            if self.beside is not None:
+                self.beside = self.beside[0], self._loaded(self.beside[1].model.release)
 
     def _loaded(self, version: str | None) -> Live:
         loaded_at, position = time.time(), self.events.position()
@@ -158,9 +207,12 @@ class LiveModel:
         return replace(live, model=model, items=changes[-1].number, refused=refused)
 
     def _arrivals(self, version: str) -> Arrivals:
-        if self._reader is None or self._reader[0] != version:
-            self._reader = version, Arrivals(self.shop, self.releases.folder / version)
-        return self._reader[1]
+        found = self._readers.get(version)
+        if found is None:
+            found = self._readers[version] = Arrivals(self.shop, self.releases.folder / version)
+            for other in list(self._readers)[:-HELD]:
+                self._readers.pop(other, None)
+        return found
 
 
 def _hidden(model: Model, items: Sequence[str]) -> Model:

@@ -16,6 +16,8 @@ from kuapin.data.sql.events import EventStore
 from kuapin.observation import listened, stage, tell_spread
 from kuapin.serving.live import Live
 from kuapin.serving.online import New, with_new
+from kuapin.surfaces.home import NAME as HOME
+from kuapin.surfaces.home_strategies import MARK, STRATEGY
 
 PERSONAL, SESSION, CATEGORY_POPULAR, SHOP_POPULAR = BASES = (
     "personal",
@@ -125,9 +127,15 @@ def of_surface(live: Live, question: Question, *, erased: bool) -> dict[str, Any
         deny=question.deny,
     )
     known = model.histories_of([user]).lengths[0] > 0
-    shown = [dict(zip(SHOWN, row, strict=True)) for row in table.select(SHOWN).iter_rows()]
+    mixed = STRATEGY in table.columns and table.height > 0
+    told = (*SHOWN, c.SURFACE) if question.surface == HOME else SHOWN
+    told = (*told, c.PROPENSITY) if mixed else told
+    shown = [dict(zip(told, row, strict=True)) for row in table.select(told).iter_rows()]
     popular = SHOP_POPULAR if question.categories is None else CATEGORY_POPULAR
-    return _said(live, question, PERSONAL if known else popular, shown)
+    answer = _said(live, question, PERSONAL if known else popular, shown)
+    if mixed:  # what is told of this ranking is told of this strategy
+        answer[c.RANKING_ID] = f"{table[STRATEGY][0]}{MARK}{answer[c.RANKING_ID]}"
+    return answer
 
 
 def _histories(
@@ -191,6 +199,8 @@ def _lists(live: Live, histories: Histories, who: NDArray[np.int32], question: Q
         own = lists[number]
         code, text = (reasons.codes[place], reasons.texts[place]) if reasons else (None, None)
         own.append(dict(zip(SHOWN, (len(own) + 1, "item", items.id(item), float(score), code, text), strict=True)))
+        if found.propensity is not None:
+            own[-1][c.PROPENSITY] = float(found.propensity[place])
     return lists
 
 

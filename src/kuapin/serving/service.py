@@ -14,6 +14,7 @@ from starlette.requests import Request
 
 from kuapin import columns as c
 from kuapin.data.sql.events import EventStore, GroupCommit, Row
+from kuapin.data.sql.experiments import ExperimentStore
 from kuapin.data.sql.keys import Keyring
 from kuapin.data.sql.overlay import ServedTables
 from kuapin.errors import StoreError
@@ -24,6 +25,7 @@ from kuapin.service_settings import ServiceConfig
 from kuapin.serving.access import Access
 from kuapin.serving.batching import Batcher
 from kuapin.serving.erased import Erased
+from kuapin.serving.experiments import Experiments
 from kuapin.serving.failures import DeadlineError
 from kuapin.serving.live import Live, LiveModel, Watch
 from kuapin.serving.monitoring import Monitor
@@ -62,6 +64,7 @@ class Service:
         self.tracing = Tracing(config.traces) if config.traces else None
         self.access = Access(Keyring(store.database), config, shop.path, self.monitor.cache)
         self.live = LiveModel(shop)
+        self.experiments = Experiments(ExperimentStore(store.database), self.live)
         self.erased = Erased(store.erasures)
         self.vitals = Vitals(self)
         self.ready = False
@@ -78,8 +81,11 @@ class Service:
         )
         users = self.live.current.model.users.ids.head(3).to_list()
         self._answer([Question(user) for user in [*users, None]])
-        self.watch = Watch(self.config.watch_seconds, [self.live.follow, self.live.follow_items, self.erased.look])
-        self.tidying = Watch(TIDY_S, [self.tidy])
+        self.watch = Watch(
+            self.config.watch_seconds,
+            [self.live.follow, self.experiments.follow, self.live.follow_items, self.erased.look],
+        )
+        self.tidying = Watch(TIDY_S, [self.tidy, self.experiments.look])
         self.vitals.look()
         self.looking = Watch(LOOKED_S, [self.vitals.look])
         hours = self.config.refresh_hours
@@ -185,8 +191,8 @@ class Service:
 
     def of_surface(self, question: Question) -> dict[str, Any]:
         """The answer of a surface other than the list of products."""
-        live = self.live.current
-        erased = question.user is not None and self.erased.at(question.user) >= live.loaded_at - 1
+        live = self.live.of(question.user)
+        erased = question.user is not None and self._erased(live)(question.user)
         known = question.surface if question.surface in SURFACES else "other"  # a caller may make up any name
         with self._observed(known, [question]), stage(known):
             return of_surface(live, question, erased=erased)
@@ -200,7 +206,17 @@ class Service:
             stack.enter_context(listening(self.monitor, *traced))
             yield
 
+    def _erased(self, live: Live) -> Callable[[str], bool]:
+        """Whether somebody was erased after a release was loaded."""
+        return lambda user: self.erased.at(user) >= live.loaded_at - 1
+
     def _answer(self, questions: Sequence[Question]) -> Sequence[dict[str, Any] | Exception]:
-        live = self.live.current
+        lives = [self.live.of(question.user) for question in questions]
+        answers: list[dict[str, Any] | Exception] = [{}] * len(questions)
         with in_this_thread(), self._observed("answer", questions):
-            return answer(live, self.events, questions, lambda user: self.erased.at(user) >= live.loaded_at - 1)
+            for live in {id(one): one for one in lives}.values():
+                places = [place for place, one in enumerate(lives) if one is live]
+                found = answer(live, self.events, [questions[place] for place in places], self._erased(live))
+                for place, one in zip(places, found, strict=True):
+                    answers[place] = one
+        return answers

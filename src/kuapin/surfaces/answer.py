@@ -30,17 +30,19 @@ class Answer:
         items: int32 (k,), rows of the targets (items, but for surfaces of another kind), best first within a list.
         scores: float32 (k,), descending within a list.
         reasons: ``None`` where none were asked for.
+        propensity: float64 (k,), the probability with which every row came to its place; ``None``: nothing is tried.
     """
 
     asked: NDArray[np.int64]
     items: NDArray[np.int32]
     scores: NDArray[np.float32]
     reasons: Reasons | None = None
+    propensity: NDArray[np.float64] | None = None
 
     def table(
         self, asked_ids: pl.Series, item_ids: pl.Series, *, surface: str, release: str, kind: str | pl.Series = "item"
     ) -> pl.DataFrame:
-        """One row a recommendation, in the columns of ``columns.RECOMMENDATION``.
+        """One row a recommendation, in the columns of ``columns.RECOMMENDATION``; then ``propensity``, if there is one.
 
         Args:
             asked_ids: ids of the questions (users), by number.
@@ -55,7 +57,7 @@ class Answer:
         def same(text: str | None) -> pl.Series:
             return pl.Series([text], dtype=pl.String).new_from_index(0, len(self.items))
 
-        return pl.DataFrame(
+        table = pl.DataFrame(
             {
                 c.USER_ID: asked_ids.gather(self.asked),
                 c.SURFACE: same(surface),
@@ -69,6 +71,9 @@ class Answer:
             },
             schema=SCHEMA,
         )
+        if self.propensity is None:
+            return table
+        return table.with_columns(pl.Series(c.PROPENSITY, self.propensity, dtype=pl.Float64))
 
 
 def join(parts: list[Answer]) -> Answer:
@@ -77,6 +82,7 @@ def join(parts: list[Answer]) -> Answer:
         none = np.empty(0, np.int64)
         return Answer(none, none.astype(np.int32), none.astype(np.float32))
     reasons = [part.reasons for part in parts if part.reasons is not None]
+    chances = [part.propensity for part in parts if part.propensity is not None]
     return Answer(
         np.concatenate([part.asked for part in parts]),
         np.concatenate([part.items for part in parts]),
@@ -84,4 +90,5 @@ def join(parts: list[Answer]) -> Answer:
         Reasons([code for one in reasons for code in one.codes], [text for one in reasons for text in one.texts])
         if reasons
         else None,
+        np.concatenate(chances) if len(chances) == len(parts) else None,
     )

@@ -47,5 +47,5 @@ def products(
             with stage("reasons"):
                 said = explain_products(recommender, catalogue, histories.select(users), ranked, reranker.language)
             reasons = Reasons(said.codes, said.texts)
-        parts.append(Answer(asked, ranked.found.items, ranked.found.scores, reasons))
+        parts.append(Answer(asked, ranked.found.items, ranked.found.scores, reasons, ranked.propensity))
     return join(parts)

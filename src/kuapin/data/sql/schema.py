@@ -90,3 +90,17 @@ KEYS = sa.Table(
     sa.Column("expires_at", sa.BigInteger),
     sa.Column("revoked_at", sa.BigInteger),
 )
+
+EXPERIMENTS = sa.Table(
+    "experiments",
+    METADATA,
+    sa.Column("experiment_id", sa.Text, primary_key=True),
+    sa.Column("control", sa.Text, nullable=False),
+    sa.Column("challenger", sa.Text, nullable=False),
+    sa.Column("terms", sa.Text, nullable=False),
+    sa.Column("started_at", sa.BigInteger, nullable=False),
+    sa.Column("ended_at", sa.BigInteger),
+    sa.Column("decision", sa.Text),
+    sa.Column("standing", sa.Text),
+)
+"""Releases compared on people; ``terms`` and ``standing`` are JSON objects. Who gets which follows from the id."""

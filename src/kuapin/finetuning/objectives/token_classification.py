@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,6 +17,8 @@ from kuapin.finetuning.tokens import IGNORED, Batch, Tokens
 
 Piece = tuple[int, int, str]
 """The characters from, to (behind the last), and what they are."""
+Example = tuple[str, list[Piece]]
+"""A title and its spans."""
 
 
 class TokenClassificationConfig(BaseModel):
@@ -76,6 +78,20 @@ class TokenClassification(Objective):
                 "columns."
             )
 
+    @classmethod
+    def of_split(cls, tasks: tuple[str, ...], train: Sequence[Example], held_out: Sequence[Example], seed: int) -> Self:
+        """The objective on spans that are known by their places, and on a split that was made elsewhere.
+
+        Args:
+            tasks: kinds of spans.
+            train: titles to learn from.
+            held_out: titles to measure.
+            seed: of draws within batches.
+        """
+        one = cls.__new__(cls)
+        one.seed, one.tasks, one.train, one.held_out = seed, tasks, list(train), list(held_out)
+        return one
+
     @property
     def facts(self) -> Facts:
         """The tags in the order of the logits."""
@@ -126,6 +142,45 @@ class TokenClassification(Objective):
                     said.append(spans([tags[tag] for tag in guess[here].tolist()]))
         precision, recall, f1 = span_f1(wanted, said)
         return Measured({"loss": total / max(count, 1), "span_f1": f1, "precision": precision, "recall": recall})
+
+
+def tagged(
+    reader: Reader, tags: Sequence[str], tokens: Tokens, titles: Sequence[str], batch_size: int = 64
+) -> list[list[Piece]]:
+    """The spans that a tuned tagger finds in titles; what lies behind the cut has none.
+
+    Args:
+        reader: with its head, dropout off.
+        tags: in the order of the logits, as ``facts`` has them.
+        tokens: of its backbone.
+        titles: n of them.
+        batch_size: titles at a time.
+    """
+    torch = require("torch", "train")
+    found: list[list[Piece]] = [[] for _ in titles]
+    order = sorted(range(len(titles)), key=lambda place: len(titles[place]))
+    with torch.inference_mode():
+        for part in batches(order, batch_size):
+            encoding = tokens.encoding([titles[place] for place in part])
+            batch = to_device(dict(encoding.convert_to_tensors("pt")), reader)
+            said = reader.head(reader.hidden(**batch)).argmax(dim=-1).tolist()  # (B, T)
+            for row, place in enumerate(part):
+                found[place] = _pieces_of(encoding, row, [tags[tag] for tag in said[row]], len(tokens.prefix))
+    return found
+
+
+def _pieces_of(encoding: Any, row: int, said: Sequence[str], offset: int) -> list[Piece]:
+    """What the tags of the first tokens of words say, by characters of the text without the prefix."""
+    firsts: dict[int, int] = {}
+    for place, word in enumerate(encoding.word_ids(row)):
+        if word is not None:
+            firsts.setdefault(word, place)
+    ends = {word: encoding.word_to_chars(row, word) for word in firsts}
+    words = [word for word in firsts if ends[word].start >= offset]
+    return [
+        (ends[words[start]].start - offset, ends[words[end - 1]].end - offset, kind)
+        for start, end, kind in sorted(spans([said[firsts[word]] for word in words]))
+    ]
 
 
 def occurrences(title: str, value: str, kind: str) -> list[Piece]:
