@@ -19,7 +19,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -214,8 +214,11 @@ def survive(kind: str, cycles: int, folder: Path, seed: int = 7) -> Seen:
         shop = served.shop(folder)
         served.publish(shop, candidates=21, activate=False)
         workers = ("--workers", "2") if kind == "postgres" else ()
-        for number in range(cycles):
-            cycle(shop, number, seen, rng, *workers)
+        with suppress(KeyboardInterrupt):  # what was done so far is told
+            for number in range(cycles):
+                cycle(shop, number, seen, rng, *workers)
+                if number % 10 == 9:
+                    print(f"{kind}: {number + 1} of {cycles} cycles, lost {len(seen.lost)}", flush=True)
         last = Process(shop, *workers)
         check(last, shop, seen)
         seen.counts["events"] = len(seen.events)

@@ -107,7 +107,7 @@ def refresh(shop: Shop, *, force: bool = False, progress: Progress = SILENT) -> 
         manifest, routing = read_manifest(live), read_routing(live)
         challenges = read_challenges(shop.models)
         snapshot, dataset = tables_of(shop)
-        if snapshot == manifest.snapshot and not force:
+        if snapshot == manifest.snapshot and _read_alike(manifest, shop) and not force:
             return Refreshed(live.name, None, nothing_new=True)
         newest = newest_stretch(shop, learnt_until(manifest.config), shop.config.gate.least_users)
         champion = Model.load(shop, version=live.name, log=newest.before)
@@ -157,10 +157,17 @@ def refresh(shop: Shop, *, force: bool = False, progress: Progress = SILENT) -> 
 
 
 def _mixes(manifest: Manifest, fitted: Fitted, shop: Shop) -> bool:
-    """Whether parts of the live release can stand beside the new model: both were measured and read texts alike."""
-    now = shop.config.model_dump(mode="json")
-    alike = all(manifest.config.get(part) == now[part] for part in ("text", "encoding"))
+    """Whether parts of the live release can stand beside the new model: both were measured, and items are alike texts.
+
+    The encoders may differ: a part takes its own along.
+    """
+    alike = manifest.config.get("text") == shop.config.text.model_dump(mode="json")
     return alike and all(measured.get(MEASURED_ON) for measured in (manifest.metrics, fitted.metrics))
+
+
+def _read_alike(manifest: Manifest, shop: Shop) -> bool:
+    """Whether the live release and the one to come have the same encoder."""
+    return bool(manifest.config.get("encoding") == shop.config.encoding.model_dump(mode="json"))
 
 
 def learnt_until(config: Mapping[str, JsonValue]) -> int | None:
@@ -192,7 +199,8 @@ def _publish(
     Returns:
         The release's name.
     """
-    before, said = read_routing(live), read_manifest(live).config
+    before, manifest = read_routing(live), read_manifest(live)
+    said, alike = manifest.config, _read_alike(manifest, shop)
     fitted = fit(shop.config, dataset, read, progress=progress)
     opened = {name: opened_again(shop, dataset, read, name, progress) for name in own}
     visible = visible_of(dataset, read)
@@ -205,8 +213,13 @@ def _publish(
         for part in {part_of(before.of(name)) for name in kept}:
             names = [name for name in kept if part_of(before.of(name)) == part]
             name = _name_of(part, live.name)
-            route = keep_part(live, before.of(names[0]), draft.path, name, dataset.catalogue, read)
-            routes |= dict.fromkeys(names, route.model_copy(update={"encoder": default.encoder}))
+            old = before.of(names[0])
+            own_encoder = not alike or old.encoder != before.default.encoder
+            route = keep_part(
+                live, old, draft.path, name, dataset.catalogue, read, shop.config.text, own_encoder=own_encoder
+            )
+            update = {} if own_encoder else {"encoder": default.encoder}
+            routes |= dict.fromkeys(names, route.model_copy(update=update))
         for name, opening in opened.items():
             routes[name] = write_part(draft.path, name, opening, dataset.catalogue, read, default)
         records = still_young(said, [name for name in young(before, said) if name in routes], opened)
