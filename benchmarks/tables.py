@@ -103,6 +103,10 @@ ABOUT = {
         "100 requests/s p50 ≤ 10 ms and p99 ≤ 40 ms; ≥ 300 requests/s within p99 ≤ 100 ms; ≥ 2,000 events/s; start "
         "≤ 5 s; an item recommendable ≤ 1 s after it is put."
     ),
+    "crash": (
+        "`kill -9` at random moments while events, items, releases and a refresh are under way; what was acknowledged "
+        "and is missing, and torn releases. Asked for: ≥ 300 cycles on SQLite, ≥ 100 on PostgreSQL, none lost."
+    ),
     "privacy": (
         "Personal data in made-up records of English and Chinese, whose generator shares no list with the recognisers. "
         "Asked for: structured identifiers recall ≥ 0.98; false masks on real product titles ≤ 0.005."
