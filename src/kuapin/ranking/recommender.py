@@ -14,6 +14,7 @@ from kuapin.arrays import load_arrays, save_arrays
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories, empty_histories, slices_of
 from kuapin.errors import ModelFolderError
+from kuapin.observation import stage
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.calibration import Calibration
 from kuapin.ranking.diversity import within_cap
@@ -119,10 +120,13 @@ class Recommender:
         for first in range(0, len(histories), PROPOSED_AT_ONCE):
             stop = min(first + PROPOSED_AT_ONCE, len(histories))
             part = histories.select(np.arange(first, stop))
-            indptr, rows = self.signals.propose(part, items)
+            with stage("candidates"):
+                indptr, rows = self.signals.propose(part, items)
             for block in np.split(np.arange(len(part)), range(USERS_AT_ONCE, len(part), USERS_AT_ONCE)):
                 own, index = slices_of(indptr, block)
-                yield first + block, self._block(part.select(block), (own, rows[index]), wanted, items, per_category)
+                with stage("ranking"):
+                    ranked = self._block(part.select(block), (own, rows[index]), wanted, items, per_category)
+                yield first + block, ranked
 
     def _block(
         self,

@@ -10,6 +10,7 @@ from scipy.special import expit, logit
 
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories, slices_of
+from kuapin.observation import stage
 from kuapin.ranking.bound_rules import BoundRule, Rules
 from kuapin.ranking.diversity import DiversityConfig
 from kuapin.ranking.exploration import Exploration
@@ -115,7 +116,9 @@ class Reranker:
 
     def _listed(self, ask: "_Ask", pool: Ranked, depth: int) -> Reranked:
         """The lists of a block of users; those that come out short are asked for again among more candidates."""
-        listed = self._chosen(ask, self._with_wanted(ask, pool))
+        wanted = self._with_wanted(ask, pool)
+        with stage("list"):
+            listed = self._chosen(ask, wanted)
         # The first pool is filled up to n alone; deeper ones are full, or there is nothing left
         full = np.diff(pool.found.indptr) >= (ask.n if depth <= max(DEPTH, SPARE * ask.n) else depth)
         short = np.flatnonzero((np.diff(listed.found.indptr) < ask.n) & full)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
+from kuapin.observation import tell_candidates
 from kuapin.ranking.proposals import proposals, union
 from kuapin.ranking.signal_table import Facts, Signal, every_signal, everything_of, possible_signals, signal_names
 from kuapin.retrieval.source import Arrays, Candidates, NewItems, Scores, Visible
@@ -129,6 +130,7 @@ class Signals:
         if len(new) and TEXTS in self.signals:
             # Of what nobody has met, none of the others may speak: those that read most like the history are looked at
             found["arrivals"] = proposals({TEXTS: self.signals[TEXTS].source}, histories, ARRIVALS, new)[TEXTS]
+        tell_candidates({name: len(one.items) for name, one in found.items()})
         return found
 
     def with_items(self, new: NewItems) -> "Signals":
@@ -179,7 +181,9 @@ OPENING_ONLY = {"ridge": 1, "als": 1_000}
 """Signals of a category that opens → people who must have been there: fewer tell ALS nothing that others do not say."""
 
 NAMED_ONLY = ("predicted_popularity",)
-"""Signals that are fitted where a configuration names them, and never by default."""
+"""Signals that are fitted where a configuration names them, and never by default; openings name them."""
+ON_REQUEST = ("graph",)
+"""Likewise, and openings do not name them either: what they add was measured (``docs/experiments.md``)."""
 
 
 def _signals(visible: Visible, config: SignalsConfig, settings: SourcesConfig) -> dict[str, Signal]:
@@ -189,7 +193,7 @@ def _signals(visible: Visible, config: SignalsConfig, settings: SourcesConfig) -
         been = 0
         if visible.opening is not None:
             been = int(np.count_nonzero(np.diff(visible.histories.matrix()[:, visible.opening].indptr)))
-        idle = {*NAMED_ONLY, *(RUNNING_ONLY if visible.opening is not None else ())}
+        idle = {*NAMED_ONLY, *ON_REQUEST, *(RUNNING_ONLY if visible.opening is not None else ())}
         idle |= {name for name, least in OPENING_ONLY.items() if been < least}
         table = {name: signal for name, signal in table.items() if name not in idle}
     return _chosen(table, config)

@@ -5,6 +5,7 @@ from pydantic import BaseModel, ConfigDict
 from kuapin.retrieval.sources.als import AlsConfig
 from kuapin.retrieval.sources.content import ContentConfig
 from kuapin.retrieval.sources.ease import EaseConfig
+from kuapin.retrieval.sources.graph import GraphConfig
 from kuapin.retrieval.sources.item_knn import ItemKnnConfig
 from kuapin.retrieval.sources.popularity import PopularityConfig
 from kuapin.retrieval.sources.repeat import RepeatConfig
@@ -29,3 +30,4 @@ class SourcesConfig(BaseModel):
     als: AlsConfig = AlsConfig()
     ridge: RidgeConfig = RidgeConfig()
     segments: SegmentsConfig = SegmentsConfig()
+    graph: GraphConfig = GraphConfig()
