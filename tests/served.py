@@ -31,7 +31,7 @@ def _template() -> Path:
     return shop.path
 
 
-def publish(shop: Shop, *, candidates: int = 20, activate: bool = True, snapshot: str | None = None) -> str:
+def publish(shop: Shop, *, candidates=20, activate=True, snapshot=None, extra=lambda _draft: None) -> str:
     """Fit a release on the made-up log and put it into the shop; no language model takes part."""
     data = market.dataset()
     fitted = fit_live(
@@ -44,6 +44,7 @@ def publish(shop: Shop, *, candidates: int = 20, activate: bool = True, snapshot
     with releases.begin() as draft:
         fitted.recommender.save(draft.path)
         write_catalogue(data.catalogue, draft.path)
+        extra(draft.path)
         releases.publish(
             draft,
             routing=Routing(default=Route(ranker="ranker")),

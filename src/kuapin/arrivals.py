@@ -15,7 +15,7 @@ from kuapin.encoding.items import encoded_now
 from kuapin.encoding.opening import load_encoder
 from kuapin.errors import ModelFolderError
 from kuapin.list_layer import open_reranker
-from kuapin.manifest import read_manifest, read_routing
+from kuapin.manifest import part_of, read_manifest, read_routing
 from kuapin.model import Model
 from kuapin.ranking.routed import Routed, Served
 from kuapin.ranking.signals import TEXTS
@@ -87,7 +87,8 @@ class Arrivals:
         if isinstance(whole, Routed):
             others = []
             for one in whole.others:
-                part = one.recommender.with_items(items, one.catalogue, self._white(one.folder, vectors))
+                seen = self._read_apart(one.folder, items) if one.folder in self._apart else vectors
+                part = one.recommender.with_items(items, one.catalogue, self._white(one.folder, seen))
                 others.append(Served.of(part.recommender, part.catalogue, one.categories, one.folder, grown.catalogue))
             recommender = Routed.of(grown.recommender, others)
         histories = replace(model.histories, n_items=len(grown.catalogue))
@@ -100,22 +101,39 @@ class Arrivals:
         """Read the encoder, so that the first item does not wait for it."""
         if self._encoder is not None:
             self._encoder.encode(["warm"])
+        for encoder in self._apart.values():
+            encoder.encode(["warm"])
 
     def _read(self, model: Model, items: pl.DataFrame) -> NDArray[np.float32] | None:
         if TEXTS not in model.recommender.signals.signals or self._encoder is None:
             return None
+        return self._encoded(self._encoder, items)
+
+    def _read_apart(self, part: str, items: pl.DataFrame) -> NDArray[np.float32]:
+        """By the encoder that a part has for itself."""
+        return self._encoded(self._apart[part], items)
+
+    def _encoded(self, encoder: Encoder, items: pl.DataFrame) -> NDArray[np.float32]:
         try:
             text = TextConfig.model_validate(read_manifest(self.folder).config["text"])
         except (KeyError, ValueError) as error:
             raise ModelFolderError(
-                f"Release {model.release} takes no new items: it was trained by an older Kuapin. Train again."
+                f"Release {self.folder.name} takes no new items: it was trained by an older Kuapin. Train again."
             ) from error
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a missing title
-            return encoded_now(self._encoder, text, items)
+            return encoded_now(encoder, text, items)
 
     def _white(self, part: str, vectors: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
         return None if vectors is None else load_whitening(self.folder / part).of(vectors)
+
+    @cached_property
+    def _apart(self) -> dict[str, Encoder]:
+        """Part → its encoder, of the parts that have another than the default one."""
+        routing = read_routing(self.folder)
+        own = {part_of(route): route.encoder for route in routing.categories.values()}
+        shared = (None, routing.default.encoder)
+        return {part: load_encoder(self.folder / name) for part, name in own.items() if name not in shared}
 
     @cached_property
     def _encoder(self) -> Encoder | None:

@@ -26,6 +26,7 @@ from kuapin.ranking.reranker import Reranker
 from kuapin.ranking.signals import TEXTS
 from kuapin.release_parts import open_release
 from kuapin.retrieval.filters import Filter
+from kuapin.retrieval.selection import rows_of
 from kuapin.retrieval.sources.content import Content
 from kuapin.storefront import FOLDER, SURFACES, Storefront
 from kuapin.surfaces import products as products_surface
@@ -98,8 +99,10 @@ class Model:
         place = present.items.rows(known.items.ids)
         available = (place >= 0) & (present.available[place] if len(present) else False)
         catalogue = replace(known, available=available)
-        reranker = open_reranker(shop, recommender, catalogue, dataset.users, folder)
-        model = cls(folder.name, recommender, catalogue, dataset.users, dataset.histories, reranker)
+        shop.people.check(dataset.users.ids)
+        people = shop.people.vocabulary(dataset.users)
+        reranker = open_reranker(shop, recommender, catalogue, people, folder)
+        model = cls(folder.name, recommender, catalogue, people, dataset.histories, reranker)
         model.storefront = Storefront(model, folder / FOLDER, shop.store, _strategies(shop))
         return model
 
@@ -199,7 +202,7 @@ class Model:
             self.reranker,
             histories,
             n=_checked(n),
-            items=None if mask.all() else np.flatnonzero(mask),
+            items=None if mask.all() else rows_of(mask),
             diversity=self._diversity(per_category, discovery),
             who=who,
             now=now,
@@ -343,7 +346,7 @@ class Model:
 
     def _rows(self, categories: Sequence[str] | None, deny: Sequence[str]) -> NDArray[np.intp] | None:
         mask = self._mask(categories, deny) & self.reranker.shown()
-        return None if mask.all() else np.flatnonzero(mask)
+        return None if mask.all() else rows_of(mask)
 
     def products_of(
         self,

@@ -53,6 +53,11 @@ class ServiceConfig(BaseModel):
         "own",
         description="What finds personal data in texts of people; presidio adds kinds, and needs the privacy extra.",
     )
+    hash_user_ids: bool = Field(
+        default=False,
+        description="Whether people are kept under keyed hashes of their ids, from the first import on; callers go on "
+        "using the ids.",
+    )
     retention_days: int | None = Field(
         None, ge=1, description="Events that the service received longer ago are deleted; not set: none."
     )
@@ -63,5 +68,11 @@ class ServiceConfig(BaseModel):
     )
     watch_seconds: float = Field(
         0.25, gt=0, le=60, description="How often a process looks for releases and items that others brought."
+    )
+    traces: str | None = Field(
+        None,
+        pattern="^https?://",
+        description="URL of an OpenTelemetry collector (OTLP over HTTP), such as http://127.0.0.1:4318; needs the "
+        "tracing extra; not set: no traces.",
     )
     tokens: TokenConfig = TokenConfig()

@@ -61,6 +61,13 @@ def test_the_language_model_learns_from_two_categories_and_is_measured_on_the_ot
     for opening in said["openings"]:
         value, low, high = opening["ratio"]["ndcg@10"]
         assert low <= value <= high
+        assert opening["gate"]["decision"] in ("passes", "loses", "undecided", "too few users")
+        assert opening["gate"]["users"] == opening["users"]
+    audit = said["audit"]
+    assert sum(one["after"] for one in audit["exposure"] if one["group"].endswith("brands")) == pytest.approx(1)
+    assert audit["planted"]["titles"] > 0
+    report = shop.path / "reports" / f"finetune-{said['backbone']}.json"
+    assert json.loads(report.read_text(encoding="utf-8")) == said
     assert list((shop.path / "runs").iterdir()) == []
 
     path = shop.path / "kuapin.toml"
@@ -82,6 +89,10 @@ def test_the_result_is_told_in_tables(shop, capsys):
     assert "recall@10" in out.out
     assert "change, 95 % interval" in out.out
     assert "after / before" in out.out
+    assert "that training read, for users who were not in it" in out.out
+    assert "that training saw nothing of" not in out.out
+    assert "harmful titles" in out.out
+    assert "Whose the ten nearest titles are" in out.out
     assert 'backbone = "co-interaction-head-only-' in out.err
 
 

@@ -95,10 +95,14 @@ def test_sources_that_propose_nothing_still_give_full_lists(visible):
 
 
 def test_the_user_model_is_trained_where_enough_people_came_back(visible, tmp_path):
-    short = SequenceConfig(embedding_size=8, layers=1, heads=1, epochs=1, batch_size=64, least_users=10)
+    short = SequenceConfig(
+        embedding_size=8, layers=1, heads=1, epochs=1, batch_size=64, least_users=10, most_repeated=1.0
+    )
     config = SourcesConfig(sequence=short)
     few = SourcesConfig(sequence=short.model_copy(update={"least_users": 10_000}))
+    again = SourcesConfig(sequence=short.model_copy(update={"most_repeated": 0.0}))
     assert "sequence" not in Signals.fit(visible, SignalsConfig(), settings=few).signals
+    assert "sequence" not in Signals.fit(visible, SignalsConfig(), settings=again).signals
     assert "sequence" not in Signals.fit(opened(visible, pets_of(visible)), SignalsConfig(), settings=config).signals
     live = LiveConfig(users=60, pruned=False)
     fitted = fit_live(visible, signals=SignalsConfig(), ranking=RankingConfig(), live=live, sources=config)

@@ -1,15 +1,15 @@
 """``kuapin finetune``: the language model learns the shop."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kuapin.cli.finetuned import say_finetuned, why_worse
 from kuapin.cli.output import AsJson, Quiet, ShopFolder, open_shop, progress, remark, say, say_json, say_table
 
 if TYPE_CHECKING:
-    from kuapin.evaluation.bootstrap import Interval
     from kuapin.finetuning.settings import FinetuningConfig
-    from kuapin.pipeline.finetune import Finetuned
     from kuapin.progress import Progress
     from kuapin.workspace import Shop
 
@@ -94,8 +94,10 @@ def finetune(
     as_json: AsJson = False,
 ) -> None:
     """Adapt the language model to the shop's texts and log, and measure what it is worth; what is live stays."""
+    from kuapin.model_folder import Releases
     from kuapin.pipeline.finetune import finetune as finetune_shop
-    from kuapin.pipeline.text_zero_shot import DECIDES
+    from kuapin.pipeline.finetune_report import told as as_object
+    from kuapin.pipeline.finetune_report import write_report
 
     given: dict[str, Any] = {"objective": objective, "strategy": strategy, "backbone": backbone}
     given["from_scratch"] = from_scratch or None
@@ -107,22 +109,30 @@ def finetune(
     if search is not None:
         config = _searched(shop, config, search, space or [], told, quiet=quiet or as_json)
     tuned = finetune_shop(shop, config, measure=measure, progress=told)
+    report = write_report(shop, tuned)
     if as_json:
-        say_json(_as_json(tuned))
+        say_json(as_object(tuned))
         return
-    _say(tuned)
+    say_finetuned(tuned)
+    remark(f"Written to {report}", quiet=quiet)
     worse = [opening for opening in tuned.openings if opening.worse]
-    if worse and not force:
-        for opening in worse:
-            ratio = opening.ratios[DECIDES]
-            say(
-                f"{opening.category} is served worse by the new encoder: {ratio.value:.2f} of NDCG@10 "
-                f"[{ratio.low:.2f}, {ratio.high:.2f}]. It should keep what it has."
-            )
+    for opening in worse:
+        say(why_worse(opening))
+    live = Releases(shop.models, shop.config.releases).live()
+    if worse and not force and live is None:
         remark("Next: train with other settings, or see how to set it all the same with --force.", quiet=quiet)
         return
     remark(f'Next: write backbone = "{tuned.name}" below [encoding] in {folder / "kuapin.toml"}', quiet=quiet)
-    remark(f"      kuapin train {folder}  # the vectors of both backbones are kept", quiet=quiet)
+    remark(f"      {_next(folder, live, force=force)}", quiet=quiet)
+
+
+def _next(folder: Path, live: str | None, *, force: bool) -> str:
+    """The command that puts the new encoder to use."""
+    if live is None:
+        return f"kuapin train {folder}  # the vectors of both backbones are kept"
+    if force:
+        return f"kuapin refresh {folder} --force  # every category is served by it"
+    return f"kuapin refresh {folder}  # a category that may be served worse keeps what it has"
 
 
 def _config(preset: str | None, given: dict[str, Any], max_steps: int | None, pairs: list[str]) -> "FinetuningConfig":
@@ -192,83 +202,3 @@ def _value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
-
-
-def _say(tuned: "Finetuned") -> None:
-    from kuapin.counts import counted
-    from kuapin.evaluation import wording
-
-    outcome = tuned.adapted.outcome
-    early = f" of {outcome.planned:,}" if outcome.steps < outcome.planned else ""
-    say(
-        f"{tuned.name}: {outcome.steps:,}{early} steps on {counted(tuned.adapted.examples, 'example')}, "
-        f"{outcome.trained:,} parameters trained, {outcome.seconds_per_step:.2g} s a step."
-    )
-    say("")
-    say(f"On {counted(tuned.adapted.held_out, 'held-out example')}:")
-    names = list(outcome.after.values)
-    say_table(
-        {
-            "metric": names,
-            "before": [f"{outcome.before.values[name]:.4g}" for name in names],
-            "after": [f"{outcome.after.values[name]:.4g}" for name in names],
-            "change, 95 % interval": [_gain(tuned.gains.get(name)) for name in names],
-        },
-        right=("before", "after"),
-    )
-    if not tuned.openings:
-        return
-    say("")
-    say("Text alone at the opening of a category, for users who were in no training:")
-    rows = [(opening, metric) for opening in tuned.openings for metric in opening.ratios]
-    say_table(
-        {
-            "category": [opening.category for opening, _ in rows],
-            "in training": ["no, new" if opening.new else "yes" for opening, _ in rows],
-            "users": [f"{len(opening.launch.test_users):,}" for opening, _ in rows],
-            "metric": [wording.label(metric) for _, metric in rows],
-            "before": [wording.value(metric, opening.before[metric].value) for opening, metric in rows],
-            "after": [wording.value(metric, opening.after[metric].value) for opening, metric in rows],
-            "after / before": [
-                f"{ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"
-                for ratio in (opening.ratios[metric] for opening, metric in rows)
-            ],
-        },
-        right=("users", "before", "after"),
-        wrap=("category",),
-    )
-
-
-def _gain(gain: "Interval | None") -> str:
-    return "" if gain is None else f"{gain.value:+.3g} [{gain.low:+.3g}, {gain.high:+.3g}]"
-
-
-def _as_json(tuned: "Finetuned") -> dict[str, Any]:
-    outcome = tuned.adapted.outcome
-    return {
-        "backbone": tuned.name,
-        "folder": str(tuned.adapted.folder),
-        "steps": outcome.steps,
-        "planned": outcome.planned,
-        "parameters": outcome.trained,
-        "seconds_per_step": outcome.seconds_per_step,
-        "averaged": outcome.averaged,
-        "peak_bytes": outcome.peak_bytes,
-        "examples": tuned.adapted.examples,
-        "held_out": tuned.adapted.held_out,
-        "before": outcome.before.values,
-        "after": outcome.after.values,
-        "gains": {metric: [one.value, one.low, one.high] for metric, one in tuned.gains.items()},
-        "openings": [
-            {
-                "category": opening.category,
-                "new": opening.new,
-                "users": len(opening.launch.test_users),
-                "before": {metric: one.value for metric, one in opening.before.items()},
-                "after": {metric: one.value for metric, one in opening.after.items()},
-                "ratio": {metric: [one.value, one.low, one.high] for metric, one in opening.ratios.items()},
-                "worse": opening.worse,
-            }
-            for opening in tuned.openings
-        ],
-    }

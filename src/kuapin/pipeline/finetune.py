@@ -25,6 +25,7 @@ from kuapin.finetuning.objective import Measured
 from kuapin.finetuning.objectives.registry import OBJECTIVES
 from kuapin.finetuning.scratch import write_scratch
 from kuapin.finetuning.settings import FinetuningConfig
+from kuapin.pipeline.encoder_audit import EncoderAudit, audit
 from kuapin.pipeline.text_zero_shot import Opening, compared, openings
 from kuapin.progress import SILENT, Progress
 from kuapin.text.template import render, render_titles
@@ -41,12 +42,14 @@ class Finetuned:
         gains: metric → after minus before, paired, of the objective's own metrics that are means over examples.
         openings: what text alone finds at the opening of categories, before and after; empty where nobody could be
             asked.
+        audit: what the encoder carries from its pre-training; ``None`` where nobody wanted to know.
     """
 
     name: str
     adapted: Adapted
     gains: dict[str, Interval]
     openings: tuple[Opening, ...]
+    audit: EncoderAudit | None = None
 
 
 def finetune(shop: Shop, config: FinetuningConfig, *, measure: bool = True, progress: Progress = SILENT) -> Finetuned:
@@ -57,7 +60,7 @@ def finetune(shop: Shop, config: FinetuningConfig, *, measure: bool = True, prog
     Args:
         shop: with items.
         config: objective, strategy, and all else.
-        measure: whether to compare lists by text alone before and after.
+        measure: whether to compare lists by text alone, and what the encoder carries, before and after.
         progress: told of every step.
 
     Raises:
@@ -79,8 +82,9 @@ def finetune(shop: Shop, config: FinetuningConfig, *, measure: bool = True, prog
         encoding = shop.config.encoding.model_copy(update={"backbone": str(target.resolve())})
         open_encoder(encoding, shop.vectors / "encoders", list(material.texts), progress)  # compiled once, here
         found = compared(shop, dataset, asked, backbone, target, progress)
+        carried = audit(shop, dataset, backbone, str(target.resolve()), config.seed, progress) if measure else None
     prune(shop)
-    return Finetuned(name, adapted, _gains(adapted.outcome.before, adapted.outcome.after), found)
+    return Finetuned(name, adapted, _gains(adapted.outcome.before, adapted.outcome.after), found, carried)
 
 
 def prune(shop: Shop) -> tuple[str, ...]:

@@ -227,7 +227,7 @@ def _publish(
         (draft.path / SAFETY).unlink(missing_ok=True)  # it may be the live release's own file
         read.decisions.write_parquet(draft.path / SAFETY)
         for place in {part_of(route) for route in (routing.default, *routing.categories.values())}:
-            know_later(draft.path / place, catalogue, read)
+            know_later(draft.path / place, catalogue, read, live.text)
         own = write_part(draft.path, category, opening, catalogue, read, routing.default)
         releases.publish(
             draft,

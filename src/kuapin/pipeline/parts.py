@@ -5,6 +5,7 @@ Files of a release never change, so they are linked where the file system can, n
 
 import os
 import shutil
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +15,16 @@ import polars as pl
 from kuapin import columns as c
 from kuapin.arrivals import WHITENING, load_whitening
 from kuapin.data.dataset import Catalogue, Dataset, build_catalogue
+from kuapin.encoding.items import encoded_now
+from kuapin.encoding.opening import load_encoder
 from kuapin.errors import ModelFolderError
 from kuapin.integrity import files_of
 from kuapin.manifest import MANIFEST, ROUTING, Route, part_of
 from kuapin.model import KEPT
-from kuapin.pipeline.train import Texts
+from kuapin.pipeline.train import ENCODER, Texts
 from kuapin.ranking.recommender import DESCRIPTION, RANKER, SOURCES
 from kuapin.release_parts import CATALOGUE, LATER, LATER_VECTORS, PARTS, write_later
+from kuapin.text.template import TextConfig
 
 OF_A_PART = (CATALOGUE, DESCRIPTION, RANKER, SOURCES, WHITENING)
 """Files and folders that a part consists of; what came later is written anew."""
@@ -33,7 +37,17 @@ def take_over(release: Path, draft: Path) -> None:
             _link(release / path, draft / path)
 
 
-def keep_part(release: Path, route: Route, draft: Path, name: str, whole: Catalogue, read: Texts) -> Route:
+def keep_part(
+    release: Path,
+    route: Route,
+    draft: Path,
+    name: str,
+    whole: Catalogue,
+    read: Texts,
+    text: TextConfig | None = None,
+    *,
+    own_encoder: bool = False,
+) -> Route:
     """Put the part that a route of a release names into a draft, as ``parts/<name>``, with the items of today.
 
     Args:
@@ -42,10 +56,12 @@ def keep_part(release: Path, route: Route, draft: Path, name: str, whole: Catalo
         draft: of the release to come.
         name: of the part there.
         whole: the catalogue of the release to come; it begins with the items of the part, in their order.
-        read: what the language model makes of it.
+        read: what the language model of the release to come makes of it.
+        text: how an item becomes a text; asked for where the part has an encoder of its own.
+        own_encoder: whether the part is read by another encoder than the release to come, and takes it along.
 
     Returns:
-        The route to it, the same encoder and user model named.
+        The route to it, the same user model named; the same encoder, or where it now lies.
 
     Raises:
         ModelFolderError: the catalogue does not begin so, or the part cannot take new items.
@@ -54,12 +70,19 @@ def keep_part(release: Path, route: Route, draft: Path, name: str, whole: Catalo
     for path in files_of(part):
         if path.split("/")[0] in OF_A_PART:
             _link(part / path, target / path)
-    know_later(target, whole, read)
+    if own_encoder and route.encoder is not None:
+        for path in files_of(release / route.encoder):
+            _link(release / route.encoder / path, target / ENCODER / path)
+        route = route.model_copy(update={"encoder": f"{PARTS}/{name}/{ENCODER}"})
+    know_later(target, whole, read, text)
     return route.model_copy(update={"ranker": f"{PARTS}/{name}/{RANKER}"})
 
 
-def know_later(part: Path, whole: Catalogue, read: Texts) -> None:
-    """Let a part in a draft know the items of a catalogue that come behind its own; arguments as of ``keep_part``."""
+def know_later(part: Path, whole: Catalogue, read: Texts, text: TextConfig | None = None) -> None:
+    """Let a part in a draft know the items of a catalogue that come behind its own; arguments as of ``keep_part``.
+
+    A part in ``parts/`` with an encoder in its folder is read by it, all others by that of ``read``.
+    """
     for name in (LATER, LATER_VECTORS):
         (part / name).unlink(missing_ok=True)  # a link: the release before keeps its own
     own = pl.read_parquet(part / CATALOGUE, columns=[c.ITEM_ID])[c.ITEM_ID]
@@ -68,8 +91,12 @@ def know_later(part: Path, whole: Catalogue, read: Texts) -> None:
     if own.len() == len(whole):
         return
     later = whole.frame.select(pl.col(name) for name in KEPT if name in whole.frame.columns)[own.len() :]
-    white = load_whitening(part).of(read.vectors[own.len() :])
-    write_later(part, later, np.ascontiguousarray(white))
+    vectors = read.vectors[own.len() :]
+    if part.parent.name == PARTS and (part / ENCODER).is_dir():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a missing title was told of already
+            vectors = encoded_now(load_encoder(part / ENCODER), text or TextConfig(), whole.frame[own.len() :])
+    write_later(part, later, np.ascontiguousarray(load_whitening(part).of(vectors)))
 
 
 def in_order_of(dataset: Dataset, known: Catalogue) -> Dataset:

@@ -11,6 +11,7 @@ from kuapin.encoding.backbone import Backbone
 from kuapin.encoding.items import item_vectors
 from kuapin.errors import InputError
 from kuapin.evaluation.bootstrap import Interval, interval, ratio_interval
+from kuapin.evaluation.gate import Paired, Verdict, judge
 from kuapin.evaluation.launch import Launch, launch_split
 from kuapin.evaluation.metrics.registry import PerUser
 from kuapin.evaluation.metrics.registry import evaluate as judge_lists
@@ -39,6 +40,7 @@ class Opening:
         before: metric → mean with its interval, by the encoder that training started from.
         after: the same by the tuned one.
         ratios: metric → after to before, paired.
+        verdict: of the gate, whether the tuned one may serve it; ``None``: nobody was asked.
     """
 
     category: str
@@ -47,11 +49,13 @@ class Opening:
     before: dict[str, Interval] = field(default_factory=dict)
     after: dict[str, Interval] = field(default_factory=dict)
     ratios: dict[str, Interval] = field(default_factory=dict)
+    verdict: Verdict | None = None
 
     @property
     def worse(self) -> bool:
-        """Whether the tuned encoder serves it worse: the interval of the ratio of NDCG@10 lies below 1."""
-        return DECIDES in self.ratios and self.ratios[DECIDES].high < 1
+        """Whether the tuned encoder serves it worse: by the gate, or as the interval of the ratio lies below 1."""
+        lost = self.verdict is not None and self.verdict.decision == "loses"
+        return lost or (DECIDES in self.ratios and self.ratios[DECIDES].high < 1)
 
 
 def openings(dataset: Dataset, allowed: NDArray[np.bool_], seed: int) -> tuple[Opening, ...]:
@@ -96,16 +100,22 @@ def compared(
         return ()
     first = _outcomes(shop, dataset, asked, str(before.folder), progress)
     second = _outcomes(shop, dataset, asked, str(after.resolve()), progress)
-    return tuple(_judged(*each) for each in zip(asked, first, second, strict=True))
+    pairs = {
+        opening.category: Paired(a.users[DECIDES], b.users[DECIDES], opening.launch.test_users.astype(np.int64))
+        for opening, a, b in zip(asked, first, second, strict=True)
+    }
+    verdicts = judge(pairs, shop.config.gate)
+    return tuple(_judged(*each) for each in zip(asked, first, second, verdicts, strict=True))
 
 
-def _judged(opening: Opening, before: PerUser, after: PerUser) -> Opening:
+def _judged(opening: Opening, before: PerUser, after: PerUser, verdict: Verdict) -> Opening:
     pairs = {metric: (before.users[metric], after.users[metric]) for metric in METRICS}
     return replace(
         opening,
         before={metric: interval(a) for metric, (a, _) in pairs.items()},
         after={metric: interval(b) for metric, (_, b) in pairs.items()},
         ratios={metric: ratio_interval(b, a) for metric, (a, b) in pairs.items()},
+        verdict=verdict,
     )
 
 

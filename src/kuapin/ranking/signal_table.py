@@ -18,6 +18,7 @@ from kuapin.retrieval.sources.als import Als
 from kuapin.retrieval.sources.brand import Brand, Leaf
 from kuapin.retrieval.sources.content import Content, ContentConfig
 from kuapin.retrieval.sources.ease import Ease, EaseConfig
+from kuapin.retrieval.sources.graph import Graph
 from kuapin.retrieval.sources.item_knn import ItemKnn
 from kuapin.retrieval.sources.lexical import Lexical
 from kuapin.retrieval.sources.popularity import DecayedPopularity, Popularity, RecentPopularity
@@ -121,6 +122,7 @@ def possible_signals(visible: Visible, settings: SourcesConfig) -> dict[str, Sig
         )
         for source in (FadingRepeat(), LatestRepeat(), Due()):
             signals[source.name] = Signal(source, proposes=False, scale=log_scale)
+    signals["graph"] = Signal(Graph(settings.graph), proposes=True, scale=log1p_scale)
     if visible.vectors is not None:
         signals["profile"] = Signal(Content(PROFILE), proposes=False, scale=plain)
         signals["adapted"] = Signal(Adapted(), proposes=True, scale=plain)

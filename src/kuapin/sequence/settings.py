@@ -49,6 +49,13 @@ class SequenceConfig(BaseModel):
         le=2,
         description="What was held out is learnt afterwards, in so many passes more: a share of those that were best.",
     )
+    most_repeated: float = Field(
+        0.4,
+        ge=0,
+        le=1,
+        description="Where more of the interactions than this share are with an item met before, it is not trained: "
+        "what people buy again is said by the sources of repeats.",
+    )
     least_users: int = Field(
         500, ge=1, description="People with three interactions or more; with fewer the user model is not trained."
     )

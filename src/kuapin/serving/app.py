@@ -15,6 +15,7 @@ from kuapin.serving import failures
 from kuapin.serving.envelope import Envelope
 from kuapin.serving.routes import experiments, health, interactions, items, models, recommendations, users
 from kuapin.serving.service import Service
+from kuapin.serving.tracing import Traced
 from kuapin.workspace import Shop
 
 SHOP = "KUAPIN_SHOP"
@@ -63,6 +64,8 @@ def create_app(shop: Shop, config: ServiceConfig | None = None) -> FastAPI:
     for routes in (recommendations, items, users, interactions, models, experiments, health):
         app.include_router(routes.router)
     app.add_middleware(Envelope, max_body_bytes=config.max_body_bytes, seen=service.monitor.seen)
+    if service.tracing is not None:
+        app.add_middleware(Traced, tracing=service.tracing)
     return app
 
 

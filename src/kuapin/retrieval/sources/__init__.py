@@ -8,6 +8,7 @@ from kuapin.retrieval.sources.brand import Brand, Leaf
 from kuapin.retrieval.sources.complement import Complement
 from kuapin.retrieval.sources.content import Content
 from kuapin.retrieval.sources.ease import Ease
+from kuapin.retrieval.sources.graph import Graph
 from kuapin.retrieval.sources.item_knn import ItemKnn
 from kuapin.retrieval.sources.lexical import Lexical
 from kuapin.retrieval.sources.lift import Lift
@@ -40,6 +41,7 @@ SOURCES: dict[str, type[Source]] = {
         BrandAffinity,
         LeafAffinity,
         Segments,
+        Graph,
         ItemKnn,
         Lift,
         Ease,

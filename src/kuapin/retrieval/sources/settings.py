@@ -5,6 +5,7 @@ from pydantic import BaseModel, ConfigDict
 from kuapin.retrieval.sources.als import AlsConfig
 from kuapin.retrieval.sources.content import ContentConfig
 from kuapin.retrieval.sources.ease import EaseConfig
+from kuapin.retrieval.sources.graph import GraphConfig
 from kuapin.retrieval.sources.item_knn import ItemKnnConfig
 from kuapin.retrieval.sources.popularity import PopularityConfig
 from kuapin.retrieval.sources.repeat import RepeatConfig
@@ -31,3 +32,4 @@ class SourcesConfig(BaseModel):
     ridge: RidgeConfig = RidgeConfig()
     segments: SegmentsConfig = SegmentsConfig()
     sequence: SequenceConfig = SequenceConfig()
+    graph: GraphConfig = GraphConfig()

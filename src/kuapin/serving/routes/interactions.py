@@ -39,6 +39,8 @@ async def interactions(request: Request, body: InteractionsIn) -> WrittenOut:
     service: Service = request.app.state.service
     _check_size(service, len(body.interactions))
     with_library = service.config.masking == "presidio"
+    for one in body.interactions:
+        one.user_id = service.person(one.user_id)
     if any(one.text or one.query for one in body.interactions):  # long texts must not keep others waiting
         rows = await anyio.to_thread.run_sync(_rows, body.interactions, with_library)
     else:
@@ -51,6 +53,8 @@ async def impressions(request: Request, body: ImpressionsIn) -> WrittenOut:
     """Note what people were shown; an item of a list that is sent twice counts once."""
     service: Service = request.app.state.service
     _check_size(service, sum(len(one.items) for one in body.impressions))
+    for one in body.impressions:
+        one.user_id = service.person(one.user_id)
     return await _written(request, [row for one in body.impressions for row in _rows_of(one)])
 
 
@@ -110,11 +114,12 @@ def _check_size(service: Service, size: int) -> None:
 async def _written(request: Request, rows: Sequence[dict[str, Any]]) -> WrittenOut:
     service: Service = request.app.state.service
     kept = service.not_erased(rows)
-    timeout = service.timeout(request)
+    timeout, started = service.timeout(request), time.perf_counter()
     try:
         async with asyncio.timeout(timeout):
             done = await asyncio.shield(asyncio.wrap_future(service.writer.put(kept)))
     except TimeoutError as error:
         raise DeadlineError(timeout) from error
+    service.monitor.stage("commit", time.perf_counter() - started)
     service.count(kept)
     return WrittenOut(added=done.added, known=done.known)

@@ -1,0 +1,124 @@
+"""A shop moves to a tuned encoder: a category that loses by it keeps the old one, for what it knows and what comes."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("peft")
+
+from kuapin import columns as c
+from kuapin.arrays import load_arrays
+from kuapin.arrivals import Arrivals, load_whitening
+from kuapin.encoding.items import encoded_now
+from kuapin.encoding.opening import load_encoder
+from kuapin.evaluation.gate import Paired
+from kuapin.finetuning.settings import FinetuningConfig, TrainingConfig
+from kuapin.manifest import read_routing
+from kuapin.model import Model
+from kuapin.model_folder import Releases
+from kuapin.pipeline import refresh as refreshing
+from kuapin.pipeline.finetune import finetune
+from kuapin.pipeline.refresh import refresh
+from kuapin.pipeline.train import train
+from kuapin.release_parts import LATER_VECTORS
+from kuapin.workspace import Shop
+from tests import market
+from tests.finetuning.conftest import bert as _bert  # noqa: F401 - a fixture
+
+LOOP = TrainingConfig(max_steps=6, learning_rate=0.02, evaluate_every=100, precision="f32", tracker="none")
+
+
+@pytest.fixture(name="bert")
+def bert_fixture(_bert):  # noqa: F811
+    return _bert
+
+
+def imported(shop, tmp_path, **tables):
+    for name, table in tables.items():
+        path = tmp_path / f"{name}-{table.height}.parquet"
+        table.write_parquet(path)
+        shop.import_files(**{name: path})
+
+
+def with_setting(shop, old, new):
+    path = shop.path / "kuapin.toml"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    return Shop.open(shop.path)
+
+
+@pytest.fixture
+def moved(tmp_path, bert, monkeypatch):
+    """Refreshed with a tuned encoder, by which Home loses; before and after."""
+    log = market.log(n_users=200).sort("timestamp")
+    shop = Shop.init(tmp_path / "shop")
+    shop = with_setting(shop, 'backbone = "minilm"', f'backbone = "{bert}"')
+    for old, new in (
+        ('precision = "auto"', 'precision = "f32"'),
+        # A model with random weights takes anything for harm, each its own things: that would change the lists
+        ("decisions are made at training.\nenabled = true", "decisions are made at training.\nenabled = false"),
+        ("margin = 0.1", "margin = 0.5"),
+        ("least_users = 50", "least_users = 20"),
+        ("candidates = 100", "candidates = 20"),
+    ):
+        shop = with_setting(shop, old, new)
+    imported(shop, tmp_path, items=market.items(), interactions=log)
+    train(shop, quick=True)
+    before = Model.load(shop)
+    tuned = finetune(shop, FinetuningConfig(strategy="full", training=LOOP), measure=False)
+    shop = with_setting(shop, f'"{bert}"', f'"{tuned.name}"')
+    good = np.random.default_rng(0).random(100)
+    pairs = {name: Paired(good, good + 0.01) for name in ("Beauty", "Garden", "Pets")}
+    pairs["Home"] = Paired(good, good / 4)
+    monkeypatch.setattr(refreshing, "paired", lambda *_, **__: dict(pairs))
+    done = refresh(shop)
+    return shop, before, done
+
+
+def new_items():
+    return pl.DataFrame(
+        {"item_id": ["H-new"], "title": ["sun lamp and candle"], "category": ["Home"], "brand": ["Sun"], "price": [3.0]}
+    )
+
+
+def test_a_category_keeps_its_encoder_where_the_new_one_loses(moved, tmp_path):
+    shop, before, done = moved
+    assert not done.nothing_new  # no row came, but the encoder is another
+    assert {verdict.category: verdict.decision for verdict in done.verdicts}["Home"] == "loses"
+    live = Releases(shop.models).open_live()
+    routing = read_routing(live)
+    assert routing.categories.keys() == {"Home"}
+    place = f"parts/{before.release}"
+    assert routing.categories["Home"].encoder == f"{place}/encoder"
+    model = Model.load(shop)
+    asked = {"users": ["user 001", "user 050"], "n": 10, "categories": ["Home"]}
+    assert model.recommend(**asked).drop(c.RELEASE).equals(before.recommend(**asked).drop(c.RELEASE))
+    texts = shop.config.text
+    by = {name: encoded_now(load_encoder(live / name), texts, new_items()) for name in (f"{place}/encoder", "encoder")}
+    old, new = by.values()
+    assert not np.allclose(old, new, atol=1e-2)
+
+    # What comes afterwards is read by the encoder of the part that serves it
+    arrivals = Arrivals(shop, live)
+    arrivals.warm()
+    grown = arrivals.add(model, new_items())
+    shown = grown.recommend("user 001", n=40, categories=["Home"])[c.TARGET_ID].to_list()
+    assert "H-new" in shown
+
+    imported(shop, tmp_path, items=new_items())
+    done = refresh(shop)
+    live = Releases(shop.models).open_live()
+    assert read_routing(live).categories["Home"].encoder == f"{place}/encoder"  # kept once more
+    white = load_arrays(live / place / LATER_VECTORS)["white"]
+    right, wrong = (load_whitening(live / place).of(vectors) for vectors in (old, new))
+    assert np.allclose(white, right, atol=1e-5)
+    assert not np.allclose(white, wrong, atol=1e-2)
+    assert refresh(shop).nothing_new
+
+
+def test_forced_it_serves_all(moved):
+    shop, _, _ = moved
+    refresh(shop, force=True)
+    assert read_routing(Releases(shop.models).open_live()).categories == {}
