@@ -26,6 +26,7 @@ from kuapin.ranking.reranker import Reranker
 from kuapin.ranking.signals import TEXTS
 from kuapin.release_parts import open_release
 from kuapin.retrieval.filters import Filter
+from kuapin.retrieval.selection import rows_of
 from kuapin.retrieval.sources.content import Content
 from kuapin.storefront import FOLDER, SURFACES, Storefront
 from kuapin.surfaces import products as products_surface
@@ -201,7 +202,7 @@ class Model:
             self.reranker,
             histories,
             n=_checked(n),
-            items=None if mask.all() else np.flatnonzero(mask),
+            items=None if mask.all() else rows_of(mask),
             diversity=self._diversity(per_category, discovery),
             who=who,
             now=now,
@@ -358,7 +359,7 @@ class Model:
 
     def _rows(self, categories: Sequence[str] | None, deny: Sequence[str]) -> NDArray[np.intp] | None:
         mask = self._mask(categories, deny) & self.reranker.shown()
-        return None if mask.all() else np.flatnonzero(mask)
+        return None if mask.all() else rows_of(mask)
 
     def products_of(
         self,

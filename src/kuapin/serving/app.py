@@ -16,6 +16,7 @@ from kuapin.serving.console import site as console
 from kuapin.serving.envelope import Envelope
 from kuapin.serving.routes import experiments, health, interactions, items, models, recommendations, users
 from kuapin.serving.service import Service
+from kuapin.serving.tracing import Traced
 from kuapin.workspace import Shop
 
 SHOP = "KUAPIN_SHOP"
@@ -65,6 +66,8 @@ def create_app(shop: Shop, config: ServiceConfig | None = None) -> FastAPI:
         app.include_router(routes.router)
     console.install(app, service)
     app.add_middleware(Envelope, max_body_bytes=config.max_body_bytes, seen=service.monitor.seen)
+    if service.tracing is not None:
+        app.add_middleware(Traced, tracing=service.tracing)
     return app
 
 
