@@ -295,9 +295,12 @@ def test_health_reads_the_service_and_says_what_to_do(rich):
         for user in (USER, "nobody", "nobody", "nobody"):
             client.get("/v1/recommendations", params={"user_id": user}).raise_for_status()
         text = words(page(client, "/health"))
-        assert re.search(r"look at it Lists that rest on the user's own history 25 % Most lists fall back", text)
+        said = r"look at it Lists that rest on no history 75\.0 % Most lists fall back .* Alert: KuapinFallbacks"
+        assert re.search(said, text)
+        assert re.search(r"look at it The shop is as the version learnt it 0\.30 .* Alert: KuapinDrift", text)
         assert re.search(r"Popular in the shop 75 % 3 Personal 25 % 1", text)
-        assert re.search(r"half within [\d,]+ ms", text)
+        assert re.search(r"99 of 100 lists within [\d.]+ s", text)
+        assert "fine The version on the disk answers" in text
         client.app.state.service.live.releases.activate(
             next(one.version for one in Releases(rich.models).versions() if not one.live)
         )

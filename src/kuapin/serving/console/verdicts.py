@@ -1,11 +1,10 @@
-"""What the gate said when two models were compared, as ``models/challenges.jsonl`` keeps it."""
+"""What the gate said when two models were compared, in the form of the pages."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-FILE = "challenges.jsonl"
+from kuapin.pipeline.challenges import read_challenges
 
 
 @dataclass(frozen=True)
@@ -16,7 +15,7 @@ class Comparison:
         at: when, ISO 8601.
         champion: the release that was live.
         verdicts: one a category, those with most users first; the fields of ``evaluation.gate.Verdict``.
-        drift: part of the shop → population stability index; empty where it was not kept.
+        drift: part of the shop → population stability index; empty where an older Kuapin did not keep it.
     """
 
     at: str
@@ -26,22 +25,19 @@ class Comparison:
 
 
 def comparisons(models: Path) -> list[Comparison]:
-    """Every comparison, oldest first; a torn last line, and what an older Kuapin did not keep, is left out."""
-    path = models / FILE
-    if not path.exists():
-        return []
-    found = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            said = json.loads(line)
-            verdicts = sorted(said["verdicts"], key=lambda one: -one["users"])
-            found.append(Comparison(said["at"], said["champion"], verdicts, dict(said.get("drift") or {})))
-        except (ValueError, KeyError, TypeError):
-            continue
-    return found
+    """Every comparison, oldest first.
+
+    Raises:
+        ModelFolderError: the file is damaged.
+    """
+    return [
+        Comparison(
+            one["at"], one["champion"], sorted(one["verdicts"], key=lambda v: -v["users"]), one.get("drift") or {}
+        )
+        for one in read_challenges(models)
+    ]
 
 
 def last_comparison(models: Path) -> Comparison | None:
     """The latest one."""
-    found = comparisons(models)
-    return found[-1] if found else None
+    return next(reversed(comparisons(models)), None)
