@@ -138,7 +138,7 @@ def _some(n: int, share: float, rng: np.random.Generator) -> set[int]:
 def _drawn(tokenizer: Any, logits: Any, word: str, rng: np.random.Generator) -> str:
     """A whole word by its probability among the likely ones; the old one where none is a whole word."""
     likely = logits.topk(min(4 * LIKELY, len(logits)))
-    found = []
+    found: list[tuple[float, str]] = []
     for value, token in zip(likely.values.tolist(), likely.indices.tolist(), strict=True):
         text = tokenizer.decode([token]).strip()
         whole = bool(text) and "#" not in text and text.isalnum() and text.lower() != word.lower()
