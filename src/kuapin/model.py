@@ -98,8 +98,10 @@ class Model:
         place = present.items.rows(known.items.ids)
         available = (place >= 0) & (present.available[place] if len(present) else False)
         catalogue = replace(known, available=available)
-        reranker = open_reranker(shop, recommender, catalogue, dataset.users, folder)
-        model = cls(folder.name, recommender, catalogue, dataset.users, dataset.histories, reranker)
+        shop.people.check(dataset.users.ids)
+        people = shop.people.vocabulary(dataset.users)
+        reranker = open_reranker(shop, recommender, catalogue, people, folder)
+        model = cls(folder.name, recommender, catalogue, people, dataset.histories, reranker)
         model.storefront = Storefront(model, folder / FOLDER, shop.store, _strategies(shop))
         return model
 

@@ -53,6 +53,11 @@ class ServiceConfig(BaseModel):
         "own",
         description="What finds personal data in texts of people; presidio adds kinds, and needs the privacy extra.",
     )
+    hash_user_ids: bool = Field(
+        default=False,
+        description="Whether people are kept under keyed hashes of their ids, from the first import on; callers go on "
+        "using the ids.",
+    )
     retention_days: int | None = Field(
         None, ge=1, description="Events that the service received longer ago are deleted; not set: none."
     )

@@ -23,6 +23,7 @@ from kuapin.data.importers import Importer, choose
 from kuapin.data.ledger import ImportedFile, sha256_of
 from kuapin.data.locking import locked
 from kuapin.data.merging import Change
+from kuapin.data.people import People, privacy_key
 from kuapin.data.store import ParquetStore, TableStore
 from kuapin.data.validation import validate
 from kuapin.durable import write_durably
@@ -160,6 +161,11 @@ class Shop:
 
         return ServedTables(tables, self.path, None if url is None else open_database(url))
 
+    @cached_property
+    def people(self) -> People:
+        """The ids under which people are kept."""
+        return People(privacy_key(self.path) if self.config.service.hash_user_ids else None)
+
     @property
     def database_url(self) -> str | None:
         """The service's database: ``$KUAPIN_DATABASE``, the configured one, or the shop's own if there is one."""
@@ -243,13 +249,25 @@ class Shop:
             with progress.step("Reading and checking files"):
                 validation = self._checked(importer, sources, fresh)
             validation.require()
-            tables = dict(validation.tables)
+            tables = self._kept(validation.tables)
             if c.INTERACTIONS in tables:
                 tables[c.INTERACTIONS] = with_event_ids(tables[c.INTERACTIONS])
             entries = _entries(importer.NAME, fresh, hashes, validation)
             with progress.step("Storing tables"):
                 changes = self.store.write(tables, entries)
             return ImportReport(importer.NAME, changes, already, validation, self.snapshot, time.monotonic() - start)
+
+    def _kept(self, tables: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+        """Tables with the ids of people as this shop keeps them."""
+        parts = [self.store.read(name, [c.USER_ID])[c.USER_ID] for name in (c.USERS, c.INTERACTIONS)]
+        known = pl.concat(parts).unique()
+        self.people.check(known)
+        if not self.people.hashed:
+            return dict(tables)
+        from kuapin.data.sql.erasures import Erasures
+
+        erasures = Erasures(self.path)  # tombstones of the time before hashes are of the ids as they come
+        return self.people.tables({name: erasures.keep(table) for name, table in tables.items()}, known)
 
     def check_items(self, path: Path | str, format: str = "auto") -> CheckedItems:  # noqa: A002 - as above
         """Read and validate an items file as ``import_files`` does, and store nothing.

@@ -54,7 +54,7 @@ def forget(shop: Shop, user: str, marked: Callable[[], None] = lambda: None) -> 
     Raises:
         StoreError: the tombstone could not be set; nothing has changed.
     """
-    url = shop.database_url
+    user, url = shop.people.of(user), shop.database_url
     database = None if url is None else open_database(url)
     try:
         erasure = Erasures(shop.path, database).add(user)

@@ -38,7 +38,7 @@ class LinearBandit:
         mean = np.linalg.solve(precision, features.T @ reward)
         rest = reward - features @ mean
         noise = max(float(rest.std()) if len(rest) else 0.0, spread)
-        return cls(mean, noise * np.linalg.inv(np.linalg.cholesky(precision)).T)
+        return cls(np.asarray(mean, np.float64), noise * np.linalg.inv(np.linalg.cholesky(precision)).T)
 
     def expected(self, features: NDArray[np.float64]) -> Vector:
         """Mean reward, float64 (...,), of features (..., f)."""

@@ -110,6 +110,10 @@ class Service:
         except TimeoutError as error:
             raise DeadlineError(seconds) from error
 
+    def person(self, user: str) -> str:
+        """The id under which somebody is kept."""
+        return self.shop.people.of(user)
+
     def forget(self, user: str) -> Receipt:
         """Erase a person from everything, this process first."""
         return forget(self.shop, user, self.erased.look)

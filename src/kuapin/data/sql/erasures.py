@@ -7,7 +7,6 @@ back, and in the database, for the workers of other machines. Whoever opens the 
 import fcntl
 import hmac
 import json
-import os
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,15 +18,14 @@ import polars as pl
 import sqlalchemy as sa
 
 from kuapin import columns as c
+from kuapin.data.people import privacy_key
 from kuapin.data.sql.database import Database
 from kuapin.data.sql.schema import ERASURES
-from kuapin.durable import sync_folder, write_durably
+from kuapin.durable import write_durably
 from kuapin.errors import StoreError
 
 FILE = "erasures.jsonl"
 LOCK = ".erasures.lock"
-KEY_FILE = "privacy.key"
-VARIABLE = "KUAPIN_PRIVACY_KEY"
 
 
 @dataclass(frozen=True)
@@ -148,25 +146,3 @@ class Erasures:
 
 def _hashed(key: bytes, user: str) -> str:
     return hmac.digest(key, user.encode("utf-8", "surrogatepass"), "sha256").hex()
-
-
-def privacy_key(folder: Path) -> bytes:
-    """The shop's key of keyed hashes: ``$KUAPIN_PRIVACY_KEY``, or a file that is made with the first use."""
-    given = os.environ.get(VARIABLE)
-    if given:
-        return given.encode()
-    path = folder / KEY_FILE
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        key = secrets.token_hex(32).encode()
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return path.read_bytes()
-        with os.fdopen(handle, "wb") as file:
-            file.write(key)
-            file.flush()
-            os.fsync(file.fileno())
-        sync_folder(folder)
-        return key

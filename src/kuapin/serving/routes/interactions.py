@@ -39,6 +39,8 @@ async def interactions(request: Request, body: InteractionsIn) -> WrittenOut:
     service: Service = request.app.state.service
     _check_size(service, len(body.interactions))
     with_library = service.config.masking == "presidio"
+    for one in body.interactions:
+        one.user_id = service.person(one.user_id)
     if any(one.text or one.query for one in body.interactions):  # long texts must not keep others waiting
         rows = await anyio.to_thread.run_sync(_rows, body.interactions, with_library)
     else:
@@ -51,6 +53,8 @@ async def impressions(request: Request, body: ImpressionsIn) -> WrittenOut:
     """Note what people were shown; an item of a list that is sent twice counts once."""
     service: Service = request.app.state.service
     _check_size(service, sum(len(one.items) for one in body.impressions))
+    for one in body.impressions:
+        one.user_id = service.person(one.user_id)
     return await _written(request, [row for one in body.impressions for row in _rows_of(one)])
 
 

@@ -1,5 +1,6 @@
 """Lists for users and visitors."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -141,10 +142,12 @@ async def _answered(request: Request, question: Question) -> JSONResponse:
         raise RefusedError(
             422, f"n and offset are at most {most:,} together; {question.n + question.offset:,} came. Ask less."
         )
-    found: dict[str, Any]
+    asked, found = question.user, dict[str, Any]()
+    if asked is not None:
+        question = replace(question, user=service.person(asked))
     if question.surface == PRODUCTS:
         found = await service.batcher.ask(question, service.timeout(request))
     else:
         found = await service.in_time(request, partial(service.of_surface, question))
     service.monitor.lists.labels(found[c.SURFACE], found["basis"], found[c.RELEASE]).inc()
-    return JSONResponse(found)
+    return JSONResponse(found | {c.USER_ID: asked})
