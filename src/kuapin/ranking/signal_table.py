@@ -26,6 +26,7 @@ from kuapin.retrieval.sources.predicted_popularity import PredictedPopularity
 from kuapin.retrieval.sources.repeat import Due, FadingRepeat, LatestRepeat, Repeat
 from kuapin.retrieval.sources.ridge import Ridge
 from kuapin.retrieval.sources.segments import Segments
+from kuapin.retrieval.sources.sequence import Sequence
 from kuapin.retrieval.sources.settings import SourcesConfig
 from kuapin.retrieval.sources.text_popularity import TextPopularity
 
@@ -114,6 +115,7 @@ def possible_signals(visible: Visible, settings: SourcesConfig) -> dict[str, Sig
         "ease": Signal(Ease(EASE), proposes=True, scale=log_scale),
         "ridge": Signal(Ridge(settings.ridge), proposes=True, scale=log1p_scale),
         "als": Signal(Als(settings.als), proposes=True, scale=plain),
+        "sequence": Signal(Sequence(settings.sequence), proposes=True, scale=plain),
     }
     if visible.histories.timed:
         signals["popularity_30d"] = Signal(RecentPopularity(settings.popularity), proposes=True, scale=against_category)

@@ -17,6 +17,7 @@ from kuapin.retrieval.sources.predicted_popularity import PredictedPopularity
 from kuapin.retrieval.sources.repeat import Due, FadingRepeat, LatestRepeat, Repeat
 from kuapin.retrieval.sources.ridge import Ridge
 from kuapin.retrieval.sources.segments import Segments
+from kuapin.retrieval.sources.sequence import Sequence
 from kuapin.retrieval.sources.text_popularity import TextPopularity
 
 SOURCES: dict[str, type[Source]] = {
@@ -46,6 +47,7 @@ SOURCES: dict[str, type[Source]] = {
         Ease,
         Als,
         Ridge,
+        Sequence,
     )
 }
 """Source classes by name; each takes its config, or nothing for the defaults."""

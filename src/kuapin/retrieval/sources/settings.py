@@ -11,6 +11,7 @@ from kuapin.retrieval.sources.popularity import PopularityConfig
 from kuapin.retrieval.sources.repeat import RepeatConfig
 from kuapin.retrieval.sources.ridge import RidgeConfig
 from kuapin.retrieval.sources.segments import SegmentsConfig
+from kuapin.sequence.settings import SequenceConfig
 
 
 class SourcesConfig(BaseModel):
@@ -30,4 +31,5 @@ class SourcesConfig(BaseModel):
     als: AlsConfig = AlsConfig()
     ridge: RidgeConfig = RidgeConfig()
     segments: SegmentsConfig = SegmentsConfig()
+    sequence: SequenceConfig = SequenceConfig()
     graph: GraphConfig = GraphConfig()
