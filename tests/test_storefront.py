@@ -8,6 +8,7 @@ import pytest
 
 from kuapin import columns as c
 from kuapin.config import Config
+from kuapin.data.dataset import build_catalogue
 from kuapin.errors import InputError
 from kuapin.model import Model
 from kuapin.pipeline.surfaces import fit_surfaces
@@ -166,3 +167,20 @@ def test_home_pages_that_follow_their_people_say_how_they_were_mixed(model):
             assert products[0] > products[1]
         one = mixed.recommend("home", page["user_id"].head(1), 20, None, explain=True)
         assert one.select("target_id", "strategy").equals(page.select("target_id", "strategy"))
+
+
+def test_items_that_come_later_leave_what_rests_on_the_log_as_it_was(model):
+    """The parts are those of before, and take histories and masks of the greater catalogue."""
+    new = pl.DataFrame({"item_id": ["new"], "title": ["Mint vase"], "category": ["Vases > Mint"]})
+    catalogue = build_catalogue(pl.concat([model.catalogue.frame, new], how="diagonal_relaxed"))
+    grown = Model("r", model.recommender, catalogue, model.users, replace(model.histories, n_items=len(catalogue)))
+    before = {name: model.recommend(["user 003"], 6, surface=name) for name in ("trends", "profile", "campaigns")}
+    grown.storefront = model.storefront.of(grown)
+    for name, table in before.items():
+        assert table.height
+        assert grown.storefront.recommend(name, pl.Series(["user 003"]), 6, None, explain=False).equals(
+            table.with_columns(pl.lit("r").alias("release"))
+        )
+        assert getattr(grown.storefront, {"profile": "profiles"}.get(name, name)) is getattr(
+            model.storefront, {"profile": "profiles"}.get(name, name)
+        )

@@ -20,7 +20,6 @@ from kuapin.model import Model
 from kuapin.ranking.routed import Routed, Served
 from kuapin.ranking.signals import TEXTS
 from kuapin.retrieval.whitening import Whitening
-from kuapin.storefront import Storefront
 from kuapin.text.template import TextConfig
 from kuapin.workspace import Shop
 
@@ -51,8 +50,7 @@ def load_whitening(folder: Path) -> Whitening:
 def with_surfaces(model: Model, before: Model) -> Model:
     """A model with the surfaces of the one that it comes from."""
     if before.storefront is not None:
-        old = before.storefront
-        model.storefront = Storefront(model, old.folder, old.store, old.strategies)
+        model.storefront = before.storefront.of(model)
     return model
 
 

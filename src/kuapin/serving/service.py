@@ -1,7 +1,6 @@
 """The parts of a running service, put together once."""
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -76,8 +75,7 @@ class Service:
         self.tidying = Watch(TIDY_S, [self.tidy, self.experiments.look])
         hours = self.config.refresh_hours
         self.schedule = None if hours is None else Schedule(self.shop.path, hours * 3600)
-        self.warming = threading.Thread(target=self.live.warm, name="encoder", daemon=True)
-        self.warming.start()
+        self.warming = Watch(self.config.watch_seconds, [self.live.warm])
         self.ready = True
 
     def stop(self) -> None:
@@ -89,7 +87,7 @@ class Service:
         self.tidying.stop()
         self.batcher.close()
         self.writer.close()
-        self.warming.join()  # what compiles cannot be cut off: the process would not end cleanly
+        self.warming.stop()  # what compiles cannot be cut off: the process would not end cleanly
 
     def timeout(self, request: Request) -> float:
         """Seconds that a request may take: the shorter of ours and its own, header X-Deadline-Ms."""
