@@ -142,7 +142,7 @@ class Arrivals:
             if self._text.title_alone is not None and titled.any():
                 of_titles[titled] = self._encoder.encode(titles.filter(titled).to_list())
             shelf = build_catalogue(items)
-            margin = self._judge.margin(of_titles, [shelf.leaves[code] for code in shelf.leaf])
+            margin = self._judge.margin(of_titles, [shelf.leaves[int(code)] for code in shelf.leaf])
         made = decide(items, margin, self.shop.config.safety)
         before = self._decisions.join(made, on=c.ITEM_ID, how="anti", maintain_order="left")
         self._decisions = pl.concat([before, made])

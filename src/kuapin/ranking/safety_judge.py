@@ -53,7 +53,7 @@ class Judge:
         """
         margin, centre, fits = learn(titles, examples, labels, seed)
         above = shelves(margin, leaf)
-        named = {leaves[code]: float(above[code]) for code in np.flatnonzero(above > 0)}
+        named = {leaves[int(code)]: float(above[code]) for code in np.flatnonzero(above > 0)}
         return cls(centre, fits, named), np.asarray(margin - above[leaf], np.float64)
 
     def margin(self, titles: Scores, leaves: Sequence[str]) -> NDArray[np.float64]:

@@ -19,6 +19,8 @@ from kuapin.surfaces.home import NAME as HOME
 from kuapin.workspace import Shop
 
 log = logging.getLogger("kuapin.serving")
+RETRY_S = 30.0
+"""A release that was refused is looked at again after this time: somebody may have repaired it."""
 HELD = 2
 """Releases in memory at most: the live one, and the challenger of an experiment."""
 
@@ -69,6 +71,7 @@ class LiveModel:
         self.beside: tuple[Experiment, Live] | None = None
         self.releases = Releases(shop.models, shop.config.releases)
         self._switching = threading.Lock()
+        self._refused: tuple[str, float] = ("", 0.0)
         self.current = self._loaded(None)
 
     def of(self, user: str | None) -> Live:
@@ -142,10 +145,13 @@ class LiveModel:
             live = self.releases.live()
             if live is None or live == self.current.model.release:
                 return
+            if live == self._refused[0] and time.monotonic() < self._refused[1]:
+                return
             try:
                 self.current = self._loaded(live)
             except KuapinError as error:
                 log.warning("%s stays live: %s", self.current.model.release, error)
+                self._refused = live, time.monotonic() + RETRY_S
 
     def follow_items(self, at_least: int | None = None) -> Live:
         """Take over items that were put or deleted; those that the release does not take are named in ``refused``.
