@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from kuapin.arrays import load_arrays, save_arrays
 from kuapin.durable import write_durably
 from kuapin.errors import ModelFolderError
-from kuapin.ranking.safety import Examples, Scores, learn, margin_of, shelves
+from kuapin.ranking.safety import Examples, learn, margin_of, shelves
+from kuapin.retrieval.source import Scores
 
 FILE, SHELVES = "safety.safetensors", "safety-shelves.json"
 
