@@ -8,6 +8,7 @@ import pytest
 
 from kuapin import columns as c
 from kuapin.config import Config
+from kuapin.data.dataset import build_catalogue
 from kuapin.errors import InputError
 from kuapin.evaluation.page import render
 from kuapin.evaluation.report import Report
@@ -207,3 +208,20 @@ def test_the_report_shows_every_surface_with_what_was_measured(model):
         html.index("One home page, every surface") < html.index("Completes the last basket") < html.index("1.7 times.")
     )
     assert "30 rows" in html
+
+
+def test_items_that_come_later_leave_what_rests_on_the_log_as_it_was(model):
+    """The parts are those of before, and take histories and masks of the greater catalogue."""
+    new = pl.DataFrame({"item_id": ["new"], "title": ["Mint vase"], "category": ["Vases > Mint"]})
+    catalogue = build_catalogue(pl.concat([model.catalogue.frame, new], how="diagonal_relaxed"))
+    grown = Model("r", model.recommender, catalogue, model.users, replace(model.histories, n_items=len(catalogue)))
+    before = {name: model.recommend(["user 003"], 6, surface=name) for name in ("trends", "profile", "campaigns")}
+    grown.storefront = model.storefront.of(grown)
+    for name, table in before.items():
+        assert table.height
+        assert grown.storefront.recommend(name, pl.Series(["user 003"]), 6, None, explain=False).equals(
+            table.with_columns(pl.lit("r").alias("release"))
+        )
+        assert getattr(grown.storefront, {"profile": "profiles"}.get(name, name)) is getattr(
+            model.storefront, {"profile": "profiles"}.get(name, name)
+        )

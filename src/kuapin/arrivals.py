@@ -9,7 +9,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from kuapin import columns as c
 from kuapin.arrays import load_arrays, save_arrays
+from kuapin.data.dataset import build_catalogue
 from kuapin.encoding.encoder import Encoder
 from kuapin.encoding.items import encoded_now
 from kuapin.encoding.opening import load_encoder
@@ -18,10 +20,11 @@ from kuapin.list_layer import open_reranker
 from kuapin.manifest import part_of, read_manifest, read_routing
 from kuapin.model import Model
 from kuapin.ranking.routed import Routed, Served
+from kuapin.ranking.safety import SCHEMA, decide
+from kuapin.ranking.safety_judge import Judge
 from kuapin.ranking.signals import TEXTS
 from kuapin.retrieval.whitening import Whitening
-from kuapin.storefront import Storefront
-from kuapin.text.template import TextConfig
+from kuapin.text.template import TextConfig, render_titles
 from kuapin.workspace import Shop
 
 WHITENING = "whitening.safetensors"
@@ -51,8 +54,7 @@ def load_whitening(folder: Path) -> Whitening:
 def with_surfaces(model: Model, before: Model) -> Model:
     """A model with the surfaces of the one that it comes from."""
     if before.storefront is not None:
-        old = before.storefront
-        model.storefront = Storefront(model, old.folder, old.store, old.strategies)
+        model.storefront = before.storefront.of(model)
     return model
 
 
@@ -67,6 +69,7 @@ class Arrivals:
     def __init__(self, shop: Shop, folder: Path) -> None:
         self.shop = shop
         self.folder = folder
+        self._decisions = pl.DataFrame(schema=SCHEMA)
 
     def add(self, model: Model, items: pl.DataFrame) -> Model:
         """A model that knows more items, and others in place of those with the same id; the old one is unchanged.
@@ -93,7 +96,8 @@ class Arrivals:
             recommender = Routed.of(grown.recommender, others)
         histories = replace(model.histories, n_items=len(grown.catalogue))
         release = self.shop.models / model.release
-        reranker = open_reranker(self.shop, recommender, grown.catalogue, model.users, release)
+        self._decide(items, vectors)
+        reranker = open_reranker(self.shop, recommender, grown.catalogue, model.users, release, self._decisions)
         grown_model = Model(model.release, recommender, grown.catalogue, model.users, histories, reranker)
         return with_surfaces(grown_model, model)
 
@@ -114,15 +118,38 @@ class Arrivals:
         return self._encoded(self._apart[part], items)
 
     def _encoded(self, encoder: Encoder, items: pl.DataFrame) -> NDArray[np.float32]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a missing title
+            return encoded_now(encoder, self._text, items)
+
+    @cached_property
+    def _text(self) -> TextConfig:
         try:
-            text = TextConfig.model_validate(read_manifest(self.folder).config["text"])
+            return TextConfig.model_validate(read_manifest(self.folder).config["text"])
         except (KeyError, ValueError) as error:
             raise ModelFolderError(
                 f"Release {self.folder.name} takes no new items: it was trained by an older Kuapin. Train again."
             ) from error
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a missing title
-            return encoded_now(encoder, text, items)
+
+    def _decide(self, items: pl.DataFrame, vectors: NDArray[np.float32] | None) -> None:
+        """Decide whether items may be shown, as at training: by lists of words, and by what their titles read like."""
+        if not self.shop.config.safety.enabled:
+            return
+        margin = None
+        if vectors is not None and self._judge is not None and self._encoder is not None:
+            titles, of_titles = render_titles(items, self._text), vectors.copy()
+            titled = (titles != "").to_numpy()
+            if self._text.title_alone is not None and titled.any():
+                of_titles[titled] = self._encoder.encode(titles.filter(titled).to_list())
+            shelf = build_catalogue(items)
+            margin = self._judge.margin(of_titles, [shelf.leaves[int(code)] for code in shelf.leaf])
+        made = decide(items, margin, self.shop.config.safety)
+        before = self._decisions.join(made, on=c.ITEM_ID, how="anti", maintain_order="left")
+        self._decisions = pl.concat([before, made])
+
+    @cached_property
+    def _judge(self) -> Judge | None:
+        return Judge.load(self.folder)
 
     def _white(self, part: str, vectors: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
         return None if vectors is None else load_whitening(self.folder / part).of(vectors)

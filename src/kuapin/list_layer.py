@@ -22,7 +22,12 @@ SAFETY = "safety.parquet"
 
 
 def open_reranker(
-    shop: Shop, recommender: Recommender, catalogue: Catalogue, users: Vocabulary, release: Path
+    shop: Shop,
+    recommender: Recommender,
+    catalogue: Catalogue,
+    users: Vocabulary,
+    release: Path,
+    later: pl.DataFrame | None = None,
 ) -> Reranker:
     """What puts the lists of a release into the order in which they are shown.
 
@@ -32,6 +37,7 @@ def open_reranker(
         catalogue: of the release, with its present availability.
         users: user_id ↔ row of the histories.
         release: its folder.
+        later: decisions on items that came or changed after the training, made by the classifier as well.
 
     Raises:
         InputError: a rule breaks the form, names what does not exist, or contradicts another.
@@ -39,7 +45,11 @@ def open_reranker(
     rules, diversity = open_rules(shop, catalogue, users), shop.config.diversity
     decisions = pl.DataFrame(schema=SCHEMA)
     if shop.config.safety.enabled:
-        decisions = _with_newcomers(open_decisions(shop, release), catalogue, shop)
+        decisions = open_decisions(shop, release)
+        if later is not None and decisions.height:
+            kept = decisions.join(later, on=c.ITEM_ID, how="anti", maintain_order="left")
+            decisions = pl.concat([kept, overruled(later, shop.store.read(c.LABELS))])
+        decisions = _with_newcomers(decisions, catalogue, shop)
     place = Vocabulary(decisions[c.ITEM_ID], "item").rows(catalogue.items.ids)
     blocked, penalty = np.zeros(len(catalogue), np.bool_), np.zeros(len(catalogue))
     blocked[place >= 0] = (decisions[DECISION] == BLOCK).to_numpy()[place[place >= 0]]

@@ -81,6 +81,11 @@ def setting_of(
     return Setting(catalogue, histories, offers, used, price_sensitivity(log, users), vectors)
 
 
+_ROW = "row"
+_KEPT = ("bundles", "brands", "campaigns", "trends", "profiles", "searches")
+"""Parts that rest on the log, or on the items of training: what is put later counts when the release is loaded anew."""
+
+
 @dataclass
 class Storefront:
     """Answers with what a release learnt of the surfaces; a part is read when it is first asked for.
@@ -96,6 +101,12 @@ class Storefront:
     folder: Path
     store: TableStore
     strategies: HomeStrategies | None = None
+
+    def of(self, model: "Model") -> "Storefront":
+        """The same of a model with more items, or other ones in stock; what was read of the log is not read again."""
+        other = Storefront(model, self.folder, self.store, self.strategies)
+        other.__dict__ |= {name: self.__dict__[name] for name in _KEPT if name in self.__dict__}
+        return other
 
     def recommend(
         self,
@@ -206,16 +217,15 @@ class Storefront:
     def _trends_of(
         self, histories: Histories, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool
     ) -> pl.DataFrame:
-        answer, names, kinds = self.trends.trends(histories, n, items, explain=explain)
+        met = _in_items(histories, len(self.trends.catalogue))
+        answer, names, kinds = self.trends.trends(met, n, items, explain=explain)
         return answer.table(ids, names, surface=trends_surface.NAME, release=self.model.release, kind=kinds)
 
     @cached_property
     def trends(self) -> Trends:
         """The surface ``trends``; the time is that of the newest interaction."""
         model, folder = self.model, self._part(trends_surface.NAME, "interactions with times")
-        log = self.store.read(c.INTERACTIONS, [c.QUERY, c.TIMESTAMP])
-        searched = c.QUERY in log.columns and c.TIMESTAMP in log.columns
-        queries = log.drop_nulls() if searched else pl.DataFrame(schema={c.QUERY: pl.String, c.TIMESTAMP: pl.Int64})
+        queries = self.searches.select(c.QUERY, c.TIMESTAMP).drop_nulls()
         now = int(model.histories.times.max(initial=0)) + 1
         return Trends(Growth.load(folder), model.catalogue, model.histories, now, queries)
 
@@ -234,19 +244,30 @@ class Storefront:
         return join(parts).table(ids, self.model.catalogue.items.ids, surface=name, release=release)
 
     def _profiles_of(self, histories: Histories, ids: pl.Series, n: int) -> pl.DataFrame:
-        searched = self._searches(ids)
+        searched, met = self._searches(ids), _in_items(histories, len(self.profiles.catalogue))
         each = [
-            (ids[row], self.profiles.profile(histories.select(np.array([row])), searched[row]))
-            for row in range(len(ids))
+            (ids[row], self.profiles.profile(met.select(np.array([row])), searched[row])) for row in range(len(ids))
         ]
         return profile_surface.table(each, n, self.model.release)
 
-    def _searches(self, ids: pl.Series) -> list[pl.Series | None]:
-        log = self.store.read(c.INTERACTIONS, [c.USER_ID, c.QUERY])
-        if c.QUERY not in log.columns:
-            return [None] * ids.len()
-        log = log.filter(pl.col(c.USER_ID).is_in(ids.implode())).drop_nulls()
-        return [log.filter(pl.col(c.USER_ID) == one)[c.QUERY] for one in ids]
+    def _searches(self, ids: pl.Series) -> list[pl.Series]:
+        rows = self.model.users.rows(ids)
+        place = self.searches[_ROW]
+        first, last = (place.search_sorted(pl.Series(rows, dtype=pl.Int32), side=side) for side in ("left", "right"))
+        spans = zip(rows, first, last, strict=True)
+        return [self.searches[c.QUERY][a : b if row >= 0 else a] for row, a, b in spans]
+
+    @cached_property
+    def searches(self) -> pl.DataFrame:
+        """Row of the user, query and time of every search, by user: the log is read once, and not for each who asks."""
+        log = self.store.read(c.INTERACTIONS, [c.USER_ID, c.QUERY, c.TIMESTAMP])
+        schema = {c.QUERY: pl.String, c.TIMESTAMP: pl.Int64}
+        log = log.with_columns(
+            pl.lit(None, kind).alias(name) for name, kind in schema.items() if name not in log.columns
+        )
+        log = log.filter(pl.col(c.QUERY).is_not_null())
+        rows = pl.Series(_ROW, self.model.users.rows(log[c.USER_ID]), dtype=pl.Int32)
+        return log.select(rows, c.QUERY, c.TIMESTAMP).sort(_ROW, maintain_order=True)
 
     @cached_property
     def profiles(self) -> Profiles:
@@ -309,8 +330,7 @@ class Storefront:
         return replace(build_catalogue(whole.frame.head(n_items)), available=whole.available[:n_items])
 
     def _known(self, histories: Histories) -> Histories:
-        n_items = len(self.trained)
-        return replace(histories.keep(histories.items < n_items), n_items=n_items)
+        return _in_items(histories, len(self.trained))
 
     def _shown(self, items: NDArray[np.integer] | None) -> NDArray[np.integer] | None:
         return items if items is None else items[items < len(self.trained)]
@@ -321,6 +341,11 @@ class Storefront:
                 f"Release {self.model.release} has learnt no {name}. They need {needs}. Import these, then train again."
             )
         return self.folder / name
+
+
+def _in_items(histories: Histories, n_items: int) -> Histories:
+    """The histories in the first items alone."""
+    return replace(histories.keep(histories.items < n_items), n_items=n_items)
 
 
 def last_baskets(histories: Histories) -> Histories:

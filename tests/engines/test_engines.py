@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -62,6 +63,19 @@ def test_a_product_by_hand_and_the_earlier_result_is_not_overwritten(tmp_path, m
     assert first.dtype == second.dtype == np.float32
     np.testing.assert_allclose(first, [[6, 8]], rtol=1e-6)
     np.testing.assert_allclose(second, [[3, 4], [2, 4]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("make", ENGINES)
+def test_threads_that_ask_at_once_get_each_its_own(tmp_path, make):
+    """Large enough that one is at work while another asks."""
+    engine = make(tmp_path, "f32")
+
+    def ask(number):
+        found = engine.run({"x": np.full((200_000, 3), number, np.float32)})
+        return float(found[0, 0]), float(found[-1, 1])
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(ask, range(24))) == [(9.0 * number, 12.0 * number) for number in range(24)]
 
 
 @pytest.mark.parametrize("make", [openvino_engine, torch_engine])

@@ -13,8 +13,9 @@ from kuapin.errors import InputError, StoreError
 from kuapin.model import Model
 from kuapin.model_folder import Releases
 from kuapin.pipeline.train import train
+from kuapin.ranking.safety import decide
 from kuapin.workspace import Shop
-from tests import market
+from tests import market, served
 
 pytestmark = pytest.mark.model
 
@@ -152,6 +153,31 @@ def test_poor_tables_still_give_a_release_that_answers(make_shop, kind):
     assert np.isfinite(list(Releases(shop.models).versions()[0].metrics.values())).all()
     others = model.similar(items[c.ITEM_ID][0], n=3, explain=True)
     assert others.height == min(3, items.height - 1)
+
+
+def test_an_item_that_is_put_later_is_judged_by_what_it_reads_like(make_shop):
+    """Titles without a listed word, of a new item and in the place of one that was harmless."""
+    shop = make_shop(market.items(), market.log(n_users=40))
+    train(shop, quick=True)
+    harmful, harmless = "Carbine, bolt action, with bullets", "Wool blanket, two metres"
+    titles = pl.DataFrame({"item_id": ["a", "b"], "title": [harmful, harmless]})
+    assert decide(titles, None, shop.config.safety)["decision"].to_list() == ["pass", "pass"]
+
+    def shown(client):
+        answer = client.get("/v1/recommendations", params={"user_id": "user 001", "n": 98}).json()
+        return {row["target_id"] for row in answer["recommendations"]}
+
+    with served.client(shop) as client:
+        known = sorted(shown(client))[0]
+        for item, title in (("gun", harmful), (known, harmful), ("blanket", harmless)):
+            client.put(f"/v1/items/{item}", json={"title": title, "category": "Home > Hall"}).raise_for_status()
+        told = shown(client)
+        assert ("gun" in told, known in told, "blanket" in told) == (False, False, True)
+        client.put(f"/v1/items/{known}", json={"title": harmless, "category": "Home > Hall"}).raise_for_status()
+        assert known in shown(client)
+    with served.client(Shop.open(shop.path)) as client:  # and after a start
+        told = shown(client)
+        assert ("gun" in told, known in told, "blanket" in told) == (False, True, True)
 
 
 def test_without_items_there_is_one_clear_line(tmp_path):

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from kuapin.errors import ModelFolderError
 from kuapin.ranking.safety import (
     Examples,
     SafetyConfig,
@@ -15,6 +16,7 @@ from kuapin.ranking.safety import (
     queue,
     standing_out,
 )
+from kuapin.ranking.safety_judge import Judge
 from kuapin.ranking.safety_words import LANGUAGES, plain, safety_list
 
 CONFIG = SafetyConfig()
@@ -109,6 +111,37 @@ def test_the_classifier_finds_what_is_near_harm_even_if_much_of_the_catalogue_is
     labels[100:140] = 1
     taught = margins(catalogue, examples, labels)
     assert taught[140:200].mean() > found[140:200].mean() + 1
+
+
+def test_what_was_learnt_judges_items_that_come_later_as_those_of_the_training(tmp_path):
+    """The same kinds of titles, drawn anew: what the catalogue's own margins say of them, less the shelf's reading."""
+    rng = np.random.default_rng(0)
+
+    def around(axis: int, n: int) -> np.ndarray:
+        x = rng.normal(0, 0.25, (n, 8))
+        x[:, axis] += 1
+        return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
+
+    catalogue = np.concatenate([around(1, 150), around(2, 150), around(0, 20)])
+    examples, labels = Examples(around(0, 30), around(1, 30)), np.full(320, -1, np.int8)
+    leaf = np.array([0] * 150 + [1] * 150 + [2] * 20)
+    learnt, margin = Judge.fit(catalogue, examples, labels, 0, leaf, ("Soap", "Lamp", "Meat"))
+    assert margin.tolist() == standing_out(margins(catalogue, examples, labels), leaf).tolist()
+    learnt.save(tmp_path)
+    judge = Judge.load(tmp_path)
+    kinds = {axis: judge.margin(around(axis, 200), ["New"] * 200) for axis in (0, 1, 2)}
+    assert (kinds[0] > 0).mean() > 0.9
+    assert max((kinds[axis] > 0).mean() for axis in (1, 2)) < 0.1
+    harm = around(0, 1)
+    # the shelf that reads like harm: (sum of its margins + 5 m) / 25 above the catalogue's mean m
+    own = margins(catalogue, examples, labels)
+    above = (own[300:].sum() + 5 * own.mean()) / 25 - own.mean()
+    assert judge.margin(harm, ["New"])[0] - judge.margin(harm, ["Meat"])[0] == pytest.approx(above)
+    assert judge.margin(harm, ["Soap"]) == judge.margin(harm, ["New"])
+    assert Judge.load(tmp_path / "older") is None
+    (tmp_path / "safety-shelves.json").write_text("{")
+    with pytest.raises(ModelFolderError, match="Train again"):
+        Judge.load(tmp_path)
 
 
 def test_a_whole_shelf_that_reads_like_harm_does_not_stand_out():

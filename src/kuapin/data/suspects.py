@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from scipy import stats
 
 from kuapin.counts import counted
 from kuapin.data.histories import Histories
@@ -143,6 +142,8 @@ def _bursts(
     histories: Histories, users: NDArray[np.int64], kept: NDArray[np.bool_], config: SuspectsConfig
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Interactions of fake bursts, bool (n,), and the items that they lie on."""
+    from scipy.stats import binom  # half a second that a service need not wait for
+
     pairs = np.unique(users[kept] * histories.n_items + histories.items[kept])
     distinct = np.bincount(pairs // histories.n_items, minlength=len(histories))
     one_off = kept & (distinct[users] <= ONE_OFF)
@@ -155,7 +156,7 @@ def _bursts(
     # One burst is not to hide another: the usual share is that of the items with the fewest such users.
     share = suspicious / np.maximum(of_cell, 1)
     usual = np.average(np.minimum(share, np.median(share[of_cell > 0]) + 0.05), weights=of_cell) if of_cell.any() else 0
-    unlikely = stats.binom.sf(suspicious - 1, of_cell, min(float(usual) + 0.01, 1.0)) < config.chance
+    unlikely = binom.sf(suspicious - 1, of_cell, min(float(usual) + 0.01, 1.0)) < config.chance
     bursting = np.flatnonzero(unlikely & (suspicious >= config.burst))
     fake = np.zeros(len(users), np.bool_)
     for number in bursting:

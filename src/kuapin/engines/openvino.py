@@ -1,5 +1,6 @@
 """Compiled graphs on Intel, AMD and ARM processors, without torch."""
 
+import threading
 from pathlib import Path
 from types import ModuleType
 
@@ -50,12 +51,14 @@ class OpenVINOEngine:
                 "Delete its folder and run the step again."
             ) from error
         self._request = compiled.create_infer_request()
+        self._alone = threading.Lock()
 
     def run(self, inputs: Inputs) -> NDArray[np.float32]:
         """The graph's first output for one batch, float32."""
         # Synchronous on purpose: an asynchronous request with shared inputs reads them after they were freed.
-        self._request.infer(inputs, share_inputs=True)
-        return np.array(self._request.get_output_tensor(0).data, dtype=np.float32)
+        with self._alone:  # a request that another thread works on is refused
+            self._request.infer(inputs, share_inputs=True)
+            return np.array(self._request.get_output_tensor(0).data, dtype=np.float32)
 
 
 class _Silent:

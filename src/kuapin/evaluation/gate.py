@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from scipy import stats
+from scipy.special import ndtri, stdtr, stdtrit
 
 OWN_LEVEL = 0.2
 """Level at which a category's own users must rule the loss out, without what is borrowed."""
@@ -130,13 +130,13 @@ class _Test:
     @property
     def p(self) -> float:
         alone, borrowed = (
-            float(stats.t.sf(mean / error, self.freedom)) if error > 0 else float(mean <= 0)
+            float(stdtr(self.freedom, -mean / error)) if error > 0 else float(mean <= 0)
             for mean, error in (self.own, (self.mean, self.error))
         )
         return borrowed if alone <= OWN_LEVEL else 1.0
 
     def reach(self, level: float, error: float) -> float:
-        return float(stats.t.isf(level, self.freedom)) * error
+        return -float(stdtrit(self.freedom, level)) * error
 
 
 def _test(own: Paired, shop: Mapping[str, Paired], config: GateConfig) -> _Test:
@@ -188,7 +188,7 @@ def _verdict(name: str, one: Paired, test: _Test | None, level: float, config: G
     reach = test.reach(level, test.error)
     # The estimate of the test is shifted by the margin: without it, relative to the champion, it is a change again.
     least = (test.mean - reach) / scale - config.margin
-    visible = (reach + float(stats.norm.ppf(POWER)) * test.error) / scale
+    visible = (reach + float(ndtri(POWER)) * test.error) / scale
     decision: Decision = "undecided"
     if test.p <= level:
         decision = "passes"

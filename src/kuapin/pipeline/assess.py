@@ -12,7 +12,8 @@ from kuapin.data.dataset import build_catalogue
 from kuapin.data.vocabulary import Vocabulary
 from kuapin.encoding.encoder import Encoder
 from kuapin.encoding.items import cached_vectors
-from kuapin.ranking.safety import ALLOW, TASK, Examples, decide, example_titles, languages_of, margins, standing_out
+from kuapin.ranking.safety import ALLOW, TASK, Examples, decide, example_titles, languages_of
+from kuapin.ranking.safety_judge import Judge
 from kuapin.text.template import render, render_titles
 
 
@@ -24,7 +25,19 @@ def assess(
     vectors: NDArray[np.float32],
     folder: Path,
 ) -> pl.DataFrame:
-    """The decision on every item, with its reason: the columns of ``ranking.safety.SCHEMA``.
+    """The decision on every item, with its reason: the columns of ``ranking.safety.SCHEMA``; see ``judged``."""
+    return judged(items, labels, encoder, config, vectors, folder)[0]
+
+
+def judged(
+    items: pl.DataFrame,
+    labels: pl.DataFrame,
+    encoder: Encoder,
+    config: Config,
+    vectors: NDArray[np.float32],
+    folder: Path,
+) -> tuple[pl.DataFrame, Judge]:
+    """The decision on every item, and what judges items that come later.
 
     Args:
         items: the items table.
@@ -47,5 +60,6 @@ def assess(
     said = np.full(items.height, -1, np.int8)
     rows = Vocabulary(items[c.ITEM_ID], "item").rows(mine[c.ITEM_ID])
     said[rows[rows >= 0]] = (mine[c.LABEL] != ALLOW).to_numpy()[rows >= 0]
-    leaf = build_catalogue(items).leaf
-    return decide(items, standing_out(margins(of_titles, examples, said, config.seed), leaf), config.safety)
+    catalogue = build_catalogue(items)
+    judge, margin = Judge.fit(of_titles, examples, said, config.seed, catalogue.leaf, catalogue.leaves)
+    return decide(items, margin, config.safety), judge

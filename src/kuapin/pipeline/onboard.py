@@ -31,7 +31,7 @@ from kuapin.list_layer import SAFETY
 from kuapin.manifest import Manifest, Route, Routing, part_of, read_manifest, read_routing
 from kuapin.model import LOGGED
 from kuapin.model_folder import Releases
-from kuapin.pipeline.assess import assess
+from kuapin.pipeline.assess import judged
 from kuapin.pipeline.new_items import new_items
 from kuapin.pipeline.onboarded import Onboarded, expected_json, look_around
 from kuapin.pipeline.parts import in_order_of, know_later, take_over
@@ -177,8 +177,8 @@ def _read(shop: Shop, catalogue: Catalogue, encoder: Encoder, text: TextConfig, 
     vectors = encoded(encoder, text, catalogue.frame, texts, shop.vectors, progress)
     whitening = fit_whitening(vectors)
     config = shop.config.model_copy(update={"text": text})
-    decisions = assess(catalogue.frame, shop.store.read(c.LABELS), encoder, config, vectors, shop.vectors)
-    return Texts(encoder, texts, vectors, whitening, whitening.of(vectors), decisions)
+    decisions, judge = judged(catalogue.frame, shop.store.read(c.LABELS), encoder, config, vectors, shop.vectors)
+    return Texts(encoder, texts, vectors, whitening, whitening.of(vectors), decisions, judge)
 
 
 def opening_of(
@@ -226,6 +226,8 @@ def _publish(
         take_over(live.folder, draft.path)
         (draft.path / SAFETY).unlink(missing_ok=True)  # it may be the live release's own file
         read.decisions.write_parquet(draft.path / SAFETY)
+        if read.judge is not None:
+            read.judge.save(draft.path)
         for place in {part_of(route) for route in (routing.default, *routing.categories.values())}:
             know_later(draft.path / place, catalogue, read, live.text)
         own = write_part(draft.path, category, opening, catalogue, read, routing.default)

@@ -20,13 +20,14 @@ from kuapin.list_layer import SAFETY
 from kuapin.manifest import Route, Routing
 from kuapin.model import KEPT, Model
 from kuapin.model_folder import Releases
-from kuapin.pipeline.assess import assess
+from kuapin.pipeline.assess import judged
 from kuapin.pipeline.forget import finish
 from kuapin.pipeline.surfaces import fit_surfaces
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.live import Fitted, fit_live
 from kuapin.ranking.recommender import RANKER
 from kuapin.ranking.safety import SCHEMA
+from kuapin.ranking.safety_judge import Judge
 from kuapin.release_parts import CATALOGUE
 from kuapin.retrieval.source import Visible
 from kuapin.retrieval.whitening import Whitening, fit_whitening
@@ -92,6 +93,7 @@ class Texts:
         whitening: what is done to them before some sources read them.
         white: float32 (n_items, d), the vectors whitened.
         decisions: on every item, whether it may be shown (``ranking.safety.SCHEMA``); empty: nobody asked.
+        judge: of items that come later.
     """
 
     encoder: Encoder
@@ -100,6 +102,7 @@ class Texts:
     whitening: Whitening
     white: NDArray[np.float32]
     decisions: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SCHEMA))
+    judge: Judge | None = None
 
 
 def read_texts(shop: Shop, catalogue: Catalogue, progress: Progress = SILENT) -> Texts:
@@ -111,8 +114,8 @@ def read_texts(shop: Shop, catalogue: Catalogue, progress: Progress = SILENT) ->
     whitening = fit_whitening(vectors)
     with progress.step("Looking for what may not be shown"):
         labels = shop.store.read(c.LABELS)
-        decisions = assess(catalogue.frame, labels, encoder, config, vectors, shop.vectors)
-    return Texts(encoder, texts, vectors, whitening, whitening.of(vectors), decisions)
+        decisions, judge = judged(catalogue.frame, labels, encoder, config, vectors, shop.vectors)
+    return Texts(encoder, texts, vectors, whitening, whitening.of(vectors), decisions, judge)
 
 
 def visible_of(dataset: Dataset, read: Texts) -> Visible:
@@ -141,6 +144,8 @@ def write_default(folder: Path, catalogue: Catalogue, read: Texts, fitted: Fitte
     fitted.recommender.save(folder)
     write_catalogue(catalogue, folder)
     read.decisions.write_parquet(folder / SAFETY)
+    if read.judge is not None:
+        read.judge.save(folder)
 
 
 def described(config: Config, dataset: Dataset, fitted: Fitted, *, quick: bool = False) -> dict[str, JsonValue]:

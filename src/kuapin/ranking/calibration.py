@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import expit
 
 from kuapin.ranking.discoveries import Asked
@@ -180,6 +179,8 @@ def platt(scores: NDArray[np.float64], right: NDArray[np.bool_], share: float = 
         share: every right one counts as right with this weight and as wrong with the rest: the scale is that of people
             of whom only this share will be asked.
     """
+    from scipy.optimize import minimize  # at training alone: a service starts without it
+
     if len(scores) == 0:
         return 1.0, 0.0
     hits, misses = float(right.sum()), float((~right).sum())

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from kuapin.ranking.lists import Lists
 from kuapin.ranking.strategies import POPULARITY, STRATEGIES, Strategy
@@ -183,5 +183,5 @@ def one_more(logs: NDArray[np.float64], variances: NDArray[np.float64], confiden
     centre = float(np.average(logs, weights=weight))
     if n < 2:
         return Range(float(np.exp(centre)), float("nan"), float("nan"))
-    reach = float(student.ppf((1 + confidence) / 2, max(n - 2, 1))) * float(np.sqrt(between + 1 / weight.sum()))
+    reach = float(stdtrit(max(n - 2, 1), (1 + confidence) / 2)) * float(np.sqrt(between + 1 / weight.sum()))
     return Range(float(np.exp(centre)), float(np.exp(centre - reach)), float(np.exp(centre + reach)))

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from kuapin.ranking.lists import Lists
 from kuapin.retrieval.source import Scores
@@ -56,6 +55,8 @@ def fit_linear(lists: Lists, prior: NDArray[np.float64]) -> Linear:
         lists: each useful one counts with its weight; its right candidates share that weight.
         prior: float64 (k,), weights on the signals' own scale (``prior_weights``); the first ``k`` features take part.
     """
+    from scipy.optimize import minimize  # at training alone: a service starts without it
+
     useful, signals = lists.useful(), len(prior)
     x = useful.features[:, :signals].astype(np.float64)
     mean = np.nan_to_num(np.nanmean(x, axis=0)) if len(x) else np.zeros(signals)

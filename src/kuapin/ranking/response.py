@@ -1,6 +1,7 @@
 """Who answers an offer: a person's purchases, responses and prices against an offer's items, as a probability."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -158,6 +159,13 @@ class Setting:
     sensitivity: NDArray[np.float32]
     vectors: NDArray[np.float32] | None
 
+    @cached_property
+    def buyers(self) -> NDArray[np.float32]:
+        """People who bought each item, float32 (n_items,)."""
+        if not len(self.histories):
+            return np.zeros(0, np.float32)
+        return np.asarray(self.histories.matrix().sum(axis=0), np.float32).ravel()
+
     def features(
         self,
         users: NDArray[np.integer],
@@ -207,9 +215,8 @@ class Setting:
         self._put_responses(put, users, offers, min(now, known) if known is not None else now)
         safe = np.maximum(users, 0)
         put("sensitivity", np.where(users >= 0, self.sensitivity[safe], np.nan)[:, None])
-        buyers = np.asarray(self.histories.matrix().sum(axis=0)).ravel() if len(self.histories) else np.zeros(0)
         put("targets", np.log1p(size)[None])
-        put("popularity", np.log1p((targets @ buyers) / size)[None])
+        put("popularity", np.log1p((targets @ self.buyers) / size)[None])
         put("days", np.log1p(np.clip((self.offers.end - self.offers.start)[offers] / DAY, 0, 365))[None])
         return table
 

@@ -7,7 +7,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.optimize import minimize
 from scipy.special import expit
 
 from kuapin import columns as c
@@ -101,11 +100,19 @@ def margins(
         labels: int8 (n,), what people said: 1 harmful, 0 harmless, -1 nothing; ``None``: nothing at all.
         seed: of the halves.
     """
+    return learn(catalogue, examples, labels, seed)[0]
+
+
+def learn(
+    catalogue: Scores, examples: Examples, labels: NDArray[np.int8] | None = None, seed: int = 0
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """As ``margins``, with what was learnt: the margins, the catalogue's centre (d,), the halves' fits (2, d + 1)."""
     said = np.full(len(catalogue), -1, np.int8) if labels is None else labels
-    centre = catalogue.mean(axis=0) if len(catalogue) else 0.0
+    dim = examples.harmful.shape[1]
+    centre = np.asarray(catalogue.mean(axis=0), np.float64) if len(catalogue) else np.zeros(dim)
     x, harmful, harmless = (_centred(one, centre) for one in (catalogue, examples.harmful, examples.harmless))
     half = np.random.default_rng([seed, 21]).permutation(len(x)) % 2
-    found = np.zeros(len(x))
+    found, fits = np.zeros(len(x)), np.zeros((2, dim + 1))
     for fold in (0, 1):
         learnt = half != fold
         known = np.flatnonzero(learnt & (said >= 0))
@@ -121,8 +128,14 @@ def margins(
                 np.concatenate([truth, np.zeros(len(quiet))]),
                 np.concatenate([weight, np.full(len(quiet), WEIGHT / max(len(quiet), 1))]),
             )
-        found[half == fold] = _margin(fit, x[half == fold])
-    return found
+        found[half == fold], fits[fold] = _margin(fit, x[half == fold]), fit
+    return found, centre, fits
+
+
+def margin_of(fits: NDArray[np.float64], vectors: Scores, centre: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Margins of vectors that no fit has seen, by each fit, float64 (fits, n)."""
+    x = _centred(vectors, centre)
+    return np.stack([_margin(fit, x) for fit in fits])
 
 
 def standing_out(margin: NDArray[np.float64], leaf: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -131,10 +144,15 @@ def standing_out(margin: NDArray[np.float64], leaf: NDArray[np.integer]) -> NDAr
     A butcher's "breast, boneless" reads like harm with all of its shelf. What a shop sells whole shelves of is its own
     decision; what stands out of its shelf is not. The mean of a shelf is drawn to the catalogue's by ``SHELF`` items.
     """
+    return np.asarray(margin - shelves(margin, leaf)[leaf], np.float64)
+
+
+def shelves(margin: NDArray[np.float64], leaf: NDArray[np.integer]) -> NDArray[np.float64]:
+    """What every leaf category reads like above the catalogue, 0 where it does not, float64 (n_leaves,)."""
     everything = float(margin.mean()) if len(margin) else 0.0
     total, size = np.bincount(leaf, weights=margin), np.bincount(leaf)
     shelf = (total + SHELF * everything) / (size + SHELF)
-    return np.asarray(margin - np.maximum(shelf[leaf] - everything, 0.0), np.float64)
+    return np.asarray(np.maximum(shelf - everything, 0.0), np.float64)
 
 
 def decide(items: pl.DataFrame, margin: NDArray[np.floating] | None, config: SafetyConfig) -> pl.DataFrame:
@@ -203,6 +221,7 @@ def _centred(vectors: Scores, centre: NDArray[np.floating] | float) -> NDArray[n
 
 def _fit(x: NDArray[np.float64], truth: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weights and, last, the intercept of a logistic regression."""
+    from scipy.optimize import minimize  # at training alone: a service starts without it
 
     def loss(free: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         margin = _margin(free, x)

@@ -15,6 +15,7 @@ from kuapin.data.sql.overlay import ServedTables
 from kuapin.errors import KuapinError, ModelFolderError, StoreError
 from kuapin.model import Model
 from kuapin.model_folder import Releases
+from kuapin.surfaces.home import NAME as HOME
 from kuapin.workspace import Shop
 
 log = logging.getLogger("kuapin.serving")
@@ -66,6 +67,7 @@ class LiveModel:
         self.events = shop.store.events
         self.items = ItemStore(self.events.database)
         self._readers: dict[str, Arrivals] = {}
+        self._warm = 0.0
         self.beside: tuple[Experiment, Live] | None = None
         self.releases = Releases(shop.models, shop.config.releases)
         self._switching = threading.Lock()
@@ -169,8 +171,13 @@ class LiveModel:
         return self._with(live, changes) if changes else live
 
     def warm(self) -> None:
-        """Read the encoder, so that the first item that is put does not wait for it."""
-        self._arrivals(self.current.model.release).warm()
+        """Read what is read at its first use, so that nobody waits for it: the encoder, the surfaces of a home page."""
+        live = self.current
+        if self._warm == live.loaded_at:
+            return
+        self._warm = live.loaded_at
+        self._arrivals(live.model.release).warm()
+        live.model.recommend(live.model.users.ids.head(1), surface=HOME)
 
     def reload(self) -> None:
         """Read the histories anew."""

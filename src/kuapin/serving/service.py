@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -96,8 +95,7 @@ class Service:
         self.schedule = (
             None if hours is None else Schedule(self.shop.path, hours * 3600, ended=self.monitor.refresh_ended)
         )
-        self.warming = threading.Thread(target=self.live.warm, name="encoder", daemon=True)
-        self.warming.start()
+        self.warming = Watch(self.config.watch_seconds, [self.live.warm])
         self.ready = True
 
     def stop(self) -> None:
@@ -112,7 +110,7 @@ class Service:
         self.writer.close()
         if self.tracing is not None:
             self.tracing.close()
-        self.warming.join()  # what compiles cannot be cut off: the process would not end cleanly
+        self.warming.stop()  # what compiles cannot be cut off: the process would not end cleanly
 
     def timeout(self, request: Request) -> float:
         """Seconds that a request may take: the shorter of ours and its own, header X-Deadline-Ms."""
