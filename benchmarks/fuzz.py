@@ -100,7 +100,7 @@ def fuzz(application: FastAPI, requests: int, examples: int = ROUND, first_seed:
             )
             @given(case=operation.as_strategy())
             def ask(case: Any) -> None:
-                seen.note(case, case.call())
+                seen.note(case, case.call(timeout=120))
 
             try:
                 ask()
