@@ -51,6 +51,10 @@ ABOUT = {
         "for all (`ratio`, asked for ≥ 1.1; `online.ratio` with its learning), and in how many runs an off-policy "
         "estimate covers the truth."
     ),
+    "graph": (
+        "What the knowledge graph adds as a source of the ranker, and alone: NDCG@10 of all that users did next and of "
+        "what was new to them. No set at hand has relations between items."
+    ),
     "fairness": (
         "Share of the first ten places by brand size and price level, beside what the same users chose and the "
         "catalogue."
@@ -64,6 +68,11 @@ ABOUT = {
     "classification": (
         "Titles → categories from K labels a class, macro-F1 on titles that are in no draw; mean of two sets. Asked "
         "for: the fine-tuned model above the best baseline at 20 and 100, beyond the interval (`gain`)."
+    ),
+    "finetuning_matrix": (
+        "What each strategy trains, costs and brings (co-interaction, 60 steps of 32 pairs on MiniLM, MRR of users who "
+        "were not in it); and every objective with every strategy for three steps: share of the ten nearest titles "
+        "that the exported encoder keeps, bf16 / int8. Asked for: ≥ 0.99 / ≥ 0.95."
     ),
     "spans": (
         "Brand and product spans in titles, F1 by exact match, of the tuned tagger (`f1`) against a dictionary of the "
@@ -144,6 +153,8 @@ def page(folder: Path = RESULTS) -> str:
         parts = [f"## {name}\n\n{about}\n", _setting(result), _figures(name, result["figures"])]
         if result.get("table"):
             parts.append(_launches(result["table"]))
+        if result.get("grid"):
+            parts.append(_grid(result["grid"]))
         if result.get("methods"):
             parts.append(_methods(result["methods"]))
         for title, rows in result.get("second_level", {}).items():
@@ -181,6 +192,13 @@ def _launches(rows: Iterable[Mapping[str, Any]]) -> str:
     ]
     note = "NDCG@10, the best baseline in bold; in the last column slow methods that were measured under one seed only."
     return f"{_table(('launch', 'shot', 'users', *methods, 'one seed: it / best'), lines)}\n{note}\n"
+
+
+def _grid(grid: Mapping[str, Any]) -> str:
+    """Objectives down, strategies across: what bf16 and int8 keep."""
+    strategies = list(next(iter(grid.values())))
+    rows = [[one, *(f"{row[n]['bf16']:.3f} / {row[n]['int8']:.3f}" for n in strategies)] for one, row in grid.items()]
+    return _table(("kept, bf16 / int8", *strategies), rows)
 
 
 def _methods(rows: Iterable[Mapping[str, Any]]) -> str:

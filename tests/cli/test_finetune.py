@@ -241,3 +241,35 @@ def test_a_shop_without_interactions_is_told_what_it_can_do(tmp_path, bert, caps
     assert "choose masked-lm or simcse" in capsys.readouterr().err
     assert run(app, [*command, "--objective", "simcse", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["openings"] == []
+
+
+def test_several_classifiers_are_averaged_and_asked_together(shop, capsys):
+    from kuapin.pipeline.ensemble import members, said_together
+    from kuapin.pipeline.label import suggested
+
+    command = ["finetune", str(shop.path), "--objective", "item-classification", "--strategy", "full", "--no-measure"]
+    options = [
+        "--set",
+        "item_classification.task=category",
+        "--set",
+        "ensemble=3",
+        "--set",
+        "training.warmup=0",
+        "--json",
+    ]
+    assert run(app, [*command, *LOOP, *options]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["ensemble"].keys() == {"macro_f1", "accuracy"}
+    first = shop.backbones / said["backbone"]
+    folders = members(first)
+    assert [folder.name for folder in folders] == [first.name, f"{first.name}-2", f"{first.name}-3"]
+    titles = market.items()["title"].to_list()[:20]
+    alone = [said_together(folder, titles)[0] for folder in folders[1:]]
+    together, _ = said_together(first, titles)
+    own = 3 * together - alone[0] - alone[1]  # the mean of three, less two of them
+    assert np.allclose(own.sum(axis=1), 1, atol=1e-4)
+    assert not np.allclose(alone[0], alone[1], atol=1e-4)  # they learnt the same in another order
+    assert suggested(shop, 3).model == first.name  # members are no classifiers by themselves
+
+    assert run(app, ["finetune", str(shop.path), "--set", "ensemble=2", "--no-measure"]) == 2
+    assert "averaged for item-classification alone" in capsys.readouterr().err

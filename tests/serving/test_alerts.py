@@ -225,7 +225,7 @@ def shop_with(base, folder, alert, monkeypatch):
             served.publish(shop, candidates=21)
     if alert == "KuapinItemsBlocked":
         decisions = decide(market.items(), None, SafetyConfig())
-        served.publish(shop, candidates=21, extra=lambda draft: decisions.write_parquet(draft / "safety.parquet"))
+        served.publish(shop, candidates=21, also=lambda draft, _: decisions.write_parquet(draft / "safety.parquet"))
     return shop
 
 

@@ -35,6 +35,8 @@ def say_finetuned(tuned: "Finetuned") -> None:
         },
         right=("before", "after"),
     )
+    if tuned.ensemble:
+        say("What all classifiers say on average: " + ", ".join(f"{k} {v:.4g}" for k, v in tuned.ensemble.items()))
     new = [opening for opening in tuned.openings if opening.new]
     old = [opening for opening in tuned.openings if not opening.new]
     _say_openings("Text alone at the opening of a category that training saw nothing of:", new)

@@ -81,7 +81,18 @@ def adapt(
     whiten = _whitening(reader, objective, tokens, config, material)
     whiten()
     objective.warm_start(reader, tokens, config.training.batch_size)
-    outcome = fit(reader, objective, strategy, tokens, config.training, run, progress, finish=whiten, watch=watch)
+    outcome = fit(
+        reader,
+        objective,
+        strategy,
+        tokens,
+        config.training,
+        run,
+        progress,
+        finish=whiten,
+        watch=watch,
+        seed=config.seed,
+    )
     with progress.step("Writing the backbone"):
         write_backbone(target, reader, strategy, repooled(backbone, config), tokens)
         save_change(target / CHANGE, reader, objective, strategy, backbone, config, steps)

@@ -1,9 +1,10 @@
 """Texts written a little otherwise: against overfitting in training, and to see what an encoder makes of them."""
 
 from collections.abc import Mapping
+from typing import Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -20,11 +21,38 @@ class AugmentationConfig(BaseModel):
     synonyms: dict[str, tuple[str, ...]] = Field(
         {}, description='Word, in small letters → what may stand for it: synonyms.sofa = ["couch", "settee"].'
     )
+    masked: float = Field(
+        0.0, ge=0, lt=1, description="Share of words in whose place a masked language model puts another."
+    )
+    masked_model: str | None = Field(
+        None,
+        min_length=1,
+        description="That model: a folder or hub id of a BERT-like one with its head. Asked for by masked.",
+    )
+    translated: float = Field(
+        0.0, ge=0, le=1, description="Share of titles that are read as they come back from another language."
+    )
+    translators: tuple[str, ...] = Field(
+        (),
+        description="Two translation models, there and back: folders or hub ids, such as Helsinki-NLP/opus-mt-en-fr "
+        "and Helsinki-NLP/opus-mt-fr-en. Asked for by translated.",
+    )
+    rewritings: int = Field(
+        2, ge=1, le=64, description="How often a title is rewritten by a model before training; epochs draw from them."
+    )
+
+    @model_validator(mode="after")
+    def _has_its_models(self) -> Self:
+        if self.masked and self.masked_model is None:
+            raise ValueError("masked needs masked_model, the model that knows what may stand there; name one")
+        if self.translated and len(self.translators) != 2:
+            raise ValueError(f"translated needs translators, one there and one back; {len(self.translators)} given")
+        return self
 
     @property
     def on(self) -> bool:
         """Whether anything is changed."""
-        return bool(self.dropped or self.swapped or self.typos or self.replaced)
+        return bool(self.dropped or self.swapped or self.typos or self.replaced or self.masked or self.translated)
 
 
 def augmented(text: str, config: AugmentationConfig, rng: np.random.Generator) -> str:

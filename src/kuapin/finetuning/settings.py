@@ -122,6 +122,13 @@ class FinetuningConfig(BaseModel):
     )
     max_length: int = Field(64, ge=8, le=8192, description="Longest text in training, tokens; the rest is cut off.")
     seed: int = Field(0, ge=0, lt=2**31, strict=True, description="Of every draw; the same seed gives the same model.")
+    ensemble: int = Field(
+        1,
+        ge=1,
+        le=32,
+        description="Train so many classifiers, under this seed and the following ones, on the same split; what they "
+        "say is averaged, in kuapin label too (item-classification).",
+    )
     training: TrainingConfig = TrainingConfig()
     first_training: TrainingConfig = TrainingConfig()
     pooling: Literal["mean", "cls", "last", "max", "ends"] | None = Field(

@@ -83,6 +83,7 @@ def fit(
     progress: Progress = SILENT,
     finish: Callable[[], None] = lambda: None,
     watch: Callable[[int, float], None] = lambda step, value: None,
+    seed: int | None = None,
 ) -> Outcome:
     """Train; the reader then holds the best checkpoint.
 
@@ -99,6 +100,7 @@ def fit(
         progress: told of every step, with the loss.
         watch: told the step and the metric of every measurement; what it raises ends the training.
         finish: called when the reader holds the best checkpoint, before it is measured.
+        seed: of the order of the examples and of dropout; ``None``: the objective's.
 
     Raises:
         KuapinError: the loss is not a number, or memory is too small; checkpoints stay.
@@ -130,7 +132,7 @@ def fit(
             soup=soup,
             watch=watch,
             model=reader,
-            args=_arguments(config, run, total, every, objective, reader),
+            args=_arguments(config, run, total, every, objective, reader, objective.seed if seed is None else seed),
             train_dataset=objective.train,
             eval_dataset=chooses.held_out,
             data_collator=lambda examples: objective.collate_training(examples, tokens),
@@ -166,7 +168,9 @@ def _own(entry: dict[str, Any]) -> dict[str, float]:
     return {name.removeprefix("eval_"): float(value) for name, value in entry.items() if name.startswith("eval_")}
 
 
-def _arguments(config: TrainingConfig, run: Path, total: int, every: int, objective: Objective, reader: Reader) -> Any:
+def _arguments(
+    config: TrainingConfig, run: Path, total: int, every: int, objective: Objective, reader: Reader, seed: int
+) -> Any:
     torch, transformers = require("torch", "train"), require("transformers", "train")
     tracker = chosen_tracker(config.tracker)
     if tracker == "tensorboard":
@@ -198,8 +202,8 @@ def _arguments(config: TrainingConfig, run: Path, total: int, every: int, object
         report_to=[] if tracker == "none" else [tracker],
         remove_unused_columns=False,
         disable_tqdm=True,
-        seed=objective.seed,
-        data_seed=objective.seed,
+        seed=seed,
+        data_seed=seed,
     )
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from kuapin.finetuning.objectives.registry import OBJECTIVES
 from kuapin.finetuning.scratch import write_scratch
 from kuapin.finetuning.settings import FinetuningConfig
 from kuapin.pipeline.encoder_audit import EncoderAudit, audit
+from kuapin.pipeline.ensemble import check_ensemble, measured_together, member_folder
 from kuapin.pipeline.text_zero_shot import Opening, compared, openings
 from kuapin.progress import SILENT, Progress
 from kuapin.text.template import render, render_titles
@@ -43,6 +44,7 @@ class Finetuned:
         openings: what text alone finds at the opening of categories, before and after; empty where nobody could be
             asked.
         audit: what the encoder carries from its pre-training; ``None`` where nobody wanted to know.
+        ensemble: metrics of what several classifiers say on average, where several were trained.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Finetuned:
     gains: dict[str, Interval]
     openings: tuple[Opening, ...]
     audit: EncoderAudit | None = None
+    ensemble: dict[str, float] = field(default_factory=dict)
 
 
 def finetune(shop: Shop, config: FinetuningConfig, *, measure: bool = True, progress: Progress = SILENT) -> Finetuned:
@@ -68,6 +71,7 @@ def finetune(shop: Shop, config: FinetuningConfig, *, measure: bool = True, prog
         KuapinError: training failed.
         StoreError: the same run is going on in another process.
     """
+    check_ensemble(config)
     snapshot, dataset = shop.snapshot, shop.dataset()
     allowed = chosen_categories(dataset, config.source_categories)
     asked = openings(dataset, allowed, config.seed) if measure else ()
@@ -79,12 +83,17 @@ def finetune(shop: Shop, config: FinetuningConfig, *, measure: bool = True, prog
     with shop.run(f"finetune-{key}") as run:
         started = _pretrained(material, config, backbone, run, target, progress)
         adapted = adapt(material, of_one_objective(config), started, _part(run, "main"), target, progress)
+        for number in range(2, config.ensemble + 1):
+            member = of_one_objective(config).model_copy(update={"seed": config.seed + number - 1})
+            place = member_folder(target, number)
+            adapt(material, member, started, _part(run, f"member-{number}"), place, progress)
+        together = measured_together(target, material, config) if config.ensemble > 1 else {}
         encoding = shop.config.encoding.model_copy(update={"backbone": str(target.resolve())})
         open_encoder(encoding, shop.vectors / "encoders", list(material.texts), progress)  # compiled once, here
         found = compared(shop, dataset, asked, backbone, target, progress)
         carried = audit(shop, dataset, backbone, str(target.resolve()), config.seed, progress) if measure else None
     prune(shop)
-    return Finetuned(name, adapted, _gains(adapted.outcome.before, adapted.outcome.after), found, carried)
+    return Finetuned(name, adapted, _gains(adapted.outcome.before, adapted.outcome.after), found, carried, together)
 
 
 def prune(shop: Shop) -> tuple[str, ...]:

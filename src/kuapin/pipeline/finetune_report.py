@@ -37,6 +37,7 @@ def told(tuned: Finetuned) -> dict[str, Any]:
         "held_out": tuned.adapted.held_out,
         "before": outcome.before.values,
         "after": outcome.after.values,
+        "ensemble": tuned.ensemble,
         "gains": {metric: _ends(one) for metric, one in tuned.gains.items()},
         "openings": [_opening(one) for one in tuned.openings],
         "audit": None if tuned.audit is None else _audit(tuned.audit),

@@ -8,17 +8,15 @@ import numpy as np
 import polars as pl
 
 from kuapin import columns as c
-from kuapin.encoding.backbone import Backbone
 from kuapin.errors import InputError
 from kuapin.finetuning.adapting import CHANGE
-from kuapin.finetuning.change import DESCRIPTION, Change, load_change
-from kuapin.finetuning.labelling import classified, worth_labelling
-from kuapin.finetuning.tokens import Tokens
+from kuapin.finetuning.change import DESCRIPTION, Change
+from kuapin.finetuning.labelling import worth_labelling
 from kuapin.names import offered
+from kuapin.pipeline.ensemble import CLASSIFIER, is_member, said_together
 from kuapin.text.template import render_titles
 from kuapin.workspace import Shop
 
-CLASSIFIER = "item-classification"
 GUESS, CONFIDENCE = "guess", "confidence"
 
 
@@ -104,12 +102,10 @@ class _Asked:
 
 def _asked(shop: Shop, model: str | None) -> _Asked:
     folder, change = _classifier(shop, model)
-    reader, _, _ = load_change(folder / CHANGE, Backbone.resolve(change.backbone))
     dataset = shop.dataset()
     catalogue = dataset.catalogue
     titles = render_titles(catalogue.frame, shop.config.text).to_list()
-    tokens = Tokens(Backbone.resolve(str(folder)), change.settings.max_length)
-    chances, vectors = classified(reader, change, tokens, titles)
+    chances, vectors = said_together(folder, titles)
     task = change.settings.item_classification.task
     table = shop.store.read(c.LABELS)
     done = set(table.filter(pl.col(c.TASK) == task)[c.ITEM_ID].to_list()) if table.height else set()
@@ -130,7 +126,7 @@ def _classifier(shop: Shop, model: str | None) -> tuple[Path, Change]:
     found: dict[str, tuple[Path, Change]] = {}
     for path in sorted(shop.backbones.glob(f"*/{CHANGE}/{DESCRIPTION}"), key=lambda one: one.stat().st_mtime_ns):
         change = Change.model_validate(json.loads(path.read_text(encoding="utf-8")))
-        if change.settings.objective == CLASSIFIER:
+        if change.settings.objective == CLASSIFIER and not is_member(path.parent.parent):
             found[path.parent.parent.name] = (path.parent.parent, change)
     if not found:
         raise InputError(

@@ -19,6 +19,7 @@ from kuapin.ranking.phrases import Language
 from kuapin.ranking.recommender import Ranked, Recommender
 from kuapin.ranking.rules import Boost, Pin, Quota
 from kuapin.ranking.signals import TEXTS
+from kuapin.retrieval.selection import allowed, rows_of
 from kuapin.retrieval.source import Candidates
 from kuapin.retrieval.sources.content import Content
 from kuapin.retrieval.sources.groups import members
@@ -98,11 +99,9 @@ class Reranker:
         spread, now = diversity or self.diversity, now or datetime.now(UTC)
         rules = self.rules.at(now)
         who = np.full(len(histories), -1, np.int64) if who is None else np.asarray(who)
-        hidden = ~self.shown(now)
-        if hidden.any():
-            allowed = np.zeros(len(hidden), np.bool_)
-            allowed[slice(None) if items is None else items] = True
-            items = np.flatnonzero(allowed & ~hidden)
+        shown = self.shown(now)
+        if not shown.all():
+            items = rows_of(shown if items is None else shown & allowed(items, len(shown)))
         idle = spread.idle and not any(not one.hides or one in rules.by_user() for one in rules.bound)
         tries = self.exploration is not None and len(self.exploration.places(n)) > 0
         if idle and not tries and (self.penalty is None or not self.penalty.any()):
@@ -111,7 +110,7 @@ class Reranker:
             return
         moved = tries or not spread.idle or any(not one.hides for one in rules.bound)
         depth = max(DEPTH, SPARE * n) if moved else SPARE * n
-        for users, pool in self.recommender.ranked(histories, depth, items, spread.per_category):
+        for users, pool in self.recommender.ranked(histories, depth, items, spread.per_category, n):
             ask = _Ask(histories.select(users), who[users], n, items, spread, rules, now)
             yield users, self._listed(ask, pool, depth)
 
@@ -120,7 +119,9 @@ class Reranker:
         wanted = self._with_wanted(ask, pool)
         with stage("list"):
             listed = self._chosen(ask, wanted)
-        short = np.flatnonzero((np.diff(listed.found.indptr) < ask.n) & (np.diff(pool.found.indptr) >= depth))
+        # The first pool is filled up to n alone; deeper ones are full, or there is nothing left
+        full = np.diff(pool.found.indptr) >= (ask.n if depth <= max(DEPTH, SPARE * ask.n) else depth)
+        short = np.flatnonzero((np.diff(listed.found.indptr) < ask.n) & full)
         if len(short) == 0:
             return listed
         deeper = depth * 4

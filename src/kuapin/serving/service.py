@@ -1,6 +1,7 @@
 """The parts of a running service, put together once."""
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -83,6 +84,9 @@ class Service:
         )
         users = self.live.current.model.users.ids.head(3).to_list()
         self._answer([Question(user) for user in [*users, None]])
+        # What is loaded stays: a full collection would walk through all of it, and keep requests waiting meanwhile
+        gc.collect()
+        gc.freeze()
         self.watch = Watch(
             self.config.watch_seconds,
             [self.live.follow, self.experiments.follow, self.live.follow_items, self.erased.look],

@@ -1,6 +1,7 @@
 """Text → category, tag or attribute: binary, multi-class or multi-label."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ from kuapin.finetuning.material import Material
 from kuapin.finetuning.objective import Facts, Measured, Objective, batches, to_device
 from kuapin.finetuning.r_drop import disagreement
 from kuapin.finetuning.reader import Module, Reader, Tensor, vector_width
+from kuapin.finetuning.rewriting import Rewritings, rewritings
 from kuapin.finetuning.scores import macro_f1
 from kuapin.finetuning.tokens import Batch, Tokens
 
@@ -114,6 +116,11 @@ class ItemClassification(Objective):
         n = 1 if facts["kind"] == "binary" else len(facts["labels"])
         return torch.nn.Sequential(torch.nn.Dropout(0.1), torch.nn.Linear(width, n))
 
+    @cached_property
+    def rewritten(self) -> Rewritings:
+        """What models make of the titles that are learnt from, once for a run; the same for the same seed."""
+        return rewritings([self.titles[row] for row, _ in self.train], self.augmentation, self.seed)
+
     def warm_start(self, reader: Reader, tokens: Tokens, batch_size: int) -> None:
         """Linear probing before fine-tuning (Kumar et al. 2022, arXiv:2202.10054)."""
         if not self.config.probe:
@@ -142,7 +149,7 @@ class ItemClassification(Objective):
         if self.augmentation.on:
             # The company of a batch is another in every epoch, and so is the draw; a resumed run repeats it
             rng = self.batch_rng([row for row, _ in examples])
-            titles = [augmented(title, self.augmentation, rng) for title in titles]
+            titles = [augmented(self.rewritten.drawn(title, rng), self.augmentation, rng) for title in titles]
         return self._batch(titles, examples, tokens)
 
     def _batch(self, titles: Sequence[str], examples: Sequence[Any], tokens: Tokens) -> Batch:
@@ -182,12 +189,16 @@ class ItemClassification(Objective):
         asked = torch.from_numpy(wanted[:, 1:] if self.kind == "binary" else wanted).float()
         said = _said(logits.numpy(), self.kind)
         right = (said == wanted).all(axis=1).astype(np.float64)
-        values = {
-            "loss": float(class_loss(logits, asked, self.kind)),
-            "macro_f1": macro_f1(wanted, said),
-            "accuracy": float(right.mean()),
-        }
+        values = {"loss": float(class_loss(logits, asked, self.kind)), **_judged(wanted, said)}
         return Measured(values, {"accuracy": right})
+
+    def judged(self, chances: NDArray[np.float32]) -> dict[str, float]:
+        """``macro_f1`` and ``accuracy`` of what others say of ``held_out``: probabilities float32 (n, labels)."""
+        if self.kind == "multi-class":
+            said = np.asarray(np.arange(chances.shape[1]) == chances.argmax(axis=1)[:, None])
+        else:
+            said = chances >= 0.5
+        return _judged(self._wanted(self.held_out), said)
 
 
 def fit_probe(linear: Module, vectors: Tensor, wanted: Tensor, kind: Kind) -> None:
@@ -231,6 +242,10 @@ def class_loss(logits: Tensor, wanted: Tensor, kind: Kind, smoothing: float = 0.
     if kind == "multi-class":
         return functional.cross_entropy(logits, wanted.argmax(dim=1), label_smoothing=smoothing)
     return functional.binary_cross_entropy_with_logits(logits, wanted * (1 - smoothing) + smoothing / 2)
+
+
+def _judged(wanted: NDArray[np.bool_], said: NDArray[np.bool_]) -> dict[str, float]:
+    return {"macro_f1": macro_f1(wanted, said), "accuracy": float((said == wanted).all(axis=1).mean())}
 
 
 def _said(logits: NDArray[np.float32], kind: Kind) -> NDArray[np.bool_]:
