@@ -1,7 +1,7 @@
 """``kill -9`` at random moments, on SQLite and on PostgreSQL: is anything lost that was acknowledged, is anything torn?
 
 A cycle starts the service (two workers on PostgreSQL), checks what the cycle before left behind, and kills it while two
-writers send events, a third puts and deletes items, a fourth switches releases, and, every fifth cycle, a refresh runs
+writers send events, a third puts and deletes items, a fourth switches releases, and, every tenth cycle, a refresh runs
 beside it. ``lost`` counts what was acknowledged and is not there: events, items, and releases that were made live;
 answers of a torn release count as well. The shop is that of the tests, so that a cycle takes seconds.
 
@@ -22,9 +22,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from benchmarks.harness import ROOT, Figure, parse_arguments, write_result
+from benchmarks.harness import RESULTS, ROOT, Figure, commit, parse_arguments, write_result
 from kuapin.data.sql.database import open_database
 from kuapin.data.sql.events import EventStore
 from kuapin.data.sql.items import ItemStore
@@ -37,10 +36,10 @@ from tests.listening import Process
 
 QUICK, SQLITE, POSTGRES = 5, 300, 100
 OPTIONS = {
-    "--sqlite": {"type": int, "metavar": "CYCLES", "help": f"by default {SQLITE}"},
-    "--postgres": {"type": int, "metavar": "CYCLES", "help": f"by default {POSTGRES}"},
+    "--sqlite": {"type": int, "metavar": "CYCLES", "help": f"by default {SQLITE}; 0: keep the figures of the last run"},
+    "--postgres": {"type": int, "metavar": "CYCLES", "help": f"by default {POSTGRES}; 0 likewise"},
 }
-REFRESHED_EVERY = 5
+REFRESHED_EVERY = 10
 LONGEST_S = 1.2
 """From the first acknowledged event to the kill, at most; more with several workers, which are slower to switch."""
 REFRESH_S = 16.0
@@ -74,7 +73,7 @@ def cycle(shop: Shop, number: int, seen: Seen, rng: random.Random, *arguments: s
     seen.counts["start_ms"] += int(1000 * (time.perf_counter() - started))
     check(process, shop, seen)
     refresh = None
-    if number % REFRESHED_EVERY == REFRESHED_EVERY - 1:
+    if number % REFRESHED_EVERY == 4:
         refresh = subprocess.Popen(
             [sys.executable, "-c", refreshed.PROGRAM, str(shop.path)],
             stdout=subprocess.DEVNULL,
@@ -226,31 +225,40 @@ def survive(kind: str, cycles: int, folder: Path, seed: int = 7) -> Seen:
     return seen
 
 
+def figures_of(kind: str, seen: Seen) -> dict[str, Figure]:
+    """What is written of one kind of store."""
+    counts = seen.counts
+    return {
+        f"{kind}.cycles": Figure(counts["cycles"]),
+        f"{kind}.lost": Figure(len(seen.lost)),
+        f"{kind}.events": Figure(counts["events"], unit="acknowledged"),
+        f"{kind}.items": Figure(counts["items"], unit="acknowledged"),
+        f"{kind}.switches": Figure(counts["switches"], unit="acknowledged"),
+        f"{kind}.refreshes": Figure(counts["refreshes"]),
+        f"{kind}.refreshes_killed": Figure(counts["refreshes"] - counts["refreshes_ended"]),
+        f"{kind}.start_s": Figure(counts["start_ms"] / 1000 / max(counts["cycles"], 1), unit="s"),
+    }
+
+
 def main() -> None:
     """Measure, print, write ``results/crash.json``."""
     arguments = parse_arguments(__doc__, options=OPTIONS)
     seed = (arguments.seeds or (7,))[0]
-    figures: dict[str, Figure] = {}
-    lost: dict[str, Any] = {}
+    path = (RESULTS / "quick" if arguments.quick else RESULTS) / "crash.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"figures": {}, "runs": {}}
+    figures, runs = {}, {}
     for kind, full in (("sqlite", SQLITE), ("postgres", POSTGRES)):
         asked = getattr(arguments.extra, kind)
-        cycles = full if asked is None else asked
-        cycles = QUICK if arguments.quick else cycles
+        cycles = asked if asked is not None else QUICK if arguments.quick else full
+        if cycles == 0:  # told as it was
+            figures |= {k: Figure(**one) for k, one in before["figures"].items() if k.startswith(f"{kind}.")}
+            runs |= {kind: before["runs"].get(kind)}
+            continue
         with tempfile.TemporaryDirectory() as scratch:
             seen = survive(kind, cycles, Path(scratch), seed)
-        counts = seen.counts
-        figures |= {
-            f"{kind}.cycles": Figure(counts["cycles"]),
-            f"{kind}.lost": Figure(len(seen.lost)),
-            f"{kind}.events": Figure(counts["events"], unit="acknowledged"),
-            f"{kind}.items": Figure(counts["items"], unit="acknowledged"),
-            f"{kind}.switches": Figure(counts["switches"], unit="acknowledged"),
-            f"{kind}.refreshes": Figure(counts["refreshes"]),
-            f"{kind}.refreshes_killed": Figure(counts["refreshes"] - counts["refreshes_ended"]),
-            f"{kind}.start_s": Figure(counts["start_ms"] / 1000 / max(counts["cycles"], 1), unit="s"),
-        }
-        lost[kind] = seen.lost[:50]
-    write_result("crash", figures, seeds=[seed], quick=arguments.quick, extra={"lost": lost})
+        figures |= figures_of(kind, seen)
+        runs[kind] = {"commit": commit(), "lost": seen.lost[:50]}
+    write_result("crash", figures, seeds=[seed], quick=arguments.quick, extra={"runs": runs})
 
 
 if __name__ == "__main__":

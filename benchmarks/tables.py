@@ -122,6 +122,14 @@ ABOUT = {
         "`kill -9` at random moments while events, items, releases and a refresh are under way; what was acknowledged "
         "and is missing, and torn releases. Asked for: ≥ 300 cycles on SQLite, ≥ 100 on PostgreSQL, none lost."
     ),
+    "fuzz": (
+        "Schemathesis on the whole OpenAPI document: answers of 500 and above that are no deliberate 503, and answers "
+        "that the document does not know. Asked for: ≥ 100,000 requests, none of either."
+    ),
+    "soak": (
+        "The service under 80 % of what it can answer, for hours: growth of its resident memory from the first tenth "
+        "to the last. Asked for: two hours, < 5 %."
+    ),
     "privacy": (
         "Personal data in made-up records of English and Chinese, whose generator shares no list with the recognisers. "
         "Asked for: structured identifiers recall ≥ 0.98; false masks on real product titles ≤ 0.005."

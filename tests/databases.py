@@ -52,7 +52,7 @@ class Postgres:
         self._call(*self._control, "-m", "immediate", "stop")
 
     def _call(self, *command: str) -> None:
-        subprocess.run([*self.as_user, *command], check=True, capture_output=True, cwd=self.folder, timeout=60)
+        subprocess.run([*self.as_user, *command], check=True, capture_output=True, cwd=self.folder, timeout=300)
 
 
 @contextmanager

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 
 import uvicorn
 
 from kuapin.service_settings import ServiceConfig
 from kuapin.serving.app import create_app
+from kuapin.serving.connections import Connection
 
 PROGRAM = "from kuapin.cli.entry import main; main()"
 
@@ -37,6 +39,7 @@ class Listening:
     def start(self):
         self.app = create_app(self.shop, self.config)
         options = {"host": "127.0.0.1", "port": self.port, "log_config": None, "timeout_graceful_shutdown": 5}
+        options |= {"http": Connection}
         self.server = uvicorn.Server(uvicorn.Config(self.app, **options))
         self.thread = threading.Thread(target=self.server.run, daemon=True)
         self.thread.start()
@@ -68,13 +71,14 @@ class Process:
         environment: variables added to this process's.
         limit: called in the child before it begins.
         wait: seconds in which it has to be ready.
+        python: that runs it.
     """
 
-    def __init__(self, shop, *arguments, environment=None, limit=None, wait=120):
+    def __init__(self, shop, *arguments, environment=None, limit=None, wait=120, python=sys.executable):
         self.port = free_port()
         self.path = shop.path.parent / "log"
         self.log = self.path.open("ab")
-        command = [sys.executable, "-c", PROGRAM, "serve", str(shop.path), "--port", str(self.port), "--without-keys"]
+        command = [python, "-c", PROGRAM, "serve", str(shop.path), "--port", str(self.port), "--without-keys"]
         self.popen = subprocess.Popen(
             [*command, *arguments],
             stdout=self.log,

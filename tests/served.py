@@ -1,6 +1,10 @@
 """A made-up shop on the disk, with a release that was trained on it, for the tests of the service."""
 
 import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from contextlib import contextmanager
 from functools import cache
@@ -91,3 +95,18 @@ def client(shop: Shop, *, keys: bool = False, **settings: object):
     )
     with TestClient(create_app(shop, config.model_copy(update=settings))) as asking:
         yield asking
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """``kuapin`` with some arguments, run to its end."""
+    program = [sys.executable, "-c", "from kuapin.cli.entry import main; main()", *arguments]
+    return subprocess.run(program, capture_output=True, text=True, check=False, timeout=120)
+
+
+def ask(url: str) -> int:
+    """The status of an answer."""
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code

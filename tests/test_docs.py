@@ -140,3 +140,10 @@ def test_every_alert_and_figure_has_its_words():
     figures = {metric.name for metric in Monitor().registry.collect()}
     assert len(figures) > 20
     assert {name for name in figures if name not in page} == set()
+
+
+def test_the_page_of_reliability_names_tests_that_exist():
+    named = set(re.findall(r"`(test_\w+)`", read("docs/reliability.md")))
+    assert len(named) > 12
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert {name for name in named if f"def {name}(" not in sources} == set()

@@ -162,7 +162,7 @@ class Reranker:
         pinned, pin = _pinned(ask, rows, present)
         spreads = self._spreads(ask.diversity, rows)
         shares = [_share(one, one.items[rows] & one.of(ask.who)[:, None]) for one in quotas]
-        dial = self._dial(ask, rows) if ask.diversity.discovery else None
+        dial = self._dial(ask, rows) if ask.diversity.discovery and rows.size else None
         chosen, cause = fill(value, present, ask.n, pinned=pinned, spreads=spreads, shares=shares, dial=dial)
         counted = np.stack([*(s.codes for s in spreads), *(s.members for s in shares), np.zeros_like(rows)], axis=-1)
         chosen, propensity = self._tried(ask, chosen, rows, present, value, counted, (pin >= 0) | (cause >= 0))

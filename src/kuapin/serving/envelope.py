@@ -11,10 +11,12 @@ from http import HTTPMethod
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kuapin.serving.failures import failure
+from kuapin.serving.failures import OverloadedError, failure
 from kuapin.serving.logs import FIELDS, REQUEST
 
 log = logging.getLogger("kuapin.serving")
+MOST = 1_000
+"""Requests that are in work at once; a connection without one takes no place."""
 BODY_SECONDS = 10.0
 """A body that has not come by then does not come."""
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -45,6 +47,7 @@ class Envelope:
 
     def __init__(self, app: ASGIApp, max_body_bytes: int, seen: Seen) -> None:
         self.app, self.max_body_bytes, self.seen = app, max_body_bytes, seen
+        self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -69,10 +72,16 @@ class Envelope:
                     own.setdefault(name, value)
             await send(message)
 
+        self._open += 1
         try:
+            if self._open > MOST:
+                raise OverloadedError(0.0)
             if headers.get("content-length") or headers.get("transfer-encoding"):
                 receive = await self._body(headers, receive)
             await self.app(scope, receive, sending)
+        except OverloadedError:
+            answer = failure(503, f"{MOST:,} requests are in work. Try again later.", request_id, retry_after_s=1.0)
+            await answer(scope, receive, sending)
         except _TooLargeError:
             answer = failure(413, f"A body has at most {self.max_body_bytes:,} bytes. Send less at a time.", request_id)
             await answer(scope, receive, sending)
@@ -87,6 +96,7 @@ class Envelope:
             answer = failure(500, "Something failed that nobody foresaw. Report the request id.", request_id)
             await answer(scope, receive, sending)
         finally:
+            self._open -= 1
             route = getattr(scope.get("route"), "path", "other")
             method = scope["method"] if scope["method"] in _METHODS else "other"
             seconds = time.perf_counter() - start

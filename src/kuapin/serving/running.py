@@ -11,6 +11,7 @@ from uvicorn.supervisors import multiprocess
 from kuapin.errors import KuapinError, ModelFolderError
 from kuapin.model_folder import Releases
 from kuapin.serving.app import SHOP, app_of_environment
+from kuapin.serving.connections import Connection
 from kuapin.serving.logs import log_config
 from kuapin.serving.monitoring import shared_figures
 from kuapin.workspace import Shop
@@ -19,7 +20,6 @@ GRACE_S = 10
 """Seconds that requests have to end when the service is stopped."""
 KEEP_ALIVE_S = 75
 """Seconds that an idle connection stays open: longer than a reverse proxy keeps its own."""
-MOST_CONNECTIONS = 1_000
 HEALTHY_S = 120
 """Seconds in which a worker must give a sign of life, the reading of a large release included."""
 LOOKED_S = 1.0
@@ -62,7 +62,7 @@ def run(shop: Shop, host: str, port: int, workers: int, *, quiet: bool) -> None:
         "log_config": log_config(quiet=quiet),
         "access_log": False,
         "server_header": False,
-        "limit_concurrency": MOST_CONNECTIONS,
+        "http": Connection,
         "timeout_keep_alive": KEEP_ALIVE_S,
         "timeout_graceful_shutdown": GRACE_S,
     }

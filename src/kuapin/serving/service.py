@@ -24,6 +24,7 @@ from kuapin.retrieval.parallel import in_this_thread
 from kuapin.service_settings import ServiceConfig
 from kuapin.serving.access import Access
 from kuapin.serving.batching import Batcher
+from kuapin.serving.clock import Clock
 from kuapin.serving.erased import Erased
 from kuapin.serving.experiments import Experiments
 from kuapin.serving.failures import DeadlineError
@@ -67,6 +68,7 @@ class Service:
         self.experiments = Experiments(ExperimentStore(store.database), self.live)
         self.erased = Erased(store.erasures)
         self.vitals = Vitals(self)
+        self.clock = Clock()
         self.ready = False
 
     def start(self) -> None:
@@ -145,7 +147,7 @@ class Service:
 
     def tidy(self) -> None:
         """What is done now and then: old events go, and so does from memory who was erased."""
-        if self.config.retention_days is not None:
+        if self.config.retention_days is not None and self.clock.steady():
             self.events.drop_older(int(time.time()) - self.config.retention_days * DAY)
         if self.erased.since(self.live.current.loaded_at):
             self.live.reload()
