@@ -41,7 +41,7 @@ from kuapin.retrieval.sources.ease import Ease, EaseConfig
 from kuapin.retrieval.sources.item_knn import ItemKnn
 from kuapin.retrieval.sources.popularity import Popularity
 from kuapin.retrieval.whitening import whiten
-from kuapin.sequence.compiled import UserModel, save
+from kuapin.sequence.compiled import UserModel
 from kuapin.sequence.settings import SequenceConfig
 from kuapin.sequence.training import Validation, train
 
@@ -124,7 +124,7 @@ def trained(
     category = domain.data.dataset.catalogue.category
     state = kept.folder / f"training-{seed}" if kept.lasting else None
     done = train(domain.split.visible, domain.white, category, config, validation=validation, folder=state)
-    save(done, domain.white if config.text else None, done.interactions, category, folder)
+    UserModel.of(done, domain.white if config.text else None, done.interactions, category).save(folder)
     outcome = measured(domain, added([folder]), users)
     best = int(np.argmax(done.ndcg))
     told = f"validation {done.ndcg[best]:.4f} after {best + 1} of {len(done.ndcg)} passes, {done.seconds:.0f} s"

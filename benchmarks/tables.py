@@ -51,6 +51,10 @@ ABOUT = {
         "for all (`ratio`, asked for ≥ 1.1; `online.ratio` with its learning), and in how many runs an off-policy "
         "estimate covers the truth."
     ),
+    "graph": (
+        "What the knowledge graph adds as a source of the ranker, and alone: NDCG@10 of all that users did next and of "
+        "what was new to them. No set at hand has relations between items."
+    ),
     "fairness": (
         "Share of the first ten places by brand size and price level, beside what the same users chose and the "
         "catalogue."
@@ -103,6 +107,10 @@ ABOUT = {
         "`kuapin serve` on Complete Journey, SQLite, one process, under an open-loop load from another. Asked for: at "
         "100 requests/s p50 ≤ 10 ms and p99 ≤ 40 ms; ≥ 300 requests/s within p99 ≤ 100 ms; ≥ 2,000 events/s; start "
         "≤ 5 s; an item recommendable ≤ 1 s after it is put."
+    ),
+    "crash": (
+        "`kill -9` at random moments while events, items, releases and a refresh are under way; what was acknowledged "
+        "and is missing, and torn releases. Asked for: ≥ 300 cycles on SQLite, ≥ 100 on PostgreSQL, none lost."
     ),
     "privacy": (
         "Personal data in made-up records of English and Chinese, whose generator shares no list with the recognisers. "

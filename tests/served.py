@@ -1,6 +1,7 @@
 """A made-up shop on the disk, with a release that was trained on it, for the tests of the service."""
 
 import shutil
+from collections.abc import Callable
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from kuapin.data.sql.keys import Keyring
 from kuapin.manifest import Route, Routing
 from kuapin.model_folder import Releases
 from kuapin.pipeline.train import write_catalogue
-from kuapin.ranking.live import LiveConfig, fit_live
+from kuapin.ranking.live import Fitted, LiveConfig, fit_live
 from kuapin.ranking.ranker import RankingConfig
 from kuapin.ranking.signals import SignalsConfig
 from kuapin.service_settings import ServiceConfig
@@ -31,8 +32,19 @@ def _template() -> Path:
     return shop.path
 
 
-def publish(shop: Shop, *, candidates: int = 20, activate: bool = True, snapshot: str | None = None) -> str:
-    """Fit a release on the made-up log and put it into the shop; no language model takes part."""
+def publish(
+    shop: Shop,
+    *,
+    candidates: int = 20,
+    activate: bool = True,
+    snapshot: str | None = None,
+    config: dict | None = None,
+    also: Callable[[Path, Fitted], object] = lambda *_: None,
+) -> str:
+    """Fit a release on the made-up log and put it into the shop; no language model takes part.
+
+    ``also`` is given the draft's folder, and what was fitted, to write more into it.
+    """
     data = market.dataset()
     fitted = fit_live(
         market.visible(data),
@@ -44,12 +56,13 @@ def publish(shop: Shop, *, candidates: int = 20, activate: bool = True, snapshot
     with releases.begin() as draft:
         fitted.recommender.save(draft.path)
         write_catalogue(data.catalogue, draft.path)
+        also(draft.path, fitted)
         releases.publish(
             draft,
             routing=Routing(default=Route(ranker="ranker")),
             snapshot=snapshot or shop.snapshot,
             fingerprint=shop.snapshot,
-            config={},
+            config=config or {},
             metrics={},
             activate=activate,
         )

@@ -112,7 +112,7 @@ def test_a_file_of_another_encoding_or_none_at_all(tmp_path):
 def test_none_is_written_as_a_word_where_it_is_not_the_default(tmp_path):
     text = Config().render_toml()
     assert "max_history = 50" in text
-    none = load(tmp_path, text.replace("max_history = 50", 'max_history = "none"'))
+    none = load(tmp_path, text.replace("max_history = 50", 'max_history = "none"', 1))
     assert none.sources.content.max_history is None
     assert 'max_history = "none"' in none.render_toml()
     assert load(tmp_path, none.render_toml()) == none

@@ -126,3 +126,17 @@ def test_every_surface_and_its_reasons_are_told():
     codes = [*bundles.CODES, *campaigns.CODES, *trends.CODES, *profile.KINDS, *bundles.COMPLETES, *bundles.REPLACES]
     assert [code for code in codes if f"`{code}`" not in page] == []
     assert [name for name, share in home.SHARES.items() if f"{name} {share:.0%}" not in page] == []
+
+
+def test_every_alert_and_figure_has_its_words():
+    from kuapin.serving.monitoring import Monitor
+
+    page = read("docs/operate.md")
+    alerts = re.findall(r"alert: (\w+)", read("operations/alerts.yml"))
+    assert len(alerts) > 15
+    assert re.findall(r"^### (\w+)$", page, re.M) == alerts
+    severity = dict(re.findall(r"alert: (\w+).*?severity: (\w+)", read("operations/alerts.yml"), re.S))
+    assert dict(re.findall(r"^### (\w+)\n(\w+)\.", page, re.M)) == {k: v.title() for k, v in severity.items()}
+    figures = {metric.name for metric in Monitor().registry.collect()}
+    assert len(figures) > 20
+    assert {name for name in figures if name not in page} == set()

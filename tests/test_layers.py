@@ -12,7 +12,6 @@ OPTIONAL = (
     "onnxscript",
     "onnxruntime",
     "matplotlib",
-    "jinja2",
     "sklearn",
     "optuna",
 )

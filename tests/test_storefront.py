@@ -147,6 +147,23 @@ def test_the_last_basket_is_that_of_the_last_day():
         assert np.unique(last).tolist() == sorted(baskets.of(user).tolist())
 
 
+def test_a_visitor_with_the_history_of_a_user_sees_the_same_page(model):
+    """The same history gives the same rows on every surface that rests on it, whoever asks."""
+    met = model.histories_of(["user 011"])
+    history, times = [model.catalogue.items.id(row) for row in met.items], met.times.tolist()
+    for surface in ("bundles", "similar", "brands", "trends", "profile"):
+        visitor = model.recommend_visitor(history, n=4, surface=surface, explain=True, times=times)
+        assert visitor["user_id"].null_count() == visitor.height > 0, surface
+        user = model.recommend("user 011", 4, surface=surface, explain=True)
+        assert visitor["target_id"].to_list() == user["target_id"].to_list(), surface
+    home = model.recommend_visitor(history, n=20, surface="home", explain=True)
+    assert home["surface"].n_unique() >= 5
+    products = home.filter(surface="products")["target_id"]
+    assert products.to_list() == model.recommend_visitor(history, n=20)["target_id"].to_list()[: products.len()]
+    with pytest.raises(InputError, match="There is no surface 'tea'"):
+        model.recommend_visitor([], surface="tea")
+
+
 def test_home_pages_that_follow_their_people_say_how_they_were_mixed(model):
     front = model.storefront
     config = StrategiesConfig(enabled=True, least=0.0, most=5.0)

@@ -26,6 +26,7 @@ from kuapin.ranking.reranker import Reranker
 from kuapin.ranking.signals import TEXTS
 from kuapin.release_parts import open_release
 from kuapin.retrieval.filters import Filter
+from kuapin.retrieval.selection import rows_of
 from kuapin.retrieval.sources.content import Content
 from kuapin.storefront import FOLDER, SURFACES, Storefront
 from kuapin.surfaces import products as products_surface
@@ -201,7 +202,7 @@ class Model:
             self.reranker,
             histories,
             n=_checked(n),
-            items=None if mask.all() else np.flatnonzero(mask),
+            items=None if mask.all() else rows_of(mask),
             diversity=self._diversity(per_category, discovery),
             who=who,
             now=now,
@@ -212,23 +213,30 @@ class Model:
         """What users did, as the store held it when the release was loaded; an unknown one did nothing."""
         return queries_of(self.histories, self.users.rows(users))
 
-    def try_rules(self, user: str, n: int = 10, now: datetime | None = None) -> Trial:
+    def try_rules(
+        self, user: str | None, n: int = 10, now: datetime | None = None, history: Sequence[str] = ()
+    ) -> Trial:
         """One user's list, and what each rule of the shop changes in it.
 
         Args:
-            user: whose list.
+            user: whose list; ``None``: a visitor's.
             n: its length.
             now: for rules that have a time; ``None``: the present, the same for all.
+            history: items that a visitor met, oldest first.
         """
-        now = now or datetime.now(UTC)
-        table, full = self.recommend(user, n, explain=True, now=now), self.reranker
+        now, full = now or datetime.now(UTC), self.reranker
+
+        def listed(model: "Model") -> pl.DataFrame:
+            if user is None:
+                return model.recommend_visitor(history, n, explain=True, now=now)
+            return model.recommend(user, n, explain=True, now=now)
+
+        table = listed(self)
         changes = []
         for one in full.rules.bound:
             fewer = replace(full, rules=full.rules.without(one.rule.name))
             other = Model(self.release, self.recommender, self.catalogue, self.users, self.histories, fewer)
-            changes.append(
-                change(one.rule.name, one.rule.kind, one.rule.line, table, other.recommend(user, n, now=now))
-            )
+            changes.append(change(one.rule.name, one.rule.kind, one.rule.line, table, listed(other)))
         return Trial(table, tuple(changes))
 
     def strangers(self, users: str | Sequence[str] | pl.Series) -> pl.Series:
@@ -257,28 +265,34 @@ class Model:
         n: int = 10,
         categories: Sequence[str] | None = None,
         *,
+        surface: str = products_surface.NAME,
         explain: bool = False,
         per_category: int | None = None,
         deny: Sequence[str] = (),
         times: Sequence[int] | None = None,
         discovery: float | None = None,
+        now: datetime | None = None,
     ) -> pl.DataFrame:
         """As ``recommend``, for someone without an id who met ``history`` (item ids, oldest first).
 
         Ids that the shop lacks are passed over. ``user_id`` is null in the answer. ``times`` are those of the history,
         unix seconds; ``None``: all of it was met just now.
         """
+        nobody, met = pl.Series([None], dtype=pl.String), self.visitor(history, times)
+        if surface != products_surface.NAME:
+            rows = self._rows(categories, deny)
+            return self._front(surface).recommend(surface, nobody, _checked(n), rows, explain=explain, histories=met)
         answer = self.answer(
-            self.visitor(history, times),
+            met,
             n,
             categories,
             explain=explain,
             per_category=per_category,
             deny=deny,
             discovery=discovery,
+            now=now,
         )
-        nobody = pl.Series([None], dtype=pl.String)
-        return answer.table(nobody, self.catalogue.items.ids, surface=products_surface.NAME, release=self.release)
+        return answer.table(nobody, self.catalogue.items.ids, surface=surface, release=self.release)
 
     def visitor(self, history: Sequence[str], times: Sequence[int] | None = None) -> Histories:
         """The history of one person who met some items (ids, oldest first), of which the shop lacks none or some."""
@@ -345,7 +359,7 @@ class Model:
 
     def _rows(self, categories: Sequence[str] | None, deny: Sequence[str]) -> NDArray[np.intp] | None:
         mask = self._mask(categories, deny) & self.reranker.shown()
-        return None if mask.all() else np.flatnonzero(mask)
+        return None if mask.all() else rows_of(mask)
 
     def products_of(
         self,
@@ -355,12 +369,16 @@ class Model:
         *,
         explain: bool = False,
         discovery: float | None = None,
+        histories: Histories | None = None,
     ) -> pl.DataFrame:
-        """As ``recommend``, of the items in some ascending rows (``None``: all); nothing is tried."""
+        """As ``recommend``, of the items in some ascending rows (``None``: all); nothing is tried.
+
+        ``histories`` are of the users, in their order; ``None``: as the release was loaded with them.
+        """
         who, reranker = self.users.rows(users), replace(self.reranker, exploration=None)
         spread = self._diversity(None, discovery)
-        histories = self.histories_of(users)
-        answer = products(reranker, histories, n=n, items=items, diversity=spread, who=who, explain=explain)
+        met = self.histories_of(users) if histories is None else histories
+        answer = products(reranker, met, n=n, items=items, diversity=spread, who=who, explain=explain)
         return answer.table(users, self.catalogue.items.ids, surface=products_surface.NAME, release=self.release)
 
     @cached_property

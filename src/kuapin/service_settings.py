@@ -69,4 +69,10 @@ class ServiceConfig(BaseModel):
     watch_seconds: float = Field(
         0.25, gt=0, le=60, description="How often a process looks for releases and items that others brought."
     )
+    traces: str | None = Field(
+        None,
+        pattern="^https?://",
+        description="URL of an OpenTelemetry collector (OTLP over HTTP), such as http://127.0.0.1:4318; needs the "
+        "tracing extra; not set: no traces.",
+    )
     tokens: TokenConfig = TokenConfig()

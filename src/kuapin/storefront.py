@@ -98,7 +98,14 @@ class Storefront:
     strategies: HomeStrategies | None = None
 
     def recommend(
-        self, surface: str, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool
+        self,
+        surface: str,
+        ids: pl.Series,
+        n: int,
+        items: NDArray[np.integer] | None,
+        *,
+        explain: bool,
+        histories: Histories | None = None,
     ) -> pl.DataFrame:
         """The answer of one surface to some users.
 
@@ -108,8 +115,10 @@ class Storefront:
             n: rows a user.
             items: ascending rows of the items that may be shown; ``None``: all.
             explain: whether every row gets its reason.
+            histories: of the users, in the order of the ids; ``None``: as the release was loaded with them.
         """
-        histories = queries_of(self.model.histories, self.model.users.rows(ids))
+        if histories is None:
+            histories = queries_of(self.model.histories, self.model.users.rows(ids))
         answers: dict[str, Callable[[], pl.DataFrame]] = {
             bundles_surface.NAME: lambda: self._bundles_of(
                 last_baskets(histories), histories, ids, n, items, explain=explain
@@ -119,7 +128,7 @@ class Storefront:
             campaigns_surface.NAME: lambda: self._campaigns_of(ids, n, explain=explain),
             trends_surface.NAME: lambda: self._trends_of(histories, ids, n, items, explain=explain),
             profile_surface.NAME: lambda: self._profiles_of(histories, ids, n),
-            home_surface.NAME: lambda: self._home_of(ids, n, items, explain=explain),
+            home_surface.NAME: lambda: self._home_of(histories, ids, n, items, explain=explain),
         }
         return answers[surface]()
 
@@ -245,14 +254,16 @@ class Storefront:
         model = self.model
         return Profiles(model.catalogue, model.histories, int(model.histories.times.max(initial=0)))
 
-    def _home_of(self, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool) -> pl.DataFrame:
+    def _home_of(
+        self, histories: Histories, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool
+    ) -> pl.DataFrame:
         if self.strategies is None:
-            return self._pages_of(ids, n, items, None, explain=explain)
+            return self._pages_of(histories, ids, n, items, None, explain=explain)
         chosen, chance = self.strategies.choose(ids, int(time.time()) // PAGE_DAY)
         pages = []
         for number in np.unique(chosen):
             mine, strategy = np.flatnonzero(chosen == number), self.strategies.known[number]
-            page = self._pages_of(ids.gather(mine), n, items, strategy, explain=explain)
+            page = self._pages_of(histories.select(mine), ids.gather(mine), n, items, strategy, explain=explain)
             chances = pl.DataFrame({c.USER_ID: ids.gather(mine), c.PROPENSITY: chance[mine]}).unique(c.USER_ID)
             page = page.join(chances, on=c.USER_ID, how="left", maintain_order="left", nulls_equal=True)
             pages.append(page.with_columns(pl.lit(strategy.name).alias(STRATEGY)))
@@ -261,6 +272,7 @@ class Storefront:
 
     def _pages_of(
         self,
+        histories: Histories,
         ids: pl.Series,
         n: int,
         items: NDArray[np.integer] | None,
@@ -275,9 +287,11 @@ class Storefront:
             longer = 1 if name == profile_surface.NAME else n  # the surest statement of every kind
             try:
                 if name == products_surface.NAME:
-                    answers[name] = self.model.products_of(ids, n, items, explain=explain, discovery=dial)
+                    answers[name] = self.model.products_of(
+                        ids, n, items, explain=explain, discovery=dial, histories=histories
+                    )
                 else:
-                    answers[name] = self.recommend(name, ids, longer, items, explain=explain)
+                    answers[name] = self.recommend(name, ids, longer, items, explain=explain, histories=histories)
             except InputError:  # the release has not learnt it: the others share its rows
                 continue
         return home_surface.compose(answers, n, strategy.shares if strategy else None)

@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -324,11 +324,15 @@ class Shop:
             items = self.store.read(c.ITEMS)
             users = self.store.read(c.USERS, [c.USER_ID])
             log = self.store.read(c.INTERACTIONS, [c.USER_ID, c.ITEM_ID, c.TIMESTAMP, c.EVENT])
+            relations = self.store.read(c.RELATIONS)
             if snapshot == self.snapshot:  # no import came between the tables
                 break
         if items.height == 0:
             raise InputError(f"{self.path} has no items yet. Import some: kuapin import {self.path} --items FILE")
-        return build_dataset(items, log, users if users.height else None)
+        dataset = build_dataset(items, log, users if users.height else None)
+        people = dataset.users.ids.implode()
+        of_items = relations.filter(~pl.col(c.HEAD).is_in(people), ~pl.col(c.TAIL).is_in(people))
+        return replace(dataset, catalogue=replace(dataset.catalogue, relations=of_items))
 
     @contextmanager
     def run(self, run_id: str) -> Iterator[Path]:

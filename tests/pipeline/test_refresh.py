@@ -10,7 +10,6 @@ import pytest
 from kuapin import columns as c
 from kuapin.cli.app import app
 from kuapin.cli.failures import run
-from kuapin.data.dataset import build_dataset
 from kuapin.errors import InputError
 from kuapin.evaluation.gate import Paired
 from kuapin.manifest import read_routing
@@ -18,30 +17,15 @@ from kuapin.model import Model
 from kuapin.model_folder import Releases
 from kuapin.pipeline import refresh as refreshing
 from kuapin.pipeline import train as training
+from kuapin.pipeline.challenges import CHALLENGES
 from kuapin.pipeline.newest import newest_stretch
-from kuapin.pipeline.refresh import CHALLENGES, refresh
-from kuapin.pipeline.train import Texts, train
-from kuapin.retrieval.whitening import fit_whitening
+from kuapin.pipeline.refresh import refresh
+from kuapin.pipeline.train import train
 from kuapin.workspace import Shop
 from tests import market
+from tests.refreshed import read
 
 SETTINGS = {"margin = 0.1": "margin = 0.5", "least_users = 50": "least_users = 20"}
-
-
-class WordEncoder:
-    """Stands for a compiled language model in a release; nothing here reads by it."""
-
-    def save(self, folder):
-        folder.mkdir()
-        (folder / "encoder.json").write_text("{}")
-
-
-def read(shop, catalogue, progress=None):
-    visible = market.visible(build_dataset(catalogue.frame, market.log(n_users=2)))
-    whitening = fit_whitening(visible.vectors)
-    return Texts(
-        WordEncoder(), visible.texts, visible.vectors, whitening, whitening.of(visible.vectors), market.NOTHING_DECIDED
-    )
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,8 @@ def alike(histories):
 
 
 def parts_of(**settings) -> list[tuple[int, int, list[int]]]:
-    filling = Filling(**{"n": 2, "order": ORDER, "category": CATEGORY, "per_category": None, "each": 2} | settings)
+    usual = {"n": 2, "order": lambda: ORDER, "category": CATEGORY, "per_category": None, "each": 2}
+    filling = Filling(**usual | settings)
     parts = filling.parts(empty_histories(2, 6, timed=False), PROPOSED)
     items = np.split(parts.items, parts.indptr[1:-1])
     return [(u, k, own.tolist()) for u, k, own in zip(parts.users, parts.number, items, strict=True)]

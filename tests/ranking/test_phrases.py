@@ -14,7 +14,7 @@ from tests import market
 
 def test_both_languages_have_every_sentence_and_every_verb():
     wanted = {name for name, _ in inspect.getmembers(Phrases, inspect.isfunction) if not name.startswith("_")}
-    assert len(wanted) == 9
+    assert len(wanted) == 10
     for phrases in PHRASES.values():
         assert wanted <= set(dir(phrases))
     assert set(English.done) == set(Chinese.done) == set(c.EVENTS) - set(NOT_AN_ANSWER)
@@ -30,6 +30,17 @@ def test_both_languages_have_every_sentence_and_every_verb():
         (lambda p: p.together(None, ""), "People met it with items of yours", "选择您的商品的人也选择了它"),
         (lambda p: p.category("A", "B", 2), "From A, which goes with B", "来自“A”，常与“B”搭配"),
         (lambda p: p.category("A", None, 0), "From A", "来自“A”"),
+        (
+            lambda p: p.path("fits_socket", "E27", "Lamp", "view"),
+            "Like Lamp, viewed before: fits socket E27",
+            "与您浏览过的“Lamp”相关：fits socket E27",
+        ),
+        (
+            lambda p: p.path("compatible_with", None, "Lamp", ""),
+            "Compatible with: Lamp, met before",
+            "与您接触过的“Lamp”相关：compatible with",
+        ),
+        (lambda p: p.path(None, None, None, ""), "Has much in common with what was met before", "与您接触过的商品相关"),
         (lambda p: p.popular(1), "Met by 1 person", "已有1人选择"),
         (lambda p: p.rule("r"), "Placed by the shop's rule “r”", "按店铺规则“r”展示"),
     ],

@@ -5,7 +5,8 @@ import polars as pl
 import pytest
 
 from kuapin.data.histories import Histories, empty_histories
-from kuapin.ranking.ranker import fixed_ranker
+from kuapin.ranking.live import LiveConfig, fit_live
+from kuapin.ranking.ranker import RankingConfig, fixed_ranker
 from kuapin.ranking.reasons import CODES, explain_products
 from kuapin.ranking.signals import TEXTS, SignalsConfig
 from kuapin.retrieval.source import Candidates
@@ -152,3 +153,29 @@ def test_what_nobody_met_is_new(fitted, visible):
     said = explain_products(recommender, visible.catalogue, nobody, ranked)
     assert (said.codes, said.texts) == (["new"], ["New: nobody has met it yet"])
     assert len(said.evidence[0]) == 0
+
+
+def test_a_path_through_the_graph_is_told_where_the_graph_is_read(visible):
+    linked = pl.DataFrame({"head": ["B-oak-soap-small"], "relation": ["compatible_with"], "tail": ["P-oak-toy-large"]})
+    catalogue = replace(visible.catalogue, relations=linked)
+    seen = replace(visible, catalogue=catalogue)
+    fitted = fit_live(
+        seen,
+        signals=SignalsConfig(candidates=20, sources=("graph", "popularity")),
+        ranking=RankingConfig(trees={"rounds": 2}),
+        live=LiveConfig(users=60, pruned=False),
+    )
+    soap, toy = (catalogue.items.row(item) for item in ("B-oak-soap-small", "P-oak-toy-large"))
+    history = visible.histories.select(np.array([0]))
+    lone = replace(
+        history,
+        indptr=np.array([0, 2], np.int64),
+        items=np.array([soap, catalogue.items.row("G-sea-pot-small")], np.int32),
+        times=history.times[:2],
+        events=history.events[:2],
+    )
+    ((_, ranked),) = list(fitted.recommender.ranked(lone, 20, np.sort(np.array([toy]))))
+    said = explain_products(fitted.recommender, catalogue, lone, ranked)
+    assert said.codes == ["path"]
+    assert said.texts == ["Compatible with: oak soap small, bought before"]
+    assert said.evidence[0].tolist() == [soap]

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from kuapin.ranking.live import LiveConfig, fit_live
+from kuapin.ranking.opening import opened
 from kuapin.ranking.ranker import RankingConfig, fixed_ranker
 from kuapin.ranking.recommender import Recommender, fit_launch
 from kuapin.ranking.replays import ReplayConfig
@@ -12,6 +13,7 @@ from kuapin.retrieval.sources.popularity import PopularityConfig
 from kuapin.retrieval.sources.ridge import RidgeConfig
 from kuapin.retrieval.sources.segments import SegmentsConfig
 from kuapin.retrieval.sources.settings import SourcesConfig
+from kuapin.sequence.settings import SequenceConfig
 
 SIGNALS = SignalsConfig(
     candidates=20, sources=("popularity_30d", "item_knn", "als", "repeat", "adapted", "ridge", "segments")
@@ -23,6 +25,10 @@ SOURCES = SourcesConfig(
     item_knn=ItemKnnConfig(neighbours=2),
     popularity=PopularityConfig(window_days=1),
 )
+
+
+def pets_of(visible):
+    return np.flatnonzero(visible.catalogue.category == visible.catalogue.categories.index("Pets")).astype(np.int32)
 
 
 def check(signals: Signals) -> None:
@@ -52,7 +58,7 @@ def test_the_settings_of_sources_reach_launches_and_their_replays(visible, monke
     fits = []
     real = Signals.fit
     monkeypatch.setattr(Signals, "fit", lambda *a, **k: fits.append(real(*a, **k)) or fits[-1])
-    pets = np.flatnonzero(visible.catalogue.category == visible.catalogue.categories.index("Pets")).astype(np.int32)
+    pets = pets_of(visible)
     replays = ReplayConfig(groups=2, users=30, folds=2, own_users=40)
     fit_launch(visible, pets, 1.0, signals=SIGNALS, ranking=RankingConfig(), replays=replays, sources=SOURCES)
     assert len(fits) >= 4
@@ -86,3 +92,22 @@ def test_sources_that_propose_nothing_still_give_full_lists(visible):
     assert np.diff(found.indptr).tolist() == [10] * len(visible.histories)
     best = signals.signals["brand"].source.top(visible.histories, 10)
     assert found.items.tolist() == best.items.tolist()
+
+
+def test_the_user_model_is_trained_where_enough_people_came_back(visible, tmp_path):
+    short = SequenceConfig(
+        embedding_size=8, layers=1, heads=1, epochs=1, batch_size=64, least_users=10, most_repeated=1.0
+    )
+    config = SourcesConfig(sequence=short)
+    few = SourcesConfig(sequence=short.model_copy(update={"least_users": 10_000}))
+    again = SourcesConfig(sequence=short.model_copy(update={"most_repeated": 0.0}))
+    assert "sequence" not in Signals.fit(visible, SignalsConfig(), settings=few).signals
+    assert "sequence" not in Signals.fit(visible, SignalsConfig(), settings=again).signals
+    assert "sequence" not in Signals.fit(opened(visible, pets_of(visible)), SignalsConfig(), settings=config).signals
+    live = LiveConfig(users=60, pruned=False)
+    fitted = fit_live(visible, signals=SignalsConfig(), ranking=RankingConfig(), live=live, sources=config)
+    fitted.recommender.save(tmp_path)
+    again = Recommender.load(tmp_path, visible.catalogue)
+    one, other = (r.rank(visible.histories, 10) for r in (fitted.recommender, again))
+    assert "sequence" in again.signals.signals
+    assert one.scores.tobytes() == other.scores.tobytes()

@@ -5,7 +5,7 @@ import torch
 from kuapin.data.histories import empty_histories
 from kuapin.errors import InputError, ModelFolderError
 from kuapin.sequence.batches import gap_kinds, latest, padded
-from kuapin.sequence.compiled import UserModel, save
+from kuapin.sequence.compiled import FILE, UserModel
 from kuapin.sequence.model import hidden
 from kuapin.sequence.training import train
 from tests.sequence.test_batches import histories_of
@@ -19,7 +19,7 @@ def trained(shop, config):
 @pytest.fixture(scope="module")
 def folder(trained, shop, tmp_path_factory):
     folder = tmp_path_factory.mktemp("sequence")
-    save(trained, shop[1], trained.interactions, shop[2], folder)
+    UserModel.of(trained, shop[1], trained.interactions, shop[2]).save(folder)
     return folder
 
 
@@ -50,10 +50,10 @@ def test_one_user_and_many_agree_and_nobody_is_nothing(folder, shop):
 def test_an_item_that_came_since_is_its_text(trained, shop, tmp_path):
     _, text, categories = shop
     more = np.vstack((text, text[:1]))
-    save(trained, more, np.append(trained.interactions, 0), np.append(categories, 5), tmp_path)
-    model = UserModel.load(tmp_path)
+    model = UserModel.of(trained, more, np.append(trained.interactions, 0), np.append(categories, 5))
     read = text[0] @ trained.weights["text"]
     np.testing.assert_allclose(model.items[-1], read / np.linalg.norm(read), atol=1e-6)
+    np.testing.assert_allclose(model.cold(text[:1])[0], model.items[-1], atol=1e-6)
     assert model.categories[-1] == 2  # none of those of training
 
 
@@ -63,33 +63,33 @@ def test_an_item_that_nobody_met_in_training_stays_its_text_when_it_sells(shop, 
     done = train(histories.keep(histories.items != cold), text, categories, config.model_copy(update={"epochs": 1}))
     sold = done.interactions.copy()
     sold[cold] = 5
-    save(done, text, sold, categories, tmp_path)
     read = text[cold] @ done.weights["text"]
-    np.testing.assert_allclose(UserModel.load(tmp_path).items[cold], read / np.linalg.norm(read), atol=1e-6)
+    found = UserModel.of(done, text, sold, categories).items[cold]
+    np.testing.assert_allclose(found, read / np.linalg.norm(read), atol=1e-6)
 
 
 def test_what_does_not_fit_is_refused(trained, folder, shop, tmp_path):
     _, text, categories = shop
     with pytest.raises(InputError, match="no text vectors came"):
-        save(trained, None, trained.interactions, categories, tmp_path)
+        UserModel.of(trained, None, trained.interactions, categories)
     with pytest.raises(InputError, match="79 categories"):
-        save(trained, text, trained.interactions, categories[:79], tmp_path)
+        UserModel.of(trained, text, trained.interactions, categories[:79])
     newer = histories_of([0, 80])
     with pytest.raises(InputError, match="item row 80; this user model knows 80 items"):
         UserModel.load(folder).users(newer)
 
 
-def test_a_description_that_is_none_is_refused(trained, shop, tmp_path):
-    save(trained, shop[1], trained.interactions, shop[2], tmp_path)
-    (tmp_path / "sequence.json").write_text("[]")
+@pytest.mark.parametrize("part", ["config", "items", "graph"])
+def test_a_part_that_is_missing_or_broken_is_refused(trained, shop, part):
+    arrays = UserModel.of(trained, shop[1], trained.interactions, shop[2]).arrays()
     with pytest.raises(ModelFolderError, match="cannot be read"):
-        UserModel.load(tmp_path)
+        UserModel.restore({name: array for name, array in arrays.items() if name != part})
+    with pytest.raises(ModelFolderError):
+        UserModel.restore(arrays | {part: arrays[part][: len(arrays[part]) // 2]})
 
 
-@pytest.mark.parametrize("part", ["sequence.json", "items.safetensors", "graph.bin"])
-def test_a_folder_cut_short_is_refused_by_name(trained, shop, tmp_path, part):
-    save(trained, shop[1], trained.interactions, shop[2], tmp_path)
-    path = tmp_path / part
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(ModelFolderError, match=part.split(".")[0] if part != "sequence.json" else "user model"):
+def test_a_file_cut_short_is_refused_by_name(folder, tmp_path):
+    whole = (folder / FILE).read_bytes()
+    (tmp_path / FILE).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelFolderError, match=FILE):
         UserModel.load(tmp_path)

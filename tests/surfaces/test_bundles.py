@@ -102,6 +102,20 @@ def test_a_substitute_by_relation_is_no_complement(completion, catalogue):
     assert "H-oak-candle-small" not in shown(answer, catalogue)
 
 
+def test_what_goes_with_the_same_thing_goes_together(completion, catalogue):
+    both = [(item, "compatible_with", "E27 socket") for item in ("H-oak-lamp-small", "G-sun-hose-large")]
+    links = links_of(
+        pl.DataFrame(both, schema=dict.fromkeys(["head", "relation", "tail"], pl.String), orient="row"),
+        catalogue,
+        COMPLETES,
+    )
+    lamp, hose = (catalogue.items.row(item) for item, _, _ in both)
+    assert links.nnz == 2
+    assert links[lamp, hose] == links[hose, lamp] == 1
+    crowd = pl.DataFrame({"head": catalogue.items.ids[:60], "relation": "compatible_with", "tail": "everything"})
+    assert links_of(crowd, catalogue, COMPLETES).nnz == 0
+
+
 def test_relations_to_unknown_items_are_passed_over(catalogue):
     table = pl.DataFrame({"head": ["nothing"], "relation": ["compatible_with"], "tail": ["B-oak-soap-small"]})
     assert links_of(table, catalogue, COMPLETES).nnz == 0

@@ -1,4 +1,4 @@
-"""``kuapin export``: all tables of a shop, what its service wrote included."""
+"""``kuapin export``: all tables of a shop, what its service wrote included; or the service's store as it is."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,13 +15,18 @@ def export(
         Path | None, typer.Argument(metavar="FOLDER", help="Where to.", show_default="SHOP/exports/<time>")
     ] = None,
     *,
+    store: Annotated[
+        bool,
+        typer.Option("--store", help="The service's database whole, for kuapin import --store, instead of the tables."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write every table as Parquet; kuapin import reads the files back, and an event that is there stays one event."""
     shop = open_shop(folder)
     from kuapin.pipeline.export import export as write
+    from kuapin.pipeline.export import export_store
 
-    written = write(shop, target)
+    written = export_store(shop, target) if store else write(shop, target)
     if as_json:
         say_json({"folder": str(written.folder), "snapshot": written.snapshot, "rows": written.rows})
         return

@@ -8,6 +8,7 @@ import typer
 
 from kuapin.cli.faults import plain_fault, say_faults
 from kuapin.cli.output import AsJson, Quiet, ShopFolder, open_shop, progress, remark, say, say_json
+from kuapin.counts import counted
 from kuapin.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,6 +41,15 @@ def import_tables(
     campaigns: Annotated[Path | None, _file("campaigns", "Promotions and their targets.")] = None,
     relations: Annotated[Path | None, _file("relations", "Knowledge graph: head, relation, tail.")] = None,
     labels: Annotated[Path | None, _file("labels", "Labels of items, by task.")] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            "--store",
+            metavar="FOLDER",
+            help="What kuapin export --store wrote, into an empty database.",
+            show_default=False,
+        ),
+    ] = None,
     source: Annotated[Format, typer.Option("--format", help="Whose layout the files have.")] = Format.AUTO,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -58,6 +68,11 @@ def import_tables(
         "labels": labels,
     }
     given = {table: path for table, path in files.items() if path is not None}
+    if store is not None:
+        if given:
+            raise InputError("--store is read alone. Import the tables in a second step.")
+        _import_store(folder, store, as_json=as_json)
+        return
     if not given and source is not Format.COMPLETE_JOURNEY:
         raise InputError("kuapin import needs at least one file, for example --items FILE.")
     shop = open_shop(folder)
@@ -71,6 +86,17 @@ def import_tables(
         say(f"{name}: imported before, nothing to do")
     say_faults(report.validation.faults)
     remark(f"Next: kuapin train {folder}", quiet=quiet)
+
+
+def _import_store(folder: Path, store: Path, *, as_json: bool) -> None:
+    shop = open_shop(folder)
+    from kuapin.pipeline.export import import_store
+
+    rows = import_store(shop, store)
+    if as_json:
+        say_json({"rows": rows})
+    else:
+        say(", ".join(f"{table} {counted(n, 'row')}" for table, n in rows.items()))
 
 
 def _plain(report: "ImportReport") -> dict[str, object]:

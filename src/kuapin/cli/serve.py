@@ -40,6 +40,7 @@ def serve(
         f"Listening on http://{host}:{port}, {'without keys' if open_to_all else 'for those who have a key'}.",
         quiet=quiet,
     )
+    remark(f"To look at it: http://{host}:{port}/console", quiet=quiet)
     if open_to_all:
         os.environ["KUAPIN_AUTHENTICATION"] = "off on loopback"
     run(shop, host, port, workers or config.workers, quiet=quiet)

@@ -29,6 +29,7 @@ class Catalogue:
         brand: int32 code, an index into ``brands``; -1 where there is none.
         price: float32; NaN where unknown.
         available: bool; true where the table does not say.
+        relations: what the shop says of items, head, relation and tail, none of them a person; ``None``: nothing.
     """
 
     frame: pl.DataFrame
@@ -41,6 +42,7 @@ class Catalogue:
     brands: tuple[str, ...]
     price: NDArray[np.float32]
     available: NDArray[np.bool_]
+    relations: pl.DataFrame | None = None
 
     def __len__(self) -> int:
         return len(self.items)

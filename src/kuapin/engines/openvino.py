@@ -17,7 +17,7 @@ class OpenVINOEngine:
     """An OpenVINO graph on the processor.
 
     Args:
-        graph: the ``.xml`` file; its ``.bin`` lies beside it.
+        graph: the ``.xml`` file, its ``.bin`` beside it; or the contents of the two.
         precision: ``"f32"``; ``"bf16"`` (products rounded to bfloat16 where the processor can, else f32);
             ``"int8"`` for a graph that was quantised, whose other products run as in bf16.
         threads: of the processor; ``None``: all.
@@ -28,7 +28,7 @@ class OpenVINOEngine:
 
     name: EngineName = "openvino"
 
-    def __init__(self, graph: Path, precision: Precision, threads: int | None = None) -> None:
+    def __init__(self, graph: Path | tuple[bytes, bytes], precision: Precision, threads: int | None = None) -> None:
         openvino = openvino_without_telemetry()
         self.precision: Precision = precision
         # The plug-in's own default is bfloat16 wherever the processor has it, so the precision is always said. One
@@ -39,11 +39,14 @@ class OpenVINOEngine:
         }
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = str(threads)
+        where = graph if isinstance(graph, Path) else "A graph of this release"
         try:
-            compiled = openvino.Core().compile_model(graph, "CPU", settings)
+            core = openvino.Core()
+            whole = graph if isinstance(graph, Path) else core.read_model(graph[0], graph[1])
+            compiled = core.compile_model(whole, "CPU", settings)
         except RuntimeError as error:
             raise ModelFolderError(
-                f"{graph}: OpenVINO cannot read this graph ({_last_line(error)}). "
+                f"{where}: OpenVINO cannot read this graph ({_last_line(error)}). "
                 "Delete its folder and run the step again."
             ) from error
         self._request = compiled.create_infer_request()

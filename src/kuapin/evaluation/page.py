@@ -7,12 +7,13 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 
+import jinja2
+
 from kuapin.counts import counted
 from kuapin.evaluation import plots, wording
 from kuapin.evaluation.bootstrap import RESAMPLES, Interval
 from kuapin.evaluation.report import Comparison, Report
 from kuapin.evaluation.verdict import findings, headline
-from kuapin.extras import require
 
 MOST_CATEGORIES = 12
 MOST_SERIES = 4
@@ -60,9 +61,8 @@ def render(report: Report) -> str:
     """The whole page as HTML.
 
     Raises:
-        MissingExtraError: jinja2 or matplotlib is not installed.
+        MissingExtraError: matplotlib is not installed.
     """
-    jinja2 = require("jinja2", "report")
     here = Path(__file__).parent
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(here), autoescape=True, trim_blocks=True, lstrip_blocks=True

@@ -209,7 +209,7 @@ def write_report(report: Report, folder: Path, name: str = "report") -> Path:
         The path of the page.
 
     Raises:
-        MissingExtraError: jinja2 or matplotlib is not installed.
+        MissingExtraError: matplotlib is not installed.
         StoreError: the folder cannot be written.
     """
     from kuapin.evaluation.page import render

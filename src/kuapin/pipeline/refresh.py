@@ -1,9 +1,7 @@
 """``refresh``: take in what is new, train again, and let the new model serve where it is no worse."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +12,14 @@ from pydantic import JsonValue
 
 from kuapin import columns as c
 from kuapin.data.dataset import Dataset, build_dataset
-from kuapin.errors import ModelFolderError, StoreError
+from kuapin.errors import StoreError
 from kuapin.evaluation.drift import Moved, favourites_moved, scores_moved, share_moved, texts_moved
 from kuapin.evaluation.gate import Verdict, judge
 from kuapin.manifest import Manifest, Route, Routing, part_of, read_manifest, read_routing
 from kuapin.model import Model
 from kuapin.model_folder import Releases
 from kuapin.pipeline.challenge import everything_available, own_share, paired, together
+from kuapin.pipeline.challenges import read_challenges, record_challenge
 from kuapin.pipeline.forget import finish
 from kuapin.pipeline.newest import newest_stretch
 from kuapin.pipeline.onboard import OPENED, write_part
@@ -44,9 +43,6 @@ from kuapin.ranking.recommender import RANKER
 from kuapin.storefront import FOLDER
 from kuapin.workspace import Shop
 
-CHALLENGES = "challenges.jsonl"
-"""In ``models/``: one line a challenge, what was compared and what came of it; how often a champion was challenged is
-counted from it."""
 MEASURED_ON = "held_out_users"
 """Metric of a release that was measured in training."""
 WHOLE_SHOP = "(whole shop)"
@@ -109,7 +105,7 @@ def refresh(shop: Shop, *, force: bool = False, progress: Progress = SILENT) -> 
     with shop.run("train"):
         live = releases.open_live()
         manifest, routing = read_manifest(live), read_routing(live)
-        challenges = _challenges(shop.models)
+        challenges = read_challenges(shop.models)
         snapshot, dataset = tables_of(shop)
         if snapshot == manifest.snapshot and _read_alike(manifest, shop) and not force:
             return Refreshed(live.name, None, nothing_new=True)
@@ -138,7 +134,7 @@ def refresh(shop: Shop, *, force: bool = False, progress: Progress = SILENT) -> 
         looks = _looks(challenges, served)
         looks |= {name: looks[name] + 1 for name in stages}  # the better of two was chosen by what it is judged on
         verdicts = judge(pairs, shop.config.gate, looks)
-        _record(shop.models, live.name, verdicts, served)
+        record_challenge(shop.models, live.name, verdicts, served, drift)
         passed = [verdict.category for verdict in verdicts if verdict.passes or force]
         release = None
         if passed or (new and mixes) or force:
@@ -271,33 +267,6 @@ def _looks(challenges: Sequence[Mapping[str, Any]], served: Mapping[str, str]) -
             if name in served and verdict["served_by"] == served[name] and verdict["decision"] != "too few users":
                 looks[name] += 1
     return looks
-
-
-def _challenges(models: Path) -> list[dict[str, Any]]:
-    """Those of before; a last line that a crash has torn is passed over."""
-    path = models / CHALLENGES
-    if not path.exists():
-        return []
-    whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
-    try:
-        return [json.loads(line) for line in whole.splitlines() if line.strip()]
-    except ValueError as error:
-        raise ModelFolderError(f"{path} is damaged ({error}). Restore it, or delete it to count afresh.") from error
-
-
-def _record(models: Path, champion: str, verdicts: Sequence[Verdict], served: Mapping[str, str]) -> None:
-    """Write down that both were compared, before anything comes of it: a look was had, whatever ends the work."""
-    line = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "champion": champion,
-        "verdicts": [
-            {name: None if isinstance(v, float) and np.isnan(v) else v for name, v in asdict(verdict).items()}
-            | {"served_by": served[verdict.category]}
-            for verdict in verdicts
-        ],
-    }
-    with (models / CHALLENGES).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _drift(champion: Model, read: Texts, before: Dataset, after: Dataset) -> tuple[Moved, ...]:

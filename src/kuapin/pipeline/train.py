@@ -24,8 +24,7 @@ from kuapin.pipeline.assess import assess
 from kuapin.pipeline.forget import finish
 from kuapin.pipeline.surfaces import fit_surfaces
 from kuapin.progress import SILENT, Progress
-from kuapin.ranking.live import Fitted, LiveConfig, fit_live
-from kuapin.ranking.ranker import RankingConfig
+from kuapin.ranking.live import Fitted, fit_live
 from kuapin.ranking.recommender import RANKER
 from kuapin.ranking.safety import SCHEMA
 from kuapin.release_parts import CATALOGUE
@@ -40,6 +39,7 @@ NEWEST = "newest"
 """In a manifest's config: unix seconds of the last interaction that the release has learnt from."""
 QUICK_USERS = 400
 QUICK_ROUNDS = 40
+QUICK_PASSES = 2
 
 
 def train(shop: Shop, *, quick: bool = False, progress: Progress = SILENT) -> Model:
@@ -50,7 +50,7 @@ def train(shop: Shop, *, quick: bool = False, progress: Progress = SILENT) -> Mo
 
     Args:
         shop: with items; interactions may be missing, then texts and nothing else speak.
-        quick: fewer users asked and fewer trees, the same steps.
+        quick: fewer users asked, fewer trees and passes, the same steps.
         progress: told of every step.
 
     Raises:
@@ -64,9 +64,7 @@ def train(shop: Shop, *, quick: bool = False, progress: Progress = SILENT) -> Mo
         snapshot, dataset = tables_of(shop)
         read = read_texts(shop, dataset.catalogue, progress)
         fitted = fit(config, dataset, read, quick=quick, progress=progress)
-        ranking, live = _sized(config, quick=quick)
-        sized = config.model_copy(update={"ranking": ranking, "live": live})
-        visible = visible_of(dataset, read)
+        sized, visible = _sized(config, quick=quick), visible_of(dataset, read)
         learned = fit_surfaces(visible, fitted.recommender, shop.store, dataset.users, sized, progress=progress)
         with progress.step("Writing the release"), releases.begin() as draft:
             write_default(draft.path, dataset.catalogue, read, fitted)
@@ -125,10 +123,14 @@ def visible_of(dataset: Dataset, read: Texts) -> Visible:
 
 def fit(config: Config, dataset: Dataset, read: Texts, *, quick: bool = False, progress: Progress = SILENT) -> Fitted:
     """Fit sources, ranker and scale on a dataset whose catalogue was read."""
-    ranking, live = _sized(config, quick=quick)
-    visible = visible_of(dataset, read)
+    sized = _sized(config, quick=quick)
     return fit_live(
-        visible, signals=config.signals, ranking=ranking, live=live, sources=config.sources, progress=progress
+        visible_of(dataset, read),
+        signals=sized.signals,
+        ranking=sized.ranking,
+        live=sized.live,
+        sources=sized.sources,
+        progress=progress,
     )
 
 
@@ -161,12 +163,20 @@ def tables_of(shop: Shop) -> tuple[str, Dataset]:
             return snapshot, dataset
 
 
-def _sized(config: Config, *, quick: bool) -> tuple[RankingConfig, LiveConfig]:
-    ranking, live = config.ranking, config.live
+def _sized(config: Config, *, quick: bool) -> Config:
+    """The configuration, or for a first look one that takes less time."""
     if not quick:
-        return ranking, live
+        return config
+    ranking, live, sequence = config.ranking, config.live, config.sources.sequence
     trees = ranking.trees.model_copy(update={"rounds": min(ranking.trees.rounds, QUICK_ROUNDS)})
-    return ranking.model_copy(update={"trees": trees}), live.model_copy(update={"users": min(live.users, QUICK_USERS)})
+    short = sequence.model_copy(update={"epochs": min(sequence.epochs, QUICK_PASSES)})
+    return config.model_copy(
+        update={
+            "ranking": ranking.model_copy(update={"trees": trees}),
+            "live": live.model_copy(update={"users": min(live.users, QUICK_USERS)}),
+            "sources": config.sources.model_copy(update={"sequence": short}),
+        }
+    )
 
 
 def write_catalogue(catalogue: Catalogue, folder: Path) -> None:

@@ -39,7 +39,7 @@ class Filling:
 
     Attributes:
         n: length of the lists.
-        order: int32, rows of the items that may be shown, in the order of the fallback.
+        order: gives the rows of the items that may be shown, int32, in the order of the fallback.
         category: int32 (n_items,), code of the top-level category.
         per_category: items of one top-level category at most; ``None``: no cap.
         each: how many items a source proposes.
@@ -47,7 +47,7 @@ class Filling:
     """
 
     n: int
-    order: NDArray[np.int32]
+    order: Callable[[], NDArray[np.int32]]
     category: NDArray[np.int32]
     per_category: int | None
     each: int
@@ -77,7 +77,7 @@ class Filling:
         self, histories: Histories, proposed: list[NDArray[np.int32]]
     ) -> tuple[list[NDArray[np.int32]], list[NDArray[np.int32]]]:
         """The second and the last part of every user."""
-        order, n = self.order, self.n
+        order, n = self.order(), self.n
         # By themselves these fill a list under the cap, if any items do; with other candidates beside them, too.
         capped = np.zeros(len(order), np.bool_)
         if self.per_category is not None:

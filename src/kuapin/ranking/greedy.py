@@ -88,10 +88,20 @@ def fill(
         int (n_users, n), place of the chosen candidate among the user's, -1 behind the end of a shorter list; and the
         share (its number) for whose sake one was chosen that was not the best, -1: none.
     """
+    if dial is None and not spreads and not shares and (pinned is None or (pinned < 0).all()):
+        return _best(present, n)
     state = _State(value, present, n, pinned, spreads, shares, dial)
     for place in range(n if state.depth else 0):
         state.step(place)
     return state.chosen, state.reason
+
+
+def _best(present: Mask, n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The first candidates of every user, where nothing else is asked for."""
+    first = np.argsort(~present, axis=1, kind="stable")[:, :n]
+    chosen = np.full((len(present), n), -1, np.intp)
+    chosen[:, : first.shape[1]] = np.where(np.take_along_axis(present, first, axis=1), first, -1)
+    return chosen, np.full((len(present), n), -1, np.intp)
 
 
 class _State:

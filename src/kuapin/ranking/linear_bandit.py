@@ -35,10 +35,10 @@ class LinearBandit:
         """
         n_features = features.shape[1]
         precision = features.T @ features + ridge * np.eye(n_features)
-        mean = np.linalg.solve(precision, features.T @ reward)
+        mean = np.asarray(np.linalg.solve(precision, features.T @ reward), np.float64)
         rest = reward - features @ mean
         noise = max(float(rest.std()) if len(rest) else 0.0, spread)
-        return cls(np.asarray(mean, np.float64), noise * np.linalg.inv(np.linalg.cholesky(precision)).T)
+        return cls(mean, np.asarray(noise * np.linalg.inv(np.linalg.cholesky(precision)).T, np.float64))
 
     def expected(self, features: NDArray[np.float64]) -> Vector:
         """Mean reward, float64 (...,), of features (..., f)."""

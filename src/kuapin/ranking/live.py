@@ -93,7 +93,7 @@ def fit_live(
     """
     live = live or LiveConfig()
     suspects = find_suspects(visible.histories, live.suspects)
-    visible = replace(visible, histories=visible.histories.keep(suspects.kept))
+    visible = replace(visible, histories=visible.histories.keep(suspects.kept), progress=progress)
     replay = temporal_replay(visible, live)
     learning, held = _split(len(replay.queries), live)
     with progress.step("Fitting sources on the log before its last stretch"):

@@ -33,6 +33,12 @@ class Phrases(Protocol):
     def category(self, leaf: str, beside: str | None, n: int) -> str:
         """Its shelf goes with another one that he met, or he met so many other items of it; 0: neither is known."""
 
+    def path(self, kind: str | None, thing: str | None, title: str | None, event: str) -> str:
+        """A relation leads to it from an item that he did this with, or both have a thing of this kind.
+
+        ``kind`` ``None``: by several steps; ``title`` ``None``: from several items.
+        """
+
     def taste(self) -> str:
         """People of like taste met it."""
 
@@ -82,6 +88,14 @@ class English:
         """From Beauty > Soap, which goes with Home > Candles."""
         why = f", which goes with {beside}" if beside is not None else f", {self._met(n)}" if n else ""
         return f"From {leaf}{why}"
+
+    def path(self, kind: str | None, thing: str | None, title: str | None, event: str) -> str:
+        """Compatible with: Rose soap, bought before; or: Like Rose soap, bought before: socket is E27."""
+        of = "what was met before" if title is None else f"{title}, {self._did(event)} before"
+        if kind is None or title is None:
+            return f"Has much in common with {of}"
+        said = kind.replace("_", " ").strip()
+        return f"{said.capitalize()}: {of}" if thing is None else f"Like {of}: {said} {thing}"
 
     def taste(self) -> str:
         """Met by people of like taste."""
@@ -146,6 +160,12 @@ class Chinese:
         """来自“美妆 > 香皂”，常与“家居 > 蜡烛”搭配 (in Chinese)."""
         why = f"，常与“{beside}”搭配" if beside is not None else f"，您接触过其中另外{n}件商品" if n else ""
         return f"来自“{leaf}”{why}"
+
+    def path(self, kind: str | None, thing: str | None, title: str | None, event: str) -> str:
+        """与您购买过的“玫瑰皂”相关：socket E27 (in Chinese)."""
+        of = "您接触过的商品" if title is None else f"您{self._did(event)}过的“{title}”"
+        way = "" if kind is None or title is None else f"：{kind.replace('_', ' ')}" + (f" {thing}" if thing else "")
+        return f"与{of}相关{way}"
 
     def taste(self) -> str:
         """与您喜好相近的人选择了它 (in Chinese)."""

@@ -22,8 +22,10 @@ LEAST_LISTS = 40
 WRONG = 150
 """So many wrong candidates of a list are enough for the small ranker."""
 TREES = TreesConfig(rounds=40)
-PROPOSERS_BY_COST = ("als", "lexical", "adapted", "segments", "text_popularity", "item_knn", "ease")
-READ_BY_COST = ("als", "lexical", "segments", "brand_affinity", "leaf_affinity", "item_knn", "ease", "profile")
+PROPOSERS_BY_COST = ("sequence", "als", "lexical", "adapted", "segments", "text_popularity", "item_knn", "ease")
+READ_BY_COST = (
+    "sequence", "als", "lexical", "segments", "brand_affinity", "leaf_affinity", "item_knn", "ease", "profile",
+)  # fmt: skip
 """The dearest first. What is not named here costs next to nothing, or is needed elsewhere (the vectors of `adapted`
 find similar items and serve categories that nobody has met; popularity proposes what does not suit the user, from which
 the ranker learns what does)."""

@@ -30,23 +30,25 @@ from kuapin.retrieval.selection import pairs_of_sparse
 from kuapin.retrieval.sources.affinity import LeafAffinity
 from kuapin.retrieval.sources.content import Content
 from kuapin.retrieval.sources.ease import Ease
+from kuapin.retrieval.sources.graph import Graph
 from kuapin.retrieval.sources.groups import members, pairs_of_groups
 from kuapin.retrieval.sources.item_knn import ItemKnn
 
-REPEAT, BRAND, SIMILAR, TOGETHER, CATEGORY, TASTE, POPULAR, NEW, RULE = CODES = (
+REPEAT, BRAND, SIMILAR, TOGETHER, CATEGORY, PATH, TASTE, POPULAR, NEW, RULE = CODES = (
     "repeat",
     "brand",
     "similar",
     "together",
     "category",
+    "path",
     "taste",
     "popular",
     "new",
     "rule",
 )
 """Reason codes: the user had it before; he met the brand; it reads like an item that he met; others met both; its shelf
-is one of his or goes with one; people of like taste met it; many met it; nothing is known of it yet; a
-rule of the shop placed it."""
+is one of his or goes with one; a relation, or a thing that both have, leads to it from an item that he met; people of
+like taste met it; many met it; nothing is known of it yet; a rule of the shop placed it."""
 SPOKEN = CODES[:-1]
 """Those that the ranker's evidence gives."""
 
@@ -63,6 +65,7 @@ KIND_OF = {
     "ease": TOGETHER,
     "leaf": CATEGORY,
     "leaf_affinity": CATEGORY,
+    "graph": PATH,
     "segments": TASTE,
     "als": TASTE,
     "popularity": POPULAR,
@@ -80,9 +83,9 @@ LONGEST_TITLE = 80
 """Characters of a title in a sentence; what is longer is cut."""
 READ_BACK = 100
 """Most recent distinct items of a history that evidence is looked for in."""
-NAMING = (REPEAT, BRAND, SIMILAR, TOGETHER, CATEGORY)
+NAMING = (REPEAT, BRAND, SIMILAR, TOGETHER, CATEGORY, PATH)
 """Those that name something of the user's own history."""
-MEASURED = (BRAND, SIMILAR, TOGETHER, CATEGORY)
+MEASURED = (BRAND, SIMILAR, TOGETHER, CATEGORY, PATH)
 """Those of them that are told only if taking the evidence away is felt; what was met before needs no proof."""
 
 
@@ -238,6 +241,7 @@ class _Case:
             TOGETHER: self.loudest(self.signals_of(TOGETHER)) >= 0,
             # a shelf that is most of the history tells this item from no other
             CATEGORY: (self.column("leaf_affinity") > 0) | ((of_leaf > 0) & (2 * of_leaf <= others)),
+            PATH: (others > 0) & (self.column("graph") > 0),
             TASTE: (others > 0) & (self.met_by > 0),
             POPULAR: self.met_by > 0,
             NEW: self.met_by == 0,
@@ -409,6 +413,18 @@ def _category(case: _Case, rows: NDArray[np.intp]) -> Said:
         yield case.say.category(leaves[leaf], leaves[other] if other != leaf else None, n), items
 
 
+def _path(case: _Case, rows: NDArray[np.intp]) -> Said:
+    source, found = case.recommender.signals.signals["graph"].source, np.full(len(rows), -1, np.int64)
+    if isinstance(source, Graph):
+        found = case.strongest(rows, source.near)
+        names, done = case.names(np.maximum(found, 0)), case.done(rows, found)
+        for row, item, name, event in zip(rows, found.tolist(), names, done, strict=True):
+            way = source.knowledge.path(item, int(case.items[row])) if item >= 0 else None
+            evidence = np.array([item] if item >= 0 else [], np.int32)
+            kind, thing = way or (None, None)
+            yield case.say.path(kind, thing, name if item >= 0 else None, event), evidence
+
+
 def _taste(case: _Case, rows: NDArray[np.intp]) -> Said:
     return ((case.say.taste(), _NOTHING) for _ in rows)
 
@@ -427,6 +443,7 @@ _SENTENCES: dict[str, Callable[[_Case, NDArray[np.intp]], Said]] = {
     SIMILAR: _similar,
     TOGETHER: _together,
     CATEGORY: _category,
+    PATH: _path,
     TASTE: _taste,
     POPULAR: _popular,
     NEW: _new,

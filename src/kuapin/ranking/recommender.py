@@ -14,6 +14,7 @@ from kuapin.arrays import load_arrays, save_arrays
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories, empty_histories, slices_of
 from kuapin.errors import ModelFolderError
+from kuapin.observation import stage
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.calibration import Calibration
 from kuapin.ranking.diversity import within_cap
@@ -21,7 +22,7 @@ from kuapin.ranking.filling import LAST, Filling, Proposed
 from kuapin.ranking.ranker import LEAST_LISTS, Ranker, RankingConfig, fit_ranker, fixed_ranker
 from kuapin.ranking.replays import ReplayConfig, launch_lists, opened
 from kuapin.ranking.signals import TEXTS, Signals, SignalsConfig, restore_signals
-from kuapin.retrieval.selection import one_after_another
+from kuapin.retrieval.selection import allowed, one_after_another
 from kuapin.retrieval.source import Candidates, NewItems, Visible
 from kuapin.retrieval.sources.content import Content
 from kuapin.retrieval.sources.settings import SourcesConfig
@@ -103,6 +104,7 @@ class Recommender:
         n: int,
         items: NDArray[np.integer] | None = None,
         per_category: int | None = None,
+        least: int | None = None,
     ) -> Iterator[tuple[NDArray[np.int64], Ranked]]:
         """As ``rank``, in blocks of users: the users' rows in ``histories`` and their lists.
 
@@ -112,20 +114,25 @@ class Recommender:
             items: ascending rows that may be recommended; ``None``: all.
             per_category: items of one top-level category at most; more only where a list would be shorter than ``n``
                 without them.
+            least: lists are filled up to this length with what no source proposed; ``None``: to ``n``.
         """
+        wanted = n, n if least is None else min(least, n)
         for first in range(0, len(histories), PROPOSED_AT_ONCE):
             stop = min(first + PROPOSED_AT_ONCE, len(histories))
             part = histories.select(np.arange(first, stop))
-            indptr, rows = self.signals.propose(part, items)
+            with stage("candidates"):
+                indptr, rows = self.signals.propose(part, items)
             for block in np.split(np.arange(len(part)), range(USERS_AT_ONCE, len(part), USERS_AT_ONCE)):
                 own, index = slices_of(indptr, block)
-                yield first + block, self._block(part.select(block), (own, rows[index]), n, items, per_category)
+                with stage("ranking"):
+                    ranked = self._block(part.select(block), (own, rows[index]), wanted, items, per_category)
+                yield first + block, ranked
 
     def _block(
         self,
         histories: Histories,
         proposed: Proposed,
-        n: int,
+        wanted: tuple[int, int],
         items: NDArray[np.integer] | None,
         per_category: int | None,
     ) -> Ranked:
@@ -136,10 +143,10 @@ class Recommender:
             known = np.flatnonzero(~strange)
             indptr, index = slices_of(proposed[0], known)
             of_known = indptr, proposed[1][index]
-            parts.append((known, self._known(histories.select(known), of_known, n, items, per_category)))
+            parts.append((known, self._known(histories.select(known), of_known, wanted, items, per_category)))
         if scale is not None and strange.any():
             unknown = np.flatnonzero(strange)
-            parts.append((unknown, self._unknown(histories.select(unknown), scale, n, items, per_category)))
+            parts.append((unknown, self._unknown(histories.select(unknown), scale, wanted[0], items, per_category)))
         return parts[0][1] if len(parts) == 1 else _merged(parts, len(histories))
 
     def _unknown(
@@ -165,11 +172,12 @@ class Recommender:
         self,
         histories: Histories,
         proposed: Proposed,
-        n: int,
+        wanted: tuple[int, int],
         items: NDArray[np.integer] | None,
         per_category: int | None,
     ) -> Ranked:
-        parts = self._filling(n, items, per_category).parts(histories, proposed)
+        n, least = wanted
+        parts = self._filling(least, items, per_category).parts(histories, proposed)
         rows = parts.items
         features = self.signals.features(histories.select(parts.users), parts.indptr, rows)
         scores = self.ranker.score(features)
@@ -189,15 +197,13 @@ class Recommender:
     def _filling(self, n: int, items: NDArray[np.integer] | None, per_category: int | None) -> Filling:
         each, texts = self.signals.config.candidates, self.signals.signals.get(TEXTS)
         alike = (lambda histories: texts.source.top(histories, each, items)) if texts else None
-        return Filling(n, self._first_choice(items), self.signals.facts.category, per_category, each, alike)
+        return Filling(n, lambda: self._first_choice(items), self.signals.facts.category, per_category, each, alike)
 
     def _first_choice(self, items: NDArray[np.integer] | None) -> NDArray[np.int32]:
         """The fallback's order of the items that may be shown."""
         if items is None:
             return self.fallback
-        allowed = np.zeros(len(self.fallback), np.bool_)
-        allowed[items] = True
-        return self.fallback[allowed[self.fallback]]
+        return self.fallback[allowed(items, len(self.fallback))[self.fallback]]
 
     @cached_property
     def fallback(self) -> NDArray[np.int32]:

@@ -10,6 +10,7 @@ from scipy.special import expit, logit
 
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories, slices_of
+from kuapin.observation import stage
 from kuapin.ranking.bound_rules import BoundRule, Rules
 from kuapin.ranking.diversity import DiversityConfig
 from kuapin.ranking.exploration import Exploration
@@ -18,6 +19,7 @@ from kuapin.ranking.phrases import Language
 from kuapin.ranking.recommender import Ranked, Recommender
 from kuapin.ranking.rules import Boost, Pin, Quota
 from kuapin.ranking.signals import TEXTS
+from kuapin.retrieval.selection import allowed, rows_of
 from kuapin.retrieval.source import Candidates
 from kuapin.retrieval.sources.content import Content
 from kuapin.retrieval.sources.groups import members
@@ -97,11 +99,9 @@ class Reranker:
         spread, now = diversity or self.diversity, now or datetime.now(UTC)
         rules = self.rules.at(now)
         who = np.full(len(histories), -1, np.int64) if who is None else np.asarray(who)
-        hidden = ~self.shown(now)
-        if hidden.any():
-            allowed = np.zeros(len(hidden), np.bool_)
-            allowed[slice(None) if items is None else items] = True
-            items = np.flatnonzero(allowed & ~hidden)
+        shown = self.shown(now)
+        if not shown.all():
+            items = rows_of(shown if items is None else shown & allowed(items, len(shown)))
         idle = spread.idle and not any(not one.hides or one in rules.by_user() for one in rules.bound)
         tries = self.exploration is not None and len(self.exploration.places(n)) > 0
         if idle and not tries and (self.penalty is None or not self.penalty.any()):
@@ -110,14 +110,18 @@ class Reranker:
             return
         moved = tries or not spread.idle or any(not one.hides for one in rules.bound)
         depth = max(DEPTH, SPARE * n) if moved else SPARE * n
-        for users, pool in self.recommender.ranked(histories, depth, items, spread.per_category):
+        for users, pool in self.recommender.ranked(histories, depth, items, spread.per_category, n):
             ask = _Ask(histories.select(users), who[users], n, items, spread, rules, now)
             yield users, self._listed(ask, pool, depth)
 
     def _listed(self, ask: "_Ask", pool: Ranked, depth: int) -> Reranked:
         """The lists of a block of users; those that come out short are asked for again among more candidates."""
-        listed = self._chosen(ask, self._with_wanted(ask, pool))
-        short = np.flatnonzero((np.diff(listed.found.indptr) < ask.n) & (np.diff(pool.found.indptr) >= depth))
+        wanted = self._with_wanted(ask, pool)
+        with stage("list"):
+            listed = self._chosen(ask, wanted)
+        # The first pool is filled up to n alone; deeper ones are full, or there is nothing left
+        full = np.diff(pool.found.indptr) >= (ask.n if depth <= max(DEPTH, SPARE * ask.n) else depth)
+        short = np.flatnonzero((np.diff(listed.found.indptr) < ask.n) & full)
         if len(short) == 0:
             return listed
         deeper = depth * 4

@@ -76,6 +76,7 @@ class Routed(Recommender):
         n: int,
         items: NDArray[np.integer] | None = None,
         per_category: int | None = None,
+        least: int | None = None,
     ) -> Iterator[tuple[NDArray[np.int64], Ranked]]:
         """As of any recommender; every part ranks its own items, and the best of all are kept.
 
@@ -86,9 +87,9 @@ class Routed(Recommender):
             allowed[:] = False
             allowed[items] = True
         asked = [(part, np.flatnonzero(mask & allowed)) for part, mask in self._shares()]
-        streams = [part.ranked(histories, n, rows, per_category) for part, rows in asked if len(rows)]
+        streams = [part.ranked(histories, n, rows, per_category, least) for part, rows in asked if len(rows)]
         if not streams:
-            streams = [self.default.ranked(histories, n, np.empty(0, np.int64), per_category)]
+            streams = [self.default.ranked(histories, n, np.empty(0, np.int64), per_category, least)]
         for blocks in zip(*streams, strict=True):  # all parts cut the users into the same blocks
             yield blocks[0][0], self._best([ranked for _, ranked in blocks], n, per_category)
 

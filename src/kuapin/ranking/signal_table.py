@@ -18,6 +18,7 @@ from kuapin.retrieval.sources.als import Als
 from kuapin.retrieval.sources.brand import Brand, Leaf
 from kuapin.retrieval.sources.content import Content, ContentConfig
 from kuapin.retrieval.sources.ease import Ease, EaseConfig
+from kuapin.retrieval.sources.graph import Graph
 from kuapin.retrieval.sources.item_knn import ItemKnn
 from kuapin.retrieval.sources.lexical import Lexical
 from kuapin.retrieval.sources.popularity import DecayedPopularity, Popularity, RecentPopularity
@@ -25,6 +26,7 @@ from kuapin.retrieval.sources.predicted_popularity import PredictedPopularity
 from kuapin.retrieval.sources.repeat import Due, FadingRepeat, LatestRepeat, Repeat
 from kuapin.retrieval.sources.ridge import Ridge
 from kuapin.retrieval.sources.segments import Segments
+from kuapin.retrieval.sources.sequence import Sequence
 from kuapin.retrieval.sources.settings import SourcesConfig
 from kuapin.retrieval.sources.text_popularity import TextPopularity
 
@@ -111,6 +113,7 @@ def possible_signals(visible: Visible, settings: SourcesConfig) -> dict[str, Sig
         "ease": Signal(Ease(EASE), proposes=True, scale=log_scale),
         "ridge": Signal(Ridge(settings.ridge), proposes=True, scale=log1p_scale),
         "als": Signal(Als(settings.als), proposes=True, scale=plain),
+        "sequence": Signal(Sequence(settings.sequence), proposes=True, scale=plain),
     }
     if visible.histories.timed:
         signals["popularity_30d"] = Signal(RecentPopularity(settings.popularity), proposes=True, scale=against_category)
@@ -119,6 +122,7 @@ def possible_signals(visible: Visible, settings: SourcesConfig) -> dict[str, Sig
         )
         for source in (FadingRepeat(), LatestRepeat(), Due()):
             signals[source.name] = Signal(source, proposes=False, scale=log_scale)
+    signals["graph"] = Signal(Graph(settings.graph), proposes=True, scale=log1p_scale)
     if visible.vectors is not None:
         signals["profile"] = Signal(Content(PROFILE), proposes=False, scale=plain)
         signals["adapted"] = Signal(Adapted(), proposes=True, scale=plain)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Self
 
 import numpy as np
@@ -10,10 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
+from kuapin.observation import tell_candidates
 from kuapin.ranking.proposals import proposals, union
 from kuapin.ranking.signal_table import Facts, Signal, every_signal, everything_of, possible_signals, signal_names
 from kuapin.retrieval.source import Arrays, Candidates, NewItems, Scores, Visible
 from kuapin.retrieval.sources.settings import SourcesConfig
+from kuapin.sequence.settings import SequenceConfig
 
 
 class SignalsConfig(BaseModel):
@@ -100,9 +103,11 @@ class Signals:
         else:
             same = _chosen(possible_signals(visible, settings), config)
             signals = {name: same[name] if old.source.learns else old for name, old in like.signals.items()}
-        for signal in signals.values():
-            if like is None or signal.source.learns:
+        for name, signal in signals.items():
+            if like is None:
                 signal.source.fit(visible)
+            elif signal.source.learns:
+                signal.source.refit(visible, like.signals[name].source)
         return cls(signals, config, facts_of(visible), settings)
 
     def only(self, config: SignalsConfig) -> "Signals":
@@ -129,6 +134,7 @@ class Signals:
         if len(new) and TEXTS in self.signals:
             # Of what nobody has met, none of the others may speak: those that read most like the history are looked at
             found["arrivals"] = proposals({TEXTS: self.signals[TEXTS].source}, histories, ARRIVALS, new)[TEXTS]
+        tell_candidates({name: len(one.items) for name, one in found.items()})
         return found
 
     def with_items(self, new: NewItems) -> "Signals":
@@ -159,8 +165,8 @@ class Signals:
     def measure_gaps(self, table: Scores, indptr: NDArray[np.int64]) -> Scores:
         """Write the distances to the user's best candidate into a feature table: anew where candidates are struck."""
         personal = [column for column, signal in enumerate(self.signals.values()) if signal.source.personal]
-        for gap, column in enumerate(personal, len(self.signals)):
-            table[:, gap] = table[:, column] - _best_of_user(table[:, column], indptr)
+        values = table[:, personal]
+        table[:, len(self.signals) : len(self.signals) + len(personal)] = values - _best_of_user(values, indptr)
         return table
 
 
@@ -173,13 +179,15 @@ def facts_of(visible: Visible) -> Facts:
     return Facts(users, mean.astype(np.float32), category, visible.catalogue.price)
 
 
-RUNNING_ONLY = ("leaf", "ease", "repeat_fading", "repeat_latest", "due")
+RUNNING_ONLY = ("leaf", "ease", "repeat_fading", "repeat_latest", "due", "sequence")
 """Signals of the running shop alone: what they read is of items met before, or costs more than it gives a launch."""
 OPENING_ONLY = {"ridge": 1, "als": 1_000}
 """Signals of a category that opens → people who must have been there: fewer tell ALS nothing that others do not say."""
 
 NAMED_ONLY = ("predicted_popularity",)
-"""Signals that are fitted where a configuration names them, and never by default."""
+"""Signals that are fitted where a configuration names them, and never by default; openings name them."""
+ON_REQUEST = ("graph",)
+"""Likewise, and openings do not name them either: what they add was measured (``docs/experiments.md``)."""
 
 
 def _signals(visible: Visible, config: SignalsConfig, settings: SourcesConfig) -> dict[str, Signal]:
@@ -189,10 +197,20 @@ def _signals(visible: Visible, config: SignalsConfig, settings: SourcesConfig) -
         been = 0
         if visible.opening is not None:
             been = int(np.count_nonzero(np.diff(visible.histories.matrix()[:, visible.opening].indptr)))
-        idle = {*NAMED_ONLY, *(RUNNING_ONLY if visible.opening is not None else ())}
+        idle = {*NAMED_ONLY, *ON_REQUEST, *(RUNNING_ONLY if visible.opening is not None else ())}
         idle |= {name for name, least in OPENING_ONLY.items() if been < least}
+        if not _trains_users(visible, settings.sequence):
+            idle.add("sequence")
         table = {name: signal for name, signal in table.items() if name not in idle}
     return _chosen(table, config)
+
+
+def _trains_users(visible: Visible, config: SequenceConfig) -> bool:
+    """Whether a user model is trained here: enough people who came back for something else, and torch."""
+    log = visible.histories
+    if int((log.lengths >= 3).sum()) < config.least_users or find_spec("torch") is None:
+        return False
+    return bool(1 - log.matrix().nnz / len(log.items) <= config.most_repeated)
 
 
 def opening_config(visible: Visible, config: SignalsConfig, *, counted: bool) -> SignalsConfig:
@@ -223,10 +241,10 @@ def _chosen(signals: Mapping[str, Signal], config: SignalsConfig) -> dict[str, S
 
 
 def _best_of_user(values: Scores, indptr: NDArray[np.int64]) -> Scores:
-    """The greatest value of the user of every pair, float32 (n,)."""
+    """The greatest values of the user of every pair, float32 (n, k), of values (n, k)."""
     filled = np.flatnonzero(np.diff(indptr))
-    best = np.maximum.reduceat(values, indptr[filled]) if len(filled) else np.empty(0, np.float32)
-    return np.repeat(best, np.diff(indptr)[filled])
+    best = np.maximum.reduceat(values, indptr[filled], axis=0) if len(filled) else values[:0]
+    return np.repeat(best, np.diff(indptr)[filled], axis=0)
 
 
 def _side(histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32], facts: Facts) -> Scores:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuapin.data.histories import Histories
+from kuapin.retrieval.selection import allowed
 from kuapin.retrieval.source import Arrays, Candidates, NewItems, Scores, Source
 
 
@@ -26,9 +27,10 @@ class SameForAll(Source):
         """The same list for every user, without the items at the floor."""
         best = self._order()
         if items is not None:
-            allowed = np.zeros(len(self.scores), np.bool_)
-            allowed[items] = True
-            best = best[allowed[best]]
+            may = allowed(items, len(self.scores))
+            first = best[: 4 * n]
+            first = first[may[first]]
+            best = first if len(first) >= n else best[may[best]]
         best = best[:n]
         users = len(histories)
         indptr = np.arange(users + 1, dtype=np.int64) * len(best)

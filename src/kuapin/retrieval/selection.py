@@ -1,6 +1,8 @@
 """Candidates out of the scores of many users, however these are computed."""
 
+import threading
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,41 @@ Best = tuple[NDArray[np.integer], Scores]
 """Item rows of one user, best first, and their scores."""
 FEW = 64
 """Users who have met at most so many items are asked about together."""
+
+
+@lru_cache(maxsize=8)
+def _rows_of(mask: bytes) -> NDArray[np.intp]:
+    rows = np.flatnonzero(np.frombuffer(mask, np.bool_))
+    rows.flags.writeable = False
+    return rows
+
+
+def rows_of(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """The item rows where a mask is true, ascending, not to be written to; of like masks the same array.
+
+    Where a shop hides a few items every list asks for all others: what rests on the array is then made once.
+    """
+    return _rows_of(mask.tobytes())
+
+
+class _Last(threading.local):
+    """The array that this thread asked about last, and what was answered."""
+
+    items: NDArray[np.integer] | None = None
+    mask: NDArray[np.bool_]
+
+
+_LAST = _Last()
+
+
+def allowed(items: NDArray[np.integer], n_items: int) -> NDArray[np.bool_]:
+    """Which item rows are among ``items``, bool (n_items,), not to be written to; every source of a list asks this."""
+    if _LAST.items is not items or len(_LAST.mask) != n_items:
+        mask = np.zeros(n_items, np.bool_)
+        mask[items] = True
+        mask.flags.writeable = False
+        _LAST.items, _LAST.mask = items, mask
+    return _LAST.mask
 
 
 def top_by_user(best: Callable[[int], Best], n_users: int) -> Candidates:
@@ -36,11 +73,11 @@ def top_by_number_met(
         n: how many items that the user has not met are wanted.
         items: rows that may be named; ``None``: all.
     """
-    may = np.ones(histories.n_items, np.float32)
+    matrix = histories.matrix()
+    met = np.diff(matrix.indptr).astype(np.int64)
     if items is not None:
-        may[:] = 0
-        may[items] = 1
-    met = np.asarray(histories.matrix() @ may).astype(np.int64)
+        counted = np.concatenate(([0], np.cumsum(allowed(items, histories.n_items)[matrix.indices])))
+        met = np.diff(counted[matrix.indptr])
     group = np.ceil(np.log2(np.maximum(met, FEW)))
     groups = [np.flatnonzero(group == one) for one in np.unique(group)]
     lists = [top(histories.select(users), n + int(met[users].max())) for users in groups]

@@ -16,6 +16,7 @@ from scipy import sparse
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories, slices_of
 from kuapin.errors import ModelFolderError
+from kuapin.progress import SILENT, Progress
 from kuapin.retrieval.best import best_columns
 from kuapin.retrieval.whitening import whiten
 
@@ -36,6 +37,7 @@ class Visible:
         texts: the masked text of every item, in row order, or ``None`` where no source reads them.
         white: the vectors whitened; ``None``: whoever needs them whitens. Handed in where many models are fitted.
         opening: int32, ascending rows of the items of a category that has just opened; ``None``: the running shop.
+        progress: told of training that takes long.
     """
 
     catalogue: Catalogue
@@ -45,6 +47,7 @@ class Visible:
     texts: pl.Series | None = None
     white: Scores | None = None
     opening: NDArray[np.int32] | None = None
+    progress: Progress = SILENT
 
     def whitened(self) -> Scores | None:
         """The whitened vectors, float32 (n_items, d), or ``None`` where there are no vectors."""
@@ -126,6 +129,15 @@ class Source(ABC):
     @abstractmethod
     def fit(self, visible: Visible) -> Self:
         """Learn from what is visible; returns ``self``."""
+
+    def refit(self, visible: Visible, before: Self) -> Self:
+        """Learn from more of a log than another source of the same kind did; returns ``self``.
+
+        Args:
+            visible: the same catalogue, more of its log.
+            before: fitted on less; what it learnt may be gone on from.
+        """
+        return self.fit(visible)
 
     @abstractmethod
     def score(self, histories: Histories, items: NDArray[np.integer] | None = None) -> Scores:

@@ -1,6 +1,7 @@
 """A trained user model for serving: item vectors as an array, the transformer as a compiled graph, no torch."""
 
-import json
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,21 +11,24 @@ from pydantic import ValidationError
 
 from kuapin.arrays import load_arrays, save_arrays
 from kuapin.data.histories import Histories
-from kuapin.durable import write_durably
 from kuapin.engines.engine import Inputs
 from kuapin.engines.openvino import GRAPH, OpenVINOEngine, openvino_without_telemetry
 from kuapin.errors import InputError, ModelFolderError
 from kuapin.extras import require
 from kuapin.sequence.batches import LENGTH_STEP, gap_kinds, latest, padded
-from kuapin.sequence.item_representation import Vectors, item_vectors
+from kuapin.sequence.item_representation import Vectors, item_vectors, unit
 from kuapin.sequence.model import hidden
 from kuapin.sequence.settings import SequenceConfig
 from kuapin.sequence.training import Trained
 
-DESCRIPTION = "sequence.json"
-ITEMS = "items.safetensors"
+FILE = "user_model.safetensors"
 TENSORS_AT_ONCE = 2**20
 """Floats of one input batch, about."""
+THREADS = 1
+"""Of the processor: in so small a graph more of them wait for each other as long as they compute."""
+
+Graph = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+"""A graph of OpenVINO, its structure and its weights."""
 
 
 class UserModel:
@@ -34,24 +38,70 @@ class UserModel:
         config: how it was built.
         items: float32 (n_items, d), unit vectors.
         categories: int64 (n_items,), the code that the graph reads with each item.
-        graph: the compiled transformer.
+        text: float32 (d_text, d), what makes the vector of an item that comes; without rows where texts are not read.
+        none: the code of every category that came after training.
+        graph: the transformer.
     """
 
     def __init__(
-        self, config: SequenceConfig, items: Vectors, categories: NDArray[np.int64], graph: OpenVINOEngine
+        self,
+        config: SequenceConfig,
+        items: Vectors,
+        categories: NDArray[np.int64],
+        text: Vectors,
+        none: int,
+        graph: Graph,
     ) -> None:
-        self.config, self.items, self.categories, self.graph = config, items, categories, graph
+        self.config, self.items, self.categories, self.text, self.none = config, items, categories, text, none
+        self.graph = graph
+        self._engine = OpenVINOEngine((graph[0].tobytes(), graph[1].tobytes()), "f32", THREADS)
+
+    @classmethod
+    def of(
+        cls,
+        trained: Trained,
+        text: Vectors | None,
+        interactions: NDArray[np.integer],
+        categories: NDArray[np.int32],
+    ) -> Self:
+        """Compile a trained model.
+
+        Args:
+            trained: the model.
+            text: float32 (n_items, d), as in training; more rows are items that came since.
+            interactions: (n_items,), how many every item has had by now.
+            categories: int32 (n_items,), codes as in training; new ones are read as none.
+
+        Raises:
+            InputError: the arrays are of different catalogues, or the model reads texts and there are none.
+        """
+        n = len(interactions)
+        if trained.config.text and text is None:
+            raise InputError("This user model reads texts, and no text vectors came. Encode the items.")
+        if not len(trained.interactions) <= n == len(categories) == (n if text is None else len(text)):
+            raise InputError(
+                f"A user model is made with one catalogue: {n} counts of interactions, {len(categories)} categories "
+                f"and {n if text is None else len(text)} text vectors came, for {len(trained.interactions)} items of "
+                "training."
+            )
+        own = np.full(n, -1)  # of an item that nobody met in training nothing of its own was learnt
+        met = np.flatnonzero(trained.interactions)
+        own[met] = met
+        vectors = item_vectors(trained.weights, trained.config, text, own, interactions)
+        none = len(trained.weights["category"]) - 1
+        known = np.minimum(categories.astype(np.int64), none)
+        return cls(trained.config, vectors, known, trained.weights["text"], none, _compiled(trained))
 
     def users(self, histories: Histories) -> Vectors:
         """Vectors of users, float32 (n_users, d), all of one length; 0 for those without a history.
 
         Raises:
-            InputError: a history holds an item that came after ``save``.
+            InputError: a history holds an item that the model does not know.
         """
         newest = int(histories.items.max(initial=-1))
         if newest >= len(self.items):
             raise InputError(
-                f"A history holds the item row {newest}; this user model knows {len(self.items)} items. Save it again "
+                f"A history holds the item row {newest}; this user model knows {len(self.items)} items. Make it again "
                 "with the items of today."
             )
         found = np.zeros((len(histories), self.items.shape[1]), np.float32)
@@ -66,26 +116,62 @@ class UserModel:
                 "categories": self.categories[batch.items],
                 "last": lengths[users] - 1,
             }
-            found[users] = self.graph.run(inputs)
+            found[users] = self._engine.run(inputs)
         return found
+
+    def cold(self, text: Vectors) -> Vectors:
+        """Unit vectors of items that nobody has met: their text, exactly; 0 where the model reads no texts.
+
+        Args:
+            text: float32 (n, d_text), as in training.
+        """
+        if not self.config.text:
+            return np.zeros((len(text), self.items.shape[1]), np.float32)
+        return unit(text @ self.text)
+
+    def with_items(self, items: Vectors, categories: NDArray[np.integer]) -> "UserModel":
+        """The same model with other items: vectors (n, d) and codes of their categories (n,)."""
+        known = np.minimum(categories.astype(np.int64), self.none)
+        return UserModel(self.config, items, known, self.text, self.none, self.graph)
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """All that it is, as named arrays fit for safetensors."""
+        config = np.frombuffer(self.config.model_dump_json().encode(), np.uint8)
+        return {
+            "items": self.items, "categories": self.categories, "text": self.text, "none": np.array([self.none]),
+            "graph": self.graph[0], "weights": self.graph[1], "config": config,
+        }  # fmt: skip
+
+    @classmethod
+    def restore(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
+        """Take what ``arrays`` gave.
+
+        Raises:
+            ModelFolderError: a part is missing, or they do not fit together.
+        """
+        try:
+            config = SequenceConfig.model_validate_json(arrays["config"].tobytes())
+            items, text = (np.asarray(arrays[name], np.float32) for name in ("items", "text"))
+            categories, none = np.asarray(arrays["categories"], np.int64), int(arrays["none"][0])
+            graph, weights = (np.asarray(arrays[name], np.uint8) for name in ("graph", "weights"))
+        except (KeyError, TypeError, ValueError, ValidationError) as error:
+            raise ModelFolderError(f"The user model cannot be read ({error}). Train again.") from error
+        if items.shape != (len(categories), config.embedding_size):
+            raise ModelFolderError("The parts of the user model do not fit together. Train again.")
+        return cls(config, items, categories, text, none, (graph, weights))
+
+    def save(self, folder: Path) -> None:
+        """Write ``user_model.safetensors`` into a folder."""
+        save_arrays(folder / FILE, self.arrays())
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what ``save`` wrote.
 
         Raises:
-            ModelFolderError: a part is missing, cut short or of another format.
+            ModelFolderError: it is missing, cut short or of another format.
         """
-        arrays = load_arrays(folder / ITEMS)
-        try:
-            description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-            config = SequenceConfig.model_validate(description["config"])
-            items, categories = np.asarray(arrays["vectors"], np.float32), np.asarray(arrays["categories"], np.int64)
-        except (OSError, KeyError, TypeError, ValueError, ValidationError) as error:
-            raise ModelFolderError(f"{folder}: the user model cannot be read ({error}). Train again.") from error
-        if items.shape != (len(categories), config.embedding_size):
-            raise ModelFolderError(f"{folder}: the parts of the user model do not fit together. Train again.")
-        return cls(config, items, categories, OpenVINOEngine(folder / GRAPH, "f32"))
+        return cls.restore(load_arrays(folder / FILE))
 
 
 def _alike(lengths: NDArray[np.int64], size: int) -> list[NDArray[np.intp]]:
@@ -102,56 +188,13 @@ def _alike(lengths: NDArray[np.int64], size: int) -> list[NDArray[np.intp]]:
     return groups
 
 
-def save(
-    trained: Trained,
-    text: Vectors | None,
-    interactions: NDArray[np.integer],
-    categories: NDArray[np.int32],
-    folder: Path,
-) -> None:
-    """Compile a trained model into a folder: ``graph.xml``, ``items.safetensors``, ``sequence.json``.
-
-    Args:
-        trained: the model.
-        text: float32 (n_items, d), as in training; more rows are items that came since.
-        interactions: (n_items,), how many every item has had by now.
-        categories: int32 (n_items,), codes as in training; new ones are read as none.
-        folder: receives the files.
-
-    Raises:
-        InputError: the arrays are of different catalogues, or the model reads texts and there are none.
-    """
-    n = len(interactions)
-    if trained.config.text and text is None:
-        raise InputError("This user model reads texts, and no text vectors came. Encode the items.")
-    if not len(trained.interactions) <= n == len(categories) == (n if text is None else len(text)):
-        raise InputError(
-            f"A user model is saved with one catalogue: {n} counts of interactions, {len(categories)} categories and "
-            f"{n if text is None else len(text)} text vectors came, for {len(trained.interactions)} items of training."
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    own = np.full(n, -1)  # of an item that nobody met in training nothing of its own was learnt
-    met = np.flatnonzero(trained.interactions)
-    own[met] = met
-    vectors = item_vectors(trained.weights, trained.config, text, own, interactions)
-    none = len(trained.weights["category"]) - 1
-    known = np.minimum(categories.astype(np.int64), none)
-    save_arrays(folder / ITEMS, {"vectors": vectors, "categories": known})
-    _compile(trained, folder)
-    description = {
-        "config": trained.config.model_dump(mode="json"),
-        "ndcg": [None if np.isnan(one) else one for one in trained.ndcg],
-    }
-    write_durably(folder / DESCRIPTION, json.dumps(description, indent=1).encode())
-
-
-def _compile(trained: Trained, folder: Path) -> None:
+def _compiled(trained: Trained) -> Graph:
     """The transformer as an OpenVINO graph: a padded history in, the vector after its last interaction out."""
     torch, ov = require("torch", "train"), openvino_without_telemetry()
     weights = {name: torch.from_numpy(value) for name, value in trained.weights.items() if name not in ("text", "ids")}
     config = trained.config
 
-    class Graph(torch.nn.Module):  # type: ignore[misc, name-defined]
+    class Transformer(torch.nn.Module):  # type: ignore[misc, name-defined]
         def forward(self, vectors: Any, events: Any, gaps: Any, categories: Any, last: Any) -> Any:
             found = hidden(weights, config, vectors, events, gaps, categories)  # (B, L, d)
             place = last.view(-1, 1, 1).expand(-1, 1, found.shape[-1])
@@ -168,5 +211,9 @@ def _compile(trained: Trained, folder: Path) -> None:
         *((name, [-1, -1], ov.Type.i64) for name in ("events", "gaps", "categories")),
         ("last", [-1], ov.Type.i64),
     ]
-    graph = ov.convert_model(Graph().eval(), example_input=example, input=shapes)
-    ov.save_model(graph, folder / GRAPH, compress_to_fp16=False)
+    graph = ov.convert_model(Transformer().eval(), example_input=example, input=shapes)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / GRAPH
+        ov.save_model(graph, path, compress_to_fp16=False)
+        structure, numbers = (one.read_bytes() for one in (path, path.with_suffix(".bin")))
+    return np.frombuffer(structure, np.uint8), np.frombuffer(numbers, np.uint8)

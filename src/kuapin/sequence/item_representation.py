@@ -10,6 +10,11 @@ Weights = dict[str, NDArray[np.float32]]
 """Named parameters of a user model; ``model.initial_weights`` lists them."""
 
 
+def unit(vectors: Vectors) -> Vectors:
+    """The same directions with length 1, float32 (n, d); 0 stays 0."""
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9), np.float32)
+
+
 def warmth(interactions: NDArray[np.integer], fade: float) -> Vectors:
     """How much an item's own vector counts, float32 (n,): n / (n + fade); 0 for an item that nobody met."""
     return (interactions / (interactions + fade)).astype(np.float32)
@@ -40,4 +45,4 @@ def item_vectors(
     if config.ids and len(weights["ids"]):
         known = np.where(own >= 0, warmth(interactions, config.fade), np.float32(0))
         total += known[:, None] * weights["ids"][np.maximum(own, 0)]
-    return np.asarray(total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-9), np.float32)
+    return unit(total)

@@ -42,7 +42,23 @@ class SequenceConfig(BaseModel):
     epochs: int = Field(60, ge=1, description="Passes over the log at most.")
     patience: int = Field(5, ge=1, description="Training ends after so many passes without a better NDCG@10.")
     validation_users: int = Field(4_000, ge=1, description="Histories whose last item is kept for that, at most.")
-    minutes: float | None = Field(None, gt=0, description="No pass begins after so long; none: no limit.")
+    minutes: float | None = Field(20.0, gt=0, description="No pass begins after so long; none: no limit.")
+    more: float = Field(
+        0.25,
+        ge=0,
+        le=2,
+        description="What was held out is learnt afterwards, in so many passes more: a share of those that were best.",
+    )
+    most_repeated: float = Field(
+        0.4,
+        ge=0,
+        le=1,
+        description="Where more of the interactions than this share are with an item met before, it is not trained: "
+        "what people buy again is said by the sources of repeats.",
+    )
+    least_users: int = Field(
+        500, ge=1, description="People with three interactions or more; with fewer the user model is not trained."
+    )
     seed: int = Field(0, ge=0, description="Of the weights, the batches and what is dropped.")
 
     @model_validator(mode="after")

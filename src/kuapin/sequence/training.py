@@ -108,6 +108,43 @@ def train(
         return _trained(_Run(histories, text, categories, config, validation), validation, folder, progress)
 
 
+def go_on(
+    trained: Trained,
+    histories: Histories,
+    text: Vectors | None,
+    categories: NDArray[np.int32],
+    passes: int,
+    *,
+    progress: Progress = SILENT,
+) -> Trained:
+    """Learn some passes more, from a log that holds more of the same items; nothing is held out.
+
+    Args:
+        trained: where it begins.
+        histories: all that it may learn from; rows of items as in the first training.
+        text: as in the first training.
+        categories: likewise.
+        passes: over the log.
+        progress: told of every pass.
+
+    Raises:
+        InputError: the items are others.
+    """
+    if histories.n_items != len(trained.interactions):
+        raise InputError(
+            f"A user model goes on with the items of its training, {len(trained.interactions)}; "
+            f"{histories.n_items} came. Train a new one."
+        )
+    config = trained.config.model_copy(update={"epochs": passes})
+    nobody = Validation(histories.select(np.empty(0, np.int64)), np.empty(0, np.int32))
+    torch = require("torch", "train")
+    with torch.random.fork_rng(devices=[]):
+        run = _Run(histories, text if config.text else None, categories, config, nobody)
+        run.begin_with(trained.weights)
+        done = _trained(run, nobody, None, progress)
+    return Trained(trained.config, done.weights, done.interactions, trained.ndcg, trained.seconds + done.seconds)
+
+
 def _trained(run: "_Run", validation: Validation, folder: Path | None, progress: Progress) -> Trained:
     config = run.config
     if len(run.batches.long_enough) == 0:
@@ -160,6 +197,12 @@ class _Run:
         self.ndcg: list[float] = []
         self.best: dict[str, Any] = {}
         self.seconds = 0.0
+
+    def begin_with(self, weights: Weights) -> None:
+        """Take the weights of an earlier training."""
+        with self.torch.no_grad():
+            for name, value in self.weights.items():
+                value.copy_(self.torch.from_numpy(weights[name]))
 
     def finished(self) -> bool:
         """Whether the passes, the time or the patience are used up."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import anyio.to_thread
 import jwt
@@ -46,6 +46,13 @@ class Caller:
     subject: str | None = None
 
 
+class LookedUp(Protocol):
+    """Is told of a look-up."""
+
+    def __call__(self, name: str, *, hit: bool) -> None:
+        """In which cache, and whether it had the answer."""
+
+
 EVERYBODY = Caller("everybody", frozenset(SCOPES))
 
 
@@ -56,9 +63,13 @@ class Access:
         keyring: the API keys.
         config: of the service.
         folder: of the shop, where a relative path of the provider's keys begins.
+        looked_up: told of look-ups in what is remembered: "keys", and whether it was there.
     """
 
-    def __init__(self, keyring: Keyring, config: ServiceConfig, folder: Path) -> None:
+    def __init__(
+        self, keyring: Keyring, config: ServiceConfig, folder: Path, looked_up: LookedUp = lambda _name, *, hit: None
+    ) -> None:
+        self._looked = looked_up
         self.keyring = keyring
         self.open = config.authentication == "off on loopback"
         self.rates = Rates(config.requests_per_second)
@@ -79,6 +90,7 @@ class Access:
             )
         mark, now = hashlib.sha256(text.encode("utf-8", "replace")).digest(), time.monotonic()
         known = self._known.get(mark)
+        self._looked("keys", hit=known is not None and known[0] >= now)
         if known is None or known[0] < now:
             found = await anyio.to_thread.run_sync(partial(self._looked_up, text))
             if found is None:
@@ -162,6 +174,8 @@ async def caller(
 ) -> Caller:
     """Who sent a request."""
     found: Caller = await request.app.state.service.access.caller(bearer.credentials if bearer else header)
+    # of a token only that it is one: its name stands for a person
+    request.scope.setdefault("state", {})["key"] = found.name.partition(":")[0]
     return found
 
 

@@ -12,9 +12,11 @@ from threadpoolctl import threadpool_limits
 import kuapin
 from kuapin.service_settings import ServiceConfig
 from kuapin.serving import failures
+from kuapin.serving.console import site as console
 from kuapin.serving.envelope import Envelope
 from kuapin.serving.routes import experiments, health, interactions, items, models, recommendations, users
 from kuapin.serving.service import Service
+from kuapin.serving.tracing import Traced
 from kuapin.workspace import Shop
 
 SHOP = "KUAPIN_SHOP"
@@ -62,7 +64,10 @@ def create_app(shop: Shop, config: ServiceConfig | None = None) -> FastAPI:
     failures.install(app)
     for routes in (recommendations, items, users, interactions, models, experiments, health):
         app.include_router(routes.router)
+    console.install(app, service)
     app.add_middleware(Envelope, max_body_bytes=config.max_body_bytes, seen=service.monitor.seen)
+    if service.tracing is not None:
+        app.add_middleware(Traced, tracing=service.tracing)
     return app
 
 

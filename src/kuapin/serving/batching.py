@@ -20,6 +20,7 @@ FIRST_COST_S = 0.005
 @dataclass
 class _Waiting(Generic[Q, A]):
     question: Q
+    since: float
     deadline: float
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[A]" = field(repr=False)
@@ -33,6 +34,7 @@ class Batcher(Generic[Q, A]):
         most: questions worked on together.
         queue_s: who would wait longer, as far as can be foreseen, is refused.
         started: told how many questions a batch has.
+        waited: told the seconds that each of them waited.
     """
 
     def __init__(
@@ -41,8 +43,10 @@ class Batcher(Generic[Q, A]):
         most: int,
         queue_s: float,
         started: Callable[[int], None] = lambda _: None,
+        waited: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._work, self._most, self._queue_s, self._started = work, most, queue_s, started
+        self._waited = waited
         self._queue: SimpleQueue[_Waiting[Q, A] | None] = SimpleQueue()
         self._cost = FIRST_COST_S
         self._open = 0
@@ -66,7 +70,8 @@ class Batcher(Generic[Q, A]):
         if ahead > self._queue_s:
             raise OverloadedError(ahead)
         loop = asyncio.get_running_loop()
-        one: _Waiting[Q, A] = _Waiting(question, time.monotonic() + timeout_s, loop, loop.create_future())
+        now = time.monotonic()
+        one: _Waiting[Q, A] = _Waiting(question, now, now + timeout_s, loop, loop.create_future())
         with self._lock:
             self._open += 1
         self._queue.put(one)
@@ -97,6 +102,8 @@ class Batcher(Generic[Q, A]):
         answers: Sequence[A | Exception] = []
         if batch:
             self._started(len(batch))
+            for one in batch:
+                self._waited(start - one.since)
             try:
                 answers = self._work([one.question for one in batch])
             except Exception as error:

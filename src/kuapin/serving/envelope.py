@@ -12,6 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kuapin.serving.failures import failure
+from kuapin.serving.logs import FIELDS, REQUEST
 
 log = logging.getLogger("kuapin.serving")
 BODY_SECONDS = 10.0
@@ -55,6 +56,7 @@ class Envelope:
         given = headers.get("x-request-id", "")
         request_id = given if _ID.fullmatch(given) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
+        REQUEST.set(request_id)
         started = False
 
         async def sending(message: Message) -> None:
@@ -72,22 +74,25 @@ class Envelope:
                 receive = await self._body(headers, receive)
             await self.app(scope, receive, sending)
         except _TooLargeError:
-            told = failure(413, f"A body has at most {self.max_body_bytes:,} bytes. Send less at a time.", request_id)
-            await told(scope, receive, sending)
+            answer = failure(413, f"A body has at most {self.max_body_bytes:,} bytes. Send less at a time.", request_id)
+            await answer(scope, receive, sending)
         except TimeoutError:
             await failure(408, f"The body did not come within {BODY_SECONDS:.0f} s.", request_id)(
                 scope, receive, sending
             )
         except Exception:
-            log.exception("Request %s failed", request_id)
+            log.exception("A request failed")
             if started:
                 raise
-            told = failure(500, "Something failed that nobody foresaw. Report the request id.", request_id)
-            await told(scope, receive, sending)
+            answer = failure(500, "Something failed that nobody foresaw. Report the request id.", request_id)
+            await answer(scope, receive, sending)
         finally:
             route = getattr(scope.get("route"), "path", "other")
             method = scope["method"] if scope["method"] in _METHODS else "other"
-            self.seen(method, route, status, time.perf_counter() - start)
+            seconds = time.perf_counter() - start
+            self.seen(method, route, status, seconds)
+            told = {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 1)}
+            log.info("request", extra={FIELDS: told | {"key": scope["state"].get("key")}})
 
     async def _body(self, headers: Headers, receive: Receive) -> Receive:
         """The body, read whole; then a ``receive`` that gives it."""

@@ -111,6 +111,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(KuapinError)
     async def _known(request: Request, error: KuapinError) -> JSONResponse:
         wait = getattr(error, "retry_after_s", None)
+        request.app.state.service.monitor.refusals.labels(reason_of(error)).inc()
         return failure(status_of(error), _plain(str(error)), request_id(request), retry_after_s=wait)
 
 
@@ -122,6 +123,13 @@ def status_of(error: KuapinError) -> int:
         if isinstance(error, kind):
             return status
     return 500
+
+
+def reason_of(error: KuapinError) -> str:
+    """What forbade an answer, in a word for the figures."""
+    kinds = ((OverloadedError, "overloaded"), (DeadlineError, "deadline"), (StoreError, "store"))
+    named = next((word for kind, word in kinds if isinstance(error, kind)), None)
+    return named or CODES.get(status_of(error), "failed")
 
 
 def request_id(request: Request) -> str:

@@ -18,6 +18,8 @@ from kuapin.model_folder import Releases
 from kuapin.workspace import Shop
 
 log = logging.getLogger("kuapin.serving")
+RETRY_S = 30.0
+"""A release that was refused is looked at again after this time: somebody may have repaired it."""
 HELD = 2
 """Releases in memory at most: the live one, and the challenger of an experiment."""
 
@@ -67,6 +69,7 @@ class LiveModel:
         self.beside: tuple[Experiment, Live] | None = None
         self.releases = Releases(shop.models, shop.config.releases)
         self._switching = threading.Lock()
+        self._refused: tuple[str, float] = ("", 0.0)
         self.current = self._loaded(None)
 
     def of(self, user: str | None) -> Live:
@@ -140,10 +143,13 @@ class LiveModel:
             live = self.releases.live()
             if live is None or live == self.current.model.release:
                 return
+            if live == self._refused[0] and time.monotonic() < self._refused[1]:
+                return
             try:
                 self.current = self._loaded(live)
             except KuapinError as error:
                 log.warning("%s stays live: %s", self.current.model.release, error)
+                self._refused = live, time.monotonic() + RETRY_S
 
     def follow_items(self, at_least: int | None = None) -> Live:
         """Take over items that were put or deleted; those that the release does not take are named in ``refused``.

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from kuapin import columns as c
 from kuapin.data.dataset import NOT_AN_ANSWER
 from kuapin.data.histories import Histories
 from kuapin.data.sql.events import EventStore
+from kuapin.observation import listened, stage, tell_spread
 from kuapin.serving.live import Live
 from kuapin.serving.online import New, with_new
 from kuapin.surfaces.home import NAME as HOME
@@ -45,6 +46,7 @@ class Question:
         deny: items that are not to be shown.
         discovery: from -1, more of the same, to 1, what is new; ``None``: as the shop has it.
         surface: what is asked for.
+        span: of the request, where it is traced.
     """
 
     user: str | None = None
@@ -58,6 +60,7 @@ class Question:
     deny: tuple[str, ...] = ()
     discovery: float | None = None
     surface: str = "products"
+    span: Any = field(default=None, compare=False)
 
     @property
     def form(self) -> tuple[Any, ...]:
@@ -87,7 +90,8 @@ def answer(
         questions: any number.
         erased: whether a user was erased after the release was loaded.
     """
-    histories, bases = _histories(live, events, questions, erased)
+    with stage("histories"):
+        histories, bases = _histories(live, events, questions, erased)
     who = live.model.users.rows(pl.Series([question.user for question in questions], dtype=pl.String))
     answers: list[dict[str, Any] | Exception] = [{}] * len(questions)
     forms: dict[tuple[Any, ...], list[int]] = {}
@@ -186,6 +190,8 @@ def _lists(live: Live, histories: Histories, who: NDArray[np.int32], question: Q
         deny=question.deny,
         discovery=question.discovery,
     )
+    if listened() and question.categories is None:
+        _tell_spread(live, found.asked, found.items, question)
     # Without a table: for a few rows Polars takes longer to begin than the whole list
     lists: list[list[dict[str, Any]]] = [[] for _ in range(len(histories))]
     items, reasons = live.model.catalogue.items, found.reasons
@@ -196,6 +202,15 @@ def _lists(live: Live, histories: Histories, who: NDArray[np.int32], question: Q
         if found.propensity is not None:
             own[-1][c.PROPENSITY] = float(found.propensity[place])
     return lists
+
+
+def _tell_spread(live: Live, asked: NDArray[np.int64], items: NDArray[np.int32], question: Question) -> None:
+    """The entropy of the top-level categories of what is shown of every list."""
+    category, n = live.model.catalogue.category[items], len(live.model.catalogue.categories)
+    for own in np.split(category, np.flatnonzero(np.diff(asked)) + 1):
+        if len(own) > question.offset:
+            share = np.bincount(own[question.offset :], minlength=n) / (len(own) - question.offset)
+            tell_spread(float(-(share[share > 0] * np.log2(share[share > 0])).sum()))
 
 
 def _said(live: Live, question: Question, basis: str, shown: list[dict[str, Any]]) -> dict[str, Any]:

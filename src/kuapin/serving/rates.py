@@ -13,10 +13,12 @@ class Rates:
 
     Args:
         rate: requests a second of those who have no rate of their own.
+        most: requests at once; ``None``: those of ``BURST_SECONDS``.
     """
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, most: float | None = None) -> None:
         self.rate = rate
+        self.most = most
         self._buckets: dict[str, tuple[float, float]] = {}
 
     def take(self, name: str, rate: float | None = None, now: float | None = None) -> None:
@@ -26,7 +28,7 @@ class Rates:
             RefusedError: 429, the bucket is empty.
         """
         rate, now = rate or self.rate, time.monotonic() if now is None else now
-        most = max(1.0, rate * BURST_SECONDS)
+        most = self.most or max(1.0, rate * BURST_SECONDS)
         left, at = self._buckets.get(name, (most, now))
         left = min(most, left + (now - at) * rate)
         if left < 1.0:

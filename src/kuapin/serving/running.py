@@ -1,14 +1,18 @@
 """The server process, or several of them on one port."""
 
 import os
+import time
 from contextlib import suppress
 from typing import Any
 
 import uvicorn
+from uvicorn.supervisors import multiprocess
 
 from kuapin.errors import KuapinError, ModelFolderError
 from kuapin.model_folder import Releases
 from kuapin.serving.app import SHOP, app_of_environment
+from kuapin.serving.logs import log_config
+from kuapin.serving.monitoring import shared_figures
 from kuapin.workspace import Shop
 
 GRACE_S = 10
@@ -18,6 +22,20 @@ KEEP_ALIVE_S = 75
 MOST_CONNECTIONS = 1_000
 HEALTHY_S = 120
 """Seconds in which a worker must give a sign of life, the reading of a large release included."""
+LOOKED_S = 1.0
+"""How often it is looked at meanwhile."""
+
+
+class Worker(multiprocess.Process):
+    """One that is seen at once to have died: uvicorn's own waits for the answer of a dead process."""
+
+    def is_alive(self, timeout: float = HEALTHY_S) -> bool:
+        """Whether it runs, and gives a sign of life in time."""
+        deadline = time.monotonic() + timeout
+        while self.process.is_alive() and time.monotonic() < deadline:
+            if self.ping(LOOKED_S):
+                return True
+        return False
 
 
 def run(shop: Shop, host: str, port: int, workers: int, *, quiet: bool) -> None:
@@ -41,7 +59,7 @@ def run(shop: Shop, host: str, port: int, workers: int, *, quiet: bool) -> None:
         "factory": True,
         "host": host,
         "port": port,
-        "log_level": "warning" if quiet else "info",
+        "log_config": log_config(quiet=quiet),
         "access_log": False,
         "server_header": False,
         "limit_concurrency": MOST_CONNECTIONS,
@@ -51,7 +69,9 @@ def run(shop: Shop, host: str, port: int, workers: int, *, quiet: bool) -> None:
     with suppress(KeyboardInterrupt):  # that is how a service ends
         if workers > 1:
             options |= {"workers": workers, "timeout_worker_healthcheck": HEALTHY_S}
-            uvicorn.run("kuapin.serving.app:app_of_environment", **options)
+            multiprocess.Process = Worker  # type: ignore[misc]
+            with shared_figures():
+                uvicorn.run("kuapin.serving.app:app_of_environment", **options)
             return
         server = uvicorn.Server(uvicorn.Config(app_of_environment, **options))
         server.run()

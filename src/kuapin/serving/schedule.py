@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 log = logging.getLogger("kuapin.serving")
@@ -23,9 +23,17 @@ class Schedule:
         shop: folder of the shop.
         seconds: between the end of one and the start of the next.
         command: what is run, the folder behind it.
+        ended: told the exit code of every run.
     """
 
-    def __init__(self, shop: Path, seconds: float, command: Sequence[str] = REFRESH) -> None:
+    def __init__(
+        self,
+        shop: Path,
+        seconds: float,
+        command: Sequence[str] = REFRESH,
+        ended: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self._ended = ended
         self._command = [*command, str(shop), "--quiet"]
         self._seconds = seconds
         self._stop = threading.Event()
@@ -45,6 +53,7 @@ class Schedule:
             self._running = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             os.setpriority(os.PRIO_PROCESS, self._running.pid, NICE)
             said, _ = self._running.communicate()
+            self._ended(self._running.returncode)
             lines = said.strip().splitlines()
             # 3: the gate kept the old one, which is an answer and no failure
             level = logging.INFO if self._running.returncode in (0, 3) else logging.WARNING

@@ -1,9 +1,12 @@
 """The parts of a running service, put together once."""
 
 import asyncio
+import gc
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import anyio.to_thread
@@ -16,6 +19,7 @@ from kuapin.data.sql.experiments import ExperimentStore
 from kuapin.data.sql.keys import Keyring
 from kuapin.data.sql.overlay import ServedTables
 from kuapin.errors import StoreError
+from kuapin.observation import listening, stage
 from kuapin.pipeline.forget import Receipt, forget
 from kuapin.retrieval.parallel import in_this_thread
 from kuapin.service_settings import ServiceConfig
@@ -28,6 +32,9 @@ from kuapin.serving.live import Live, LiveModel, Watch
 from kuapin.serving.monitoring import Monitor
 from kuapin.serving.questions import Question, answer, of_surface
 from kuapin.serving.schedule import Schedule
+from kuapin.serving.tracing import Tracing
+from kuapin.serving.vitals import LOOKED_S, Vitals
+from kuapin.storefront import SURFACES
 from kuapin.workspace import Shop
 
 R = TypeVar("R")
@@ -54,28 +61,41 @@ class Service:
         self.shop, self.config, self.store = shop, config, store
         store.erasures.synchronise()
         self.events: EventStore = store.events
-        self.access = Access(Keyring(store.database), config, shop.path)
         self.monitor = Monitor()
+        self.tracing = Tracing(config.traces) if config.traces else None
+        self.access = Access(Keyring(store.database), config, shop.path, self.monitor.cache)
         self.live = LiveModel(shop)
         self.experiments = Experiments(ExperimentStore(store.database), self.live)
         self.erased = Erased(store.erasures)
+        self.vitals = Vitals(self)
         self.ready = False
 
     def start(self) -> None:
         """Start the threads, and answer one question, so that nobody waits for what is made at the first."""
         self.writer = GroupCommit(self.events)
         self.batcher: Batcher[Question, dict[str, Any]] = Batcher(
-            self._answer, self.config.batch_users, self.config.queue_ms / 1000, self.monitor.batch.observe
+            self._answer,
+            self.config.batch_users,
+            self.config.queue_ms / 1000,
+            self.monitor.batch.observe,
+            partial(self.monitor.stage, "queue"),
         )
         users = self.live.current.model.users.ids.head(3).to_list()
         self._answer([Question(user) for user in [*users, None]])
+        # What is loaded stays: a full collection would walk through all of it, and keep requests waiting meanwhile
+        gc.collect()
+        gc.freeze()
         self.watch = Watch(
             self.config.watch_seconds,
             [self.live.follow, self.experiments.follow, self.live.follow_items, self.erased.look],
         )
         self.tidying = Watch(TIDY_S, [self.tidy, self.experiments.look])
+        self.vitals.look()
+        self.looking = Watch(LOOKED_S, [self.vitals.look])
         hours = self.config.refresh_hours
-        self.schedule = None if hours is None else Schedule(self.shop.path, hours * 3600)
+        self.schedule = (
+            None if hours is None else Schedule(self.shop.path, hours * 3600, ended=self.monitor.refresh_ended)
+        )
         self.warming = threading.Thread(target=self.live.warm, name="encoder", daemon=True)
         self.warming.start()
         self.ready = True
@@ -87,8 +107,11 @@ class Service:
             self.schedule.stop()
         self.watch.stop()
         self.tidying.stop()
+        self.looking.stop()
         self.batcher.close()
         self.writer.close()
+        if self.tracing is not None:
+            self.tracing.close()
         self.warming.join()  # what compiles cannot be cut off: the process would not end cleanly
 
     def timeout(self, request: Request) -> float:
@@ -169,13 +192,27 @@ class Service:
 
     def count(self, rows: Sequence[Row]) -> None:
         """Tell the monitor of events."""
+        now = time.time()
         for row in rows:
             self.monitor.events.labels(row[c.EVENT]).inc()
+            self.monitor.lag.observe(max(0.0, now - row[c.TIMESTAMP]))
 
     def of_surface(self, question: Question) -> dict[str, Any]:
         """The answer of a surface other than the list of products."""
         live = self.live.of(question.user)
-        return of_surface(live, question, erased=question.user is not None and self._erased(live)(question.user))
+        erased = question.user is not None and self._erased(live)(question.user)
+        known = question.surface if question.surface in SURFACES else "other"  # a caller may make up any name
+        with self._observed(known, [question]), stage(known):
+            return of_surface(live, question, erased=erased)
+
+    @contextmanager
+    def _observed(self, work: str, questions: Sequence[Question]) -> Iterator[None]:
+        """Tell the monitor, and where there is one the collector of traces, what happens in the block."""
+        spans = [question.span for question in questions if question.span is not None]
+        with ExitStack() as stack:
+            traced = [stack.enter_context(self.tracing.work(work, spans))] if self.tracing and spans else []
+            stack.enter_context(listening(self.monitor, *traced))
+            yield
 
     def _erased(self, live: Live) -> Callable[[str], bool]:
         """Whether somebody was erased after a release was loaded."""
@@ -184,7 +221,7 @@ class Service:
     def _answer(self, questions: Sequence[Question]) -> Sequence[dict[str, Any] | Exception]:
         lives = [self.live.of(question.user) for question in questions]
         answers: list[dict[str, Any] | Exception] = [{}] * len(questions)
-        with in_this_thread():
+        with in_this_thread(), self._observed("answer", questions):
             for live in {id(one): one for one in lives}.values():
                 places = [place for place, one in enumerate(lives) if one is live]
                 found = answer(live, self.events, [questions[place] for place in places], self._erased(live))

@@ -13,6 +13,7 @@ from kuapin.counts import counted
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
 from kuapin.ranking.completion import Completed, Completion
+from kuapin.retrieval.knowledge import shared
 from kuapin.retrieval.sources.affinity import LeafAffinity
 from kuapin.retrieval.sources.complement import Complement
 from kuapin.retrieval.sources.lift import Lift
@@ -30,6 +31,8 @@ RELATED, OWN, TOGETHER, SHELVES, READS, POPULAR = CODES = (
 """Reason codes: a relation of the shop; else the kind of evidence that adds most to the ranker's sum."""
 COMPLETES, REPLACES = ("compatible_with", "part_of", "accessory_of", "goes_with"), ("substitute_of",)
 """Relations between two items, read both ways: they complete each other, or the one will do for the other."""
+SHARE = 50
+"""A thing that more items have in common is no reason to buy them together."""
 LOOKED_AT = 10
 """So many times the items that are wanted are ranked, to find enough of other kinds."""
 _COLUMNS = {
@@ -207,11 +210,14 @@ class Bundles:
 
 
 def links_of(relations: pl.DataFrame, catalogue: Catalogue, names: tuple[str, ...]) -> sparse.csr_matrix:
-    """Item × item CSR of some relations, both ways; relations to what is no item of the catalogue are passed over."""
+    """Item × item CSR of some relations, both ways, and of two items that such a relation leads to the same thing.
+
+    A thing is what is no item of the catalogue (a socket, a set); what more than ``SHARE`` items lead to links none.
+    """
     table = relations.filter(pl.col(c.RELATION).is_in(names))
     head, tail = catalogue.items.rows(table[c.HEAD]), catalogue.items.rows(table[c.TAIL])
     known = (head >= 0) & (tail >= 0) & (head != tail)
     one, other = np.concatenate([head[known], tail[known]]), np.concatenate([tail[known], head[known]])
     links = sparse.csr_matrix((np.ones(len(one), np.int32), (one, other)), shape=(len(catalogue),) * 2)
     links.sum_duplicates()
-    return links
+    return (links + shared(relations, catalogue, names, SHARE)).tocsr()

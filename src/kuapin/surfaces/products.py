@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuapin.data.histories import Histories
+from kuapin.observation import stage
 from kuapin.ranking.diversity import DiversityConfig
 from kuapin.ranking.reasons import explain_products
 from kuapin.ranking.reranker import Reranker
@@ -43,7 +44,8 @@ def products(
         asked = np.repeat(users, np.diff(ranked.found.indptr))
         reasons = None
         if explain:
-            said = explain_products(recommender, catalogue, histories.select(users), ranked, reranker.language)
+            with stage("reasons"):
+                said = explain_products(recommender, catalogue, histories.select(users), ranked, reranker.language)
             reasons = Reasons(said.codes, said.texts)
         parts.append(Answer(asked, ranked.found.items, ranked.found.scores, reasons, ranked.propensity))
     return join(parts)

@@ -17,7 +17,7 @@ from kuapin.retrieval.sources.item_knn import ItemKnn, ItemKnnConfig
 from kuapin.retrieval.sources.ridge import Ridge, RidgeConfig
 
 VARIANTS = {
-    **{name: source for name, source in SOURCES.items() if name not in ("als", "ease", "ridge")},
+    **{name: source for name, source in SOURCES.items() if name not in ("als", "ease", "ridge", "sequence")},
     "als": lambda: Als(AlsConfig(embedding_size=4, epochs=2)),
     "ease": lambda: Ease(EaseConfig(max_items=5)),
     "ridge": lambda: Ridge(RidgeConfig(embedding_size=3, l2=1.0)),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from kuapin.errors import InputError, StoreError
 
@@ -16,6 +16,8 @@ BUSY_S = 10
 """How long a SQLite writer waits for another."""
 _WRITERS = 0x6B756170
 """Name of PostgreSQL's lock of those who write."""
+_POSTGRES = {"connect_timeout": 5, "tcp_user_timeout": 10_000}
+"""A server that is gone without a word is given up after so many seconds, and milliseconds on an open connection."""
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -105,13 +107,14 @@ def open_database(url: str) -> Database:
 
 def failed(error: SQLAlchemyError) -> StoreError:
     """What is told of a failure; what the driver says may name hosts and rows, and goes into the log."""
-    log.warning("The database did not do it: %s", _said(error))
+    quotes = isinstance(error, DataError | IntegrityError)  # what was to be written, which may be of a person
+    log.warning("The database did not do it: %s", type(error).__name__ if quotes else _said(error))
     return StoreError("The database did not do it; the log says why. Nothing was written; try again.")
 
 
 def _engine(url: sa.URL) -> sa.Engine:
     if url.get_backend_name() == "postgresql":
-        return sa.create_engine(url, pool_pre_ping=True, pool_size=4, max_overflow=4)
+        return sa.create_engine(url, pool_pre_ping=True, pool_size=4, max_overflow=4, connect_args=_POSTGRES)
     engine = sa.create_engine(url, connect_args={"timeout": BUSY_S, "check_same_thread": False})
 
     @sa.event.listens_for(engine, "connect")

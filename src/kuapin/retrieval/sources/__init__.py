@@ -8,6 +8,7 @@ from kuapin.retrieval.sources.brand import Brand, Leaf
 from kuapin.retrieval.sources.complement import Complement
 from kuapin.retrieval.sources.content import Content
 from kuapin.retrieval.sources.ease import Ease
+from kuapin.retrieval.sources.graph import Graph
 from kuapin.retrieval.sources.item_knn import ItemKnn
 from kuapin.retrieval.sources.lexical import Lexical
 from kuapin.retrieval.sources.lift import Lift
@@ -16,6 +17,7 @@ from kuapin.retrieval.sources.predicted_popularity import PredictedPopularity
 from kuapin.retrieval.sources.repeat import Due, FadingRepeat, LatestRepeat, Repeat
 from kuapin.retrieval.sources.ridge import Ridge
 from kuapin.retrieval.sources.segments import Segments
+from kuapin.retrieval.sources.sequence import Sequence
 from kuapin.retrieval.sources.text_popularity import TextPopularity
 
 SOURCES: dict[str, type[Source]] = {
@@ -39,11 +41,13 @@ SOURCES: dict[str, type[Source]] = {
         BrandAffinity,
         LeafAffinity,
         Segments,
+        Graph,
         ItemKnn,
         Lift,
         Ease,
         Als,
         Ridge,
+        Sequence,
     )
 }
 """Source classes by name; each takes its config, or nothing for the defaults."""

@@ -11,7 +11,7 @@ from scipy import sparse
 from kuapin.data.histories import Histories
 from kuapin.retrieval.best import best_columns
 from kuapin.retrieval.distinct import Distinct, distinct_items
-from kuapin.retrieval.selection import Best, pairs_of_sparse, top_by_user
+from kuapin.retrieval.selection import Best, allowed, pairs_of_sparse, top_by_user
 from kuapin.retrieval.source import Arrays, Candidates, NewItems, Scores, Source, Visible
 
 DAY = 86_400
@@ -55,7 +55,7 @@ class OwnItems(Source):
         """The user's best items; those never met are left out."""
         matrix = self.matrix(histories)
         if items is not None:
-            matrix.data *= np.isin(np.arange(histories.n_items), items)[matrix.indices]
+            matrix.data *= allowed(items, histories.n_items)[matrix.indices]
             matrix.eliminate_zeros()
 
         def best(user: int) -> Best:

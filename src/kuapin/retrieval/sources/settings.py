@@ -5,11 +5,13 @@ from pydantic import BaseModel, ConfigDict
 from kuapin.retrieval.sources.als import AlsConfig
 from kuapin.retrieval.sources.content import ContentConfig
 from kuapin.retrieval.sources.ease import EaseConfig
+from kuapin.retrieval.sources.graph import GraphConfig
 from kuapin.retrieval.sources.item_knn import ItemKnnConfig
 from kuapin.retrieval.sources.popularity import PopularityConfig
 from kuapin.retrieval.sources.repeat import RepeatConfig
 from kuapin.retrieval.sources.ridge import RidgeConfig
 from kuapin.retrieval.sources.segments import SegmentsConfig
+from kuapin.sequence.settings import SequenceConfig
 
 
 class SourcesConfig(BaseModel):
@@ -29,3 +31,5 @@ class SourcesConfig(BaseModel):
     als: AlsConfig = AlsConfig()
     ridge: RidgeConfig = RidgeConfig()
     segments: SegmentsConfig = SegmentsConfig()
+    sequence: SequenceConfig = SequenceConfig()
+    graph: GraphConfig = GraphConfig()

@@ -37,8 +37,8 @@ async def ready(request: Request) -> JSONResponse:
     "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}, **responses(401, 429)}
 )
 async def metrics(request: Request, asking: Asking) -> Response:
-    """Figures of this process in Prometheus' text format; any key opens them."""
+    """Figures of all processes of the service in Prometheus' text format; any key opens them."""
     service: Service = request.app.state.service
-    service.monitor.release.clear()
-    service.monitor.release.labels(service.live.current.model.release).set(1)
-    return Response(service.monitor.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    service.monitor.answers_with(service.live.current.model.release)
+    text = await anyio.to_thread.run_sync(service.monitor.text)
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -114,11 +114,12 @@ def _check_size(service: Service, size: int) -> None:
 async def _written(request: Request, rows: Sequence[dict[str, Any]]) -> WrittenOut:
     service: Service = request.app.state.service
     kept = service.not_erased(rows)
-    timeout = service.timeout(request)
+    timeout, started = service.timeout(request), time.perf_counter()
     try:
         async with asyncio.timeout(timeout):
             done = await asyncio.shield(asyncio.wrap_future(service.writer.put(kept)))
     except TimeoutError as error:
         raise DeadlineError(timeout) from error
+    service.monitor.stage("commit", time.perf_counter() - started)
     service.count(kept)
     return WrittenOut(added=done.added, known=done.known)

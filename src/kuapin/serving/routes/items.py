@@ -43,7 +43,9 @@ async def similar(
     form = repr((live.mark, item_id, n, offset, category, deny, explain))
     tag = f'"{hashlib.sha256(form.encode("utf-8", "replace")).hexdigest()[:24]}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    if tag in request.headers.get("if-none-match", ""):
+    same = tag in request.headers.get("if-none-match", "")
+    service.monitor.cache("etag", hit=same)
+    if same:
         return Response(status_code=304, headers=headers)
     ask = partial(live.model.similar, item_id, n + offset, category, explain=explain, deny=deny or ())
     table = await service.in_time(request, ask)

@@ -142,6 +142,8 @@ async def _answered(request: Request, question: Question) -> JSONResponse:
         raise RefusedError(
             422, f"n and offset are at most {most:,} together; {question.n + question.offset:,} came. Ask less."
         )
+    if service.tracing is not None:
+        question = replace(question, span=service.tracing.current())
     asked, found = question.user, dict[str, Any]()
     if asked is not None:
         question = replace(question, user=service.person(asked))

@@ -1,0 +1,67 @@
+"""What was compared by ``refresh``, and what came of it: one line a challenge, in ``models/challenges.jsonl``."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kuapin.errors import ModelFolderError
+from kuapin.evaluation.drift import Moved
+from kuapin.evaluation.gate import Verdict
+
+CHALLENGES = "challenges.jsonl"
+"""In ``models/``; how often a champion was challenged is counted from it."""
+
+
+def read_challenges(models: Path) -> list[dict[str, Any]]:
+    """Those of before, oldest first; a last line that a crash has torn is passed over.
+
+    Raises:
+        ModelFolderError: another line is damaged.
+    """
+    path = models / CHALLENGES
+    if not path.exists():
+        return []
+    whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
+    try:
+        return [json.loads(line) for line in whole.splitlines() if line.strip()]
+    except ValueError as error:
+        raise ModelFolderError(f"{path} is damaged ({error}). Restore it, or delete it to count afresh.") from error
+
+
+def last_challenge(models: Path) -> dict[str, Any] | None:
+    """The latest one; ``None`` where there is none, or where it cannot be read."""
+    try:
+        return next(reversed(read_challenges(models)), None)
+    except ModelFolderError:
+        return None
+
+
+def record_challenge(
+    models: Path, champion: str, verdicts: Sequence[Verdict], served: Mapping[str, str], drift: Sequence[Moved]
+) -> None:
+    """Write down that both were compared, before anything comes of it: a look was had, whatever ends the work.
+
+    Args:
+        models: folder of the releases.
+        champion: the release that is live.
+        verdicts: by category.
+        served: category → the part that serves it.
+        drift: what moved since the champion was trained.
+    """
+    line = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "champion": champion,
+        "verdicts": [
+            {name: None if isinstance(v, float) and np.isnan(v) else v for name, v in asdict(verdict).items()}
+            | {"served_by": served[verdict.category]}
+            for verdict in verdicts
+        ],
+        "drift": {moved.part: round(moved.index, 4) for moved in drift},
+    }
+    with (models / CHALLENGES).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")

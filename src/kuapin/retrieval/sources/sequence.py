@@ -1,0 +1,90 @@
+"""The user model as a source: what comes next for somebody who did these things in this order."""
+
+from copy import copy
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuapin.data.histories import Histories
+from kuapin.retrieval.source import Arrays, NewItems, Scores, Visible
+from kuapin.retrieval.sources.factors import FactorSource
+from kuapin.sequence.compiled import UserModel
+from kuapin.sequence.settings import SequenceConfig
+from kuapin.sequence.training import Trained, go_on, train
+
+
+class Sequence(FactorSource):
+    """Score = x · y: y the item's unit vector, x what the user model makes of the history (``kuapin.sequence``).
+
+    A causal transformer over the last interactions, trained with a sampled softmax. Nothing of a user is stored: a new
+    user, a new interaction and a new item count at once. Floor: 0, users without a history.
+    """
+
+    name = "sequence"
+    cold_items = True
+    personal = True
+
+    model: UserModel
+    trained: Trained | None = None
+    """What training goes on from, where this source was fitted and not restored."""
+
+    def __init__(self, config: SequenceConfig | None = None) -> None:
+        self.config = config or SequenceConfig()
+
+    def fit(self, visible: Visible) -> Self:
+        """Train until the last interactions of some users, which are held out, are found no better.
+
+        Raises:
+            MissingExtraError: torch is not installed.
+        """
+        white = visible.whitened()
+        config = self.config if white is not None else self.config.model_copy(update={"text": False, "ids": True})
+        category, progress = visible.catalogue.category, visible.progress
+        return self._take(train(visible.histories, white, category, config, progress=progress), visible, white)
+
+    def refit(self, visible: Visible, before: Self) -> Self:
+        """Go on from what was fitted on a part of the log, for a share of the passes that it took."""
+        if before.trained is None:
+            return self.fit(visible)
+        ndcg, white = before.trained.ndcg, visible.whitened()
+        best = len(ndcg) if np.isnan(ndcg).all() else int(np.nanargmax(ndcg)) + 1
+        passes = round(best * self.config.more)
+        done = before.trained
+        if passes:
+            category, progress = visible.catalogue.category, visible.progress
+            done = go_on(done, visible.histories, white, category, passes, progress=progress)
+        return self._take(done, visible, white)
+
+    def _take(self, trained: Trained, visible: Visible, white: Scores | None) -> Self:
+        counts = np.bincount(visible.histories.items, minlength=len(visible.catalogue))
+        text = white if trained.config.text else None
+        self.trained = trained
+        self.model = UserModel.of(trained, text, counts, visible.catalogue.category)
+        self.factors = self.model.items
+        return self
+
+    def users(self, histories: Histories) -> Scores:
+        """Vectors of users, float32 (n_users, embedding_size)."""
+        return self.model.users(histories)
+
+    def with_items(self, new: NewItems) -> Self:
+        """A new item is its text."""
+        other = copy(self)
+        white = np.zeros((len(new.rows), len(self.model.text)), np.float32) if new.white is None else new.white
+        items = new.into(self.factors, self.model.cold(white))
+        categories: NDArray[np.int64] = new.into(self.model.categories, self.model.none)
+        categories[new.rows] = new.catalogue.category[new.rows]
+        other.model, other.trained = self.model.with_items(items, categories), None
+        other.factors = items
+        return other
+
+    def arrays(self) -> Arrays:
+        """The parts of the user model, see ``UserModel.arrays``."""
+        return self.model.arrays()
+
+    def restore(self, arrays: Arrays) -> Self:
+        """Take the parts of the user model."""
+        self.model = UserModel.restore(arrays)
+        self.factors = self.model.items
+        return self
