@@ -1,6 +1,10 @@
 """What records the curves of a run."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 
 from kuapin.extras import require
 
@@ -18,3 +22,32 @@ def chosen_tracker(asked: str) -> str:
     if asked != "none":
         require(_PACKAGES[asked], "tracking")
     return asked
+
+
+@contextmanager
+def recording(tracker: str, folder: Path) -> Iterator[None]:
+    """A block in which a tracker that is told nothing else writes into a folder; its run ends with the block.
+
+    Args:
+        tracker: as ``chosen_tracker`` gives it.
+        folder: made where a tracker needs it.
+    """
+    wanted = {
+        "tensorboard": {"TENSORBOARD_LOGGING_DIR": str(folder)},
+        "wandb": {"WANDB_DIR": str(folder)},
+        # MLflow no longer writes plain files unless it is asked to, and its databases need more packages
+        "mlflow": {"MLFLOW_TRACKING_URI": (folder.resolve() / "mlflow").as_uri(), "MLFLOW_ALLOW_FILE_STORE": "true"},
+    }.get(tracker, {})
+    added = {name: value for name, value in wanted.items() if name not in os.environ}
+    if wanted:
+        folder.mkdir(parents=True, exist_ok=True)
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+        if tracker == "wandb":
+            require("wandb", "tracking").finish()
+        elif tracker == "mlflow":
+            require("mlflow", "tracking").end_run()

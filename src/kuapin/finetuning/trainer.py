@@ -1,7 +1,6 @@
 """The training loop: Hugging Face's Trainer, told what trains, what to measure and where to keep it."""
 
 import math
-import os
 import resource
 import sys
 import time
@@ -23,7 +22,7 @@ from kuapin.finetuning.settings import TrainingConfig
 from kuapin.finetuning.soup import Soup
 from kuapin.finetuning.strategy import Strategy, trainable
 from kuapin.finetuning.tokens import Tokens
-from kuapin.finetuning.tracking import chosen_tracker
+from kuapin.finetuning.tracking import chosen_tracker, recording
 from kuapin.progress import SILENT, Progress, Step
 
 CURVES = "curves"
@@ -120,6 +119,7 @@ def fit(
     clock = Clock()
     soup = Soup(run, config.soup, greater_is_better=objective.greater_is_better)
     with (
+        recording(chosen_tracker(config.tracker), run / CURVES),
         quietly(),
         progress.step(f"Training ({objective.name}, {strategy.name})", total, "steps") as step,
         Interruption() as stop,
@@ -173,8 +173,6 @@ def _arguments(
 ) -> Any:
     torch, transformers = require("torch", "train"), require("transformers", "train")
     tracker = chosen_tracker(config.tracker)
-    if tracker == "tensorboard":
-        os.environ["TENSORBOARD_LOGGING_DIR"] = str(run / CURVES)
     return transformers.TrainingArguments(
         output_dir=str(run),
         use_cpu=not torch.cuda.is_available(),
