@@ -112,6 +112,7 @@ def test_decisions_are_noted_and_hold_when_applied(rich):
         text = words(page(client, "/review"))
         assert "2 wait for a decision" in text
         assert f"sea lamp large Home › lamp by Sea 9.00 blocked why {BLOCKED}" in text
+        assert re.search(r"Allow Keep blocked .*put lower .*Allow Block", text)
         live = client.app.state.service.live
         row = live.current.model.catalogue.items.row(BLOCKED)
         assert live.current.model.reranker.blocked[row]
@@ -208,7 +209,8 @@ def test_a_report_is_drawn_and_the_whole_of_it_runs_nothing(rich):
         whole = client.get("/console/reports/evaluate-temporal")
         assert "The whole report." in whole.text
         assert whole.headers["content-security-policy"].startswith("sandbox;")
-        for name in ("none", "..%2f..%2frules", "evaluate-temporal.json"):
+        (rich.reports / ".hidden.html").write_text("hidden")
+        for name in ("none", "..%2f..%2frules", "evaluate-temporal.json", ".hidden"):
             assert client.get(f"/console/reports/{name}").status_code == 404
         assert "There is no report “none”" in page(client, "/reports?name=none")
         assert "There is no report" in page(client, "/reports?name=../data/tables")
