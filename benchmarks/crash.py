@@ -88,7 +88,8 @@ def cycle(shop: Shop, number: int, seen: Seen, rng: random.Random, *arguments: s
     for thread in threads:
         thread.start()
     deadline = time.monotonic() + 60
-    while len(seen.events) == before and time.monotonic() < deadline:
+    # A switch loads a release: the first cycle waits for one, so that a busy machine sees one at all
+    while (len(seen.events) == before or not (number or seen.counts["switches"])) and time.monotonic() < deadline:
         time.sleep(0.005)
     time.sleep(rng.uniform(0.0, LONGEST_S * (1 + len(arguments))))
     if refresh is not None:
