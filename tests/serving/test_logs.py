@@ -91,8 +91,9 @@ def test_the_process_logs_nothing_but_json(shop):
     process = Process(shop)
     process.ask("GET", "/v1/recommendations?user_id=u")
     assert process.stop() == 0
-    first, *rest = (shop.path.parent / "log").read_text().splitlines()
-    assert first.startswith("Listening on")  # for people
+    first, second, *rest = (shop.path.parent / "log").read_text().splitlines()
+    assert first.startswith("Listening on")  # for people, and so is the next
+    assert second.startswith("To look at it")
     found = [json.loads(line) for line in rest]
     assert {"request", "Application startup complete."} <= {line["message"] for line in found}
     assert {line["route"] for line in found if line["message"] == "request"} >= {"/v1/recommendations", "/health/ready"}

@@ -121,6 +121,10 @@ def _of_strangers(strangers: int, wanted: list[str], surface: str) -> str:
     why = "no history in the items of this release"
     if surface in ("similar", "profile"):  # these say something of a history, or nothing
         return f"{counted(strangers, 'user')} of {len(wanted):,} without a row: {why}."
+    if surface == "campaigns":
+        return (
+            f"{counted(strangers, 'user')} of {len(wanted):,} with {why}: only offers that were sent to nobody by name."
+        )
     if len(wanted) == 1:
         return f"User {wanted[0]!r} has {why}: the list is what is popular."
     have, they = ("has", "that one gets") if strangers == 1 else ("have", "they get")

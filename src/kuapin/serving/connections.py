@@ -29,7 +29,8 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Somebody has left."""
-        self._head, self._unread = _off(self._head), _off(self._unread)
+        self._head_is_there()
+        self._is_read()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -48,7 +49,7 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is there."""
-        self._head = _off(self._head)
+        self._head_is_there()
         super().on_headers_complete()
 
     def pause_writing(self) -> None:
@@ -58,14 +59,19 @@ class Connection(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         """It is read."""
-        self._unread = _off(self._unread)
+        self._is_read()
         super().resume_writing()
 
     def _await_head(self) -> None:
         self._head_bytes = 0
         self._head = self.loop.call_later(HEAD_S, self.transport.abort)
 
+    def _head_is_there(self) -> None:
+        if self._head is not None:
+            self._head.cancel()
+            self._head = None
 
-def _off(timer: asyncio.TimerHandle | None) -> None:
-    if timer is not None:
-        timer.cancel()
+    def _is_read(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
