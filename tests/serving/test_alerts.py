@@ -211,8 +211,8 @@ FAULTS = {
     "KuapinDiskFull": (None, {}),
     "KuapinStoreDown": (None, {}),
 }
-SHARED = {"KuapinSlow"}
-"""All services of this test share one interpreter: what slows one down is felt by all."""
+SHARED = {"KuapinSlow", "KuapinDiskFull"}
+"""All services of this test share one interpreter, so that what slows one down is felt by all, and this machine's disk."""
 APART = ("KuapinDiskFull", "KuapinStoreDown")
 """These need a disk and a database server of their own."""
 
