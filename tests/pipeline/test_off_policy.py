@@ -89,7 +89,7 @@ def test_the_command_line_says_the_same(clicked, capfd):
 
 def test_a_log_without_propensities_is_told_what_to_do(tmp_path, capfd):
     shop = served.shop(tmp_path)
-    with pytest.raises(InputError, match="no impression of a list of products has a propensity below 1"):
+    with pytest.raises(InputError, match="no impression of a list of products that came after"):
         evaluate_off_policy(shop)
     assert run(app, ["evaluate", str(shop.path), "--release", "r1"]) == 2
     assert "--release and --success belong to --protocol off-policy" in capfd.readouterr().err

@@ -212,7 +212,7 @@ FAULTS = {
     "KuapinStoreDown": (None, {}),
 }
 SHARED = {"KuapinSlow", "KuapinDiskFull"}
-"""All services of this test share one interpreter, so that what slows one down is felt by all, and this machine's disk."""
+"""All services of this test share one interpreter, so that what slows one down is felt by all, and one disk."""
 APART = ("KuapinDiskFull", "KuapinStoreDown")
 """These need a disk and a database server of their own."""
 

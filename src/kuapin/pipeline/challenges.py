@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from kuapin.durable import write_durably
 from kuapin.errors import ModelFolderError
 from kuapin.evaluation.drift import Moved
 from kuapin.evaluation.gate import Verdict
@@ -26,9 +27,9 @@ def read_challenges(models: Path) -> list[dict[str, Any]]:
     path = models / CHALLENGES
     if not path.exists():
         return []
-    whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
+    whole, _, _ = path.read_bytes().rpartition(b"\n")
     try:
-        return [json.loads(line) for line in whole.splitlines() if line.strip()]
+        return [json.loads(line) for line in whole.decode().split("\n") if line.strip()]
     except ValueError as error:
         raise ModelFolderError(f"{path} is damaged ({error}). Restore it, or delete it to count afresh.") from error
 
@@ -63,5 +64,6 @@ def record_challenge(
         ],
         "drift": {moved.part: round(moved.index, 4) for moved in drift},
     }
-    with (models / CHALLENGES).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+    path = models / CHALLENGES
+    whole, mark, _ = path.read_bytes().rpartition(b"\n") if path.exists() else (b"", b"", b"")  # without a torn line
+    write_durably(path, whole + mark + json.dumps(line, ensure_ascii=False, allow_nan=False).encode() + b"\n")

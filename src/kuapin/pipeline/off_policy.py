@@ -10,10 +10,13 @@ from kuapin import columns as c
 from kuapin.data.histories import Histories
 from kuapin.errors import InputError
 from kuapin.evaluation.off_policy import OffPolicy, off_policy
+from kuapin.manifest import read_manifest
 from kuapin.model import Model
+from kuapin.pipeline.refresh import learnt_until
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.exploration import followed
 from kuapin.ranking.live import queries_of
+from kuapin.surfaces.home_strategies import MARK
 from kuapin.surfaces.products import NAME as PRODUCTS
 from kuapin.surfaces.products import products
 from kuapin.workspace import Shop
@@ -41,8 +44,10 @@ def evaluate_off_policy(
         UnknownIdError: there is no such release.
     """
     with progress.step("Reading what was shown"):
-        tried = tried_places(shop.store.read(c.INTERACTIONS, LOGGED), event or shop.config.exploration.event)
+        log = shop.store.read(c.INTERACTIONS, LOGGED)
         model = Model.load(shop, version=version)
+        known = learnt_until(read_manifest(shop.models / model.release).config)
+        tried = tried_places(log, event or shop.config.exploration.event, known)
     with progress.step("Making the lists again"):
         lists = tried.select(c.RANKING_ID, c.USER_ID, c.TIMESTAMP).unique(
             subset=[c.RANKING_ID, c.USER_ID], maintain_order=True
@@ -52,8 +57,16 @@ def evaluate_off_policy(
     return estimate(tried, model.users.rows(tried[c.USER_ID]), shop.config.seed)
 
 
-def tried_places(log: pl.DataFrame, event: str) -> pl.DataFrame:
+def tried_places(log: pl.DataFrame, event: str, learnt: int | None = None) -> pl.DataFrame:
     """The impressions of products that came to their place with a probability below 1, and their ``success``.
+
+    Places of home pages, whose probabilities are those of the page's strategy, are left out.
+
+    Args:
+        log: the interactions.
+        event: what counts as success.
+        learnt: unix seconds; a release that learnt from what was shown knows what came of it, so that only what was
+            shown later is told. ``None``: everything.
 
     Raises:
         InputError: there are none.
@@ -63,13 +76,15 @@ def tried_places(log: pl.DataFrame, event: str) -> pl.DataFrame:
         shown = followed(log, event).filter(pl.col(c.PROPENSITY) < 1).drop_nulls([*wanted, c.USER_ID, c.ITEM_ID])
         if c.SURFACE in shown.columns:
             shown = shown.filter(pl.col(c.SURFACE).fill_null(PRODUCTS) == PRODUCTS)
-        shown = shown.filter(pl.col(c.PROPENSITY) > 0)
+        shown = shown.filter(pl.col(c.PROPENSITY) > 0, ~pl.col(c.RANKING_ID).str.contains(MARK, literal=True))
+        if learnt is not None:
+            shown = shown.filter(pl.col(c.TIMESTAMP) > learnt)
         if shown.height:
             return shown
     raise InputError(
-        "interactions: no impression of a list of products has a propensity below 1, so that nothing can be told of "
-        "another release. Set share in [exploration] of kuapin.toml, and send the propensity of every row back to "
-        "/v1/impressions."
+        "interactions: no impression of a list of products that came after this release's training has a propensity "
+        "below 1, so that nothing can be told of it. Set share in [exploration] of kuapin.toml, and send the "
+        "propensity of every row back to /v1/impressions."
     )
 
 

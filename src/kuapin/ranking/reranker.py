@@ -110,7 +110,9 @@ class Reranker:
             return
         moved = tries or not spread.idle or any(not one.hides for one in rules.bound)
         depth = max(DEPTH, SPARE * n) if moved else SPARE * n
-        for users, pool in self.recommender.ranked(histories, depth, items, spread.per_category, n):
+        # Floors, boosts and the dial choose among more than what was proposed; all else is content with n
+        wide = bool(spread.categories or spread.brands or spread.leaves or spread.discovery or rules.of_kind(Boost))
+        for users, pool in self.recommender.ranked(histories, depth, items, spread.per_category, depth if wide else n):
             ask = _Ask(histories.select(users), who[users], n, items, spread, rules, now)
             yield users, self._listed(ask, pool, depth)
 

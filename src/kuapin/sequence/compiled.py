@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping
+from copy import copy
 from pathlib import Path
 from typing import Any, Self
 
@@ -131,8 +132,9 @@ class UserModel:
 
     def with_items(self, items: Vectors, categories: NDArray[np.integer]) -> "UserModel":
         """The same model with other items: vectors (n, d) and codes of their categories (n,)."""
-        known = np.minimum(categories.astype(np.int64), self.none)
-        return UserModel(self.config, items, known, self.text, self.none, self.graph)
+        other = copy(self)  # with the same compiled graph
+        other.items, other.categories = items, np.minimum(categories.astype(np.int64), self.none)
+        return other
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """All that it is, as named arrays fit for safetensors."""

@@ -42,7 +42,12 @@ class SequenceConfig(BaseModel):
     epochs: int = Field(60, ge=1, description="Passes over the log at most.")
     patience: int = Field(5, ge=1, description="Training ends after so many passes without a better NDCG@10.")
     validation_users: int = Field(4_000, ge=1, description="Histories whose last item is kept for that, at most.")
-    minutes: float | None = Field(20.0, gt=0, description="No pass begins after so long; none: no limit.")
+    minutes: float | None = Field(
+        20.0,
+        gt=0,
+        description="No pass begins after so long; none: no limit. Where it ends the training, "
+        "the model depends on the machine as well as on the seed.",
+    )
     more: float = Field(
         0.25,
         ge=0,

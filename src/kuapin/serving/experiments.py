@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from kuapin.data.sql.experiments import Experiment, ExperimentStore, Exposed, Terms
-from kuapin.errors import UnknownIdError
+from kuapin.errors import KuapinError
 from kuapin.evaluation.sequential import confidence_sequence, mismatch
 from kuapin.serving.failures import RefusedError
 from kuapin.serving.live import LiveModel
@@ -99,10 +99,17 @@ class Experiments:
         store: where they are kept.
         live: the releases that answer.
         clock: unix seconds.
+        kept_days: how long events are kept; ``None``: for ever.
     """
 
-    def __init__(self, store: ExperimentStore, live: LiveModel, clock: Callable[[], float] = time.time) -> None:
-        self.store, self.live, self.clock = store, live, clock
+    def __init__(
+        self,
+        store: ExperimentStore,
+        live: LiveModel,
+        clock: Callable[[], float] = time.time,
+        kept_days: int | None = None,
+    ) -> None:
+        self.store, self.live, self.clock, self.kept_days = store, live, clock, kept_days
 
     def start(self, challenger: str, terms: Terms) -> Experiment:
         """Compare a release with the live one, from now on.
@@ -110,8 +117,14 @@ class Experiments:
         Raises:
             UnknownIdError: there is no such release.
             ModelFolderError: it is damaged.
-            RefusedError: 409, another experiment runs, or it is the live release.
+            RefusedError: 409, another experiment runs, or it is the live release; 422, it would outlive its events.
         """
+        kept = self.kept_days
+        if kept is not None and terms.most_days > kept:
+            raise RefusedError(
+                422,
+                f"Events are kept for {kept:,} days, and most_days is {terms.most_days:,}. Ask for at most as many.",
+            )
         with self.live.held(challenger) as control:
             if challenger == control:
                 raise RefusedError(409, f"{challenger} is live: an experiment compares another release with it.")
@@ -155,11 +168,11 @@ class Experiments:
         if one is None or found is None or found.decision is None or not self._end(one, found.decision, found):
             return
         log.info("Experiment %s ended: %s", one.experiment_id, found.decision)
-        if found.decision == BETTER and one.terms.activate:
+        if found.decision == BETTER and one.terms.activate and self.live.releases.live() == one.control:
             try:
                 self.live.activate(one.challenger)
-            except UnknownIdError:
-                log.warning("%s won, and is not there any more", one.challenger)
+            except KuapinError as error:
+                log.warning("%s won, and cannot be made live: %s", one.challenger, error)
 
     def _end(self, one: Experiment, decision: str, found: Standing | None = None) -> bool:
         told: dict[str, Any] = asdict(found or self.standing(one)) | {"decision": decision}

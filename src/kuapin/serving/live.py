@@ -102,6 +102,8 @@ class LiveModel:
             if self.beside is None or self.beside[0].experiment_id != experiment.experiment_id:
                 try:
                     self.beside = experiment, self._loaded(experiment.challenger)
+                except StoreError:
+                    raise  # a database that is away comes back; the experiment goes on then
                 except KuapinError as error:
                     log.warning("%s takes no part in an experiment: %s", experiment.challenger, error)
                     return False

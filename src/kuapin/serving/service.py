@@ -65,7 +65,7 @@ class Service:
         self.tracing = Tracing(config.traces) if config.traces else None
         self.access = Access(Keyring(store.database), config, shop.path, self.monitor.cache)
         self.live = LiveModel(shop)
-        self.experiments = Experiments(ExperimentStore(store.database), self.live)
+        self.experiments = Experiments(ExperimentStore(store.database), self.live, kept_days=config.retention_days)
         self.erased = Erased(store.erasures)
         self.vitals = Vitals(self)
         self.clock = Clock()

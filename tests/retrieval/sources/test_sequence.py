@@ -103,6 +103,8 @@ def test_a_new_item_is_its_text(fitted, visible):
     np.testing.assert_allclose(other.factors[ITEMS], read / np.linalg.norm(read), atol=1e-6)
     assert other.model.categories[ITEMS] == other.model.none
     assert len(fitted.factors) == ITEMS
+    known = NewItems(np.array([6], np.int32), visible.catalogue, white, np.zeros(1, np.float32), new.alike)
+    assert np.array_equal(fitted.with_items(known).factors, fitted.factors)  # put again: what was learnt stays
     met = from_interactions(
         np.array([0]), np.array([ITEMS]), np.array([0]), np.zeros(1, np.uint8), n_users=1, n_items=ITEMS + 1, timed=True
     )

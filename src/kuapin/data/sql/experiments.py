@@ -170,6 +170,7 @@ class ExperimentStore:
             sa.exists()
             .select_from(later.join(shown, sa.and_(*same)))
             .where(later.c.user_id == entered.c.user_id, later.c.event == one.terms.outcome, *in_window, *of_surface)
+            .where(shown.c.received_at >= entered.c.at)
             .correlate(entered)
         )
         query = sa.select(entered.c.user_id, entered.c.at, followed).order_by(entered.c.at, entered.c.user_id)

@@ -15,6 +15,8 @@ from kuapin.retrieval.source import Candidates, NewItems, Scores, Source
 
 FIRST_BLOCK = 4_096
 """Items looked at first; then twice as many each time."""
+LARGEST_BLOCK = 65_536
+"""But no more than these: what is looked at lies in memory for all users of a block at once."""
 
 
 class FactorSource(Source):
@@ -82,7 +84,7 @@ def _largest_products(users: Scores, factors: Scores, norms: Scores, rows: NDArr
             if len(best[user][1]) == n:
                 # Just below, so that an equal score with a smaller item row still gets in.
                 worst[user] = np.nextafter(best[user][1][-1], np.float32(0))
-        start, size = start + size, 2 * size
+        start, size = start + size, min(2 * size, LARGEST_BLOCK)
     return best
 
 

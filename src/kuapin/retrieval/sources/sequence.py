@@ -4,7 +4,6 @@ from copy import copy
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kuapin.data.histories import Histories
 from kuapin.retrieval.source import Arrays, NewItems, Scores, Visible
@@ -69,11 +68,12 @@ class Sequence(FactorSource):
         return self.model.users(histories)
 
     def with_items(self, new: NewItems) -> Self:
-        """A new item is its text."""
+        """A new item is its text; one that was known stays what was learnt of it."""
         other = copy(self)
         white = np.zeros((len(new.rows), len(self.model.text)), np.float32) if new.white is None else new.white
-        items = new.into(self.factors, self.model.cold(white))
-        categories: NDArray[np.int64] = new.into(self.model.categories, self.model.none)
+        fresh = new.rows >= len(self.factors)
+        items, categories = new.padded(self.factors), new.padded(self.model.categories)
+        items[new.rows[fresh]] = self.model.cold(white[fresh])
         categories[new.rows] = new.catalogue.category[new.rows]
         other.model, other.trained = self.model.with_items(items, categories), None
         other.factors = items

@@ -191,7 +191,10 @@ def to(path: str) -> RedirectResponse:
 
 def own_path(wanted: str) -> str:
     """A page of the console to go on to; the first one where the name is of another place."""
-    parts = urlsplit(wanted)
+    try:
+        parts = urlsplit(wanted)
+    except ValueError:  # half an IPv6 address
+        return f"{ROOT}/"
     fine = not parts.scheme and not parts.netloc and parts.path.startswith(f"{ROOT}/") and "\\" not in wanted
     return wanted if fine and wanted.isprintable() and parts.path != f"{ROOT}/sign-in" else f"{ROOT}/"
 
@@ -212,6 +215,9 @@ def _renew(request: Request, response: Response) -> None:
 def _check_origin(request: Request) -> None:
     """A form comes from a page of this host, or the browser says nothing of it."""
     origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site", "same-origin")
-    fine = origin is None or urlsplit(origin).netloc == request.headers.get("host")
+    try:
+        fine = origin is None or urlsplit(origin).netloc == request.headers.get("host")
+    except ValueError:  # half an IPv6 address
+        fine = False
     if not fine or site not in ("same-origin", "none"):
         raise RefusedError(403, Phrases(language_of(request))("error.form"))

@@ -14,6 +14,8 @@ from kuapin.errors import UnknownIdError
 COOKIE = "kuapin_console"
 IDLE_S = 30 * 60
 """A session ends when nothing is asked for so long."""
+LONGEST_TIME = 12
+"""Digits of a time in a cookie, at most."""
 LONGEST_S = 8 * 3600
 """It ends after so long in any case."""
 SCOPE = "admin"
@@ -62,7 +64,7 @@ class Sessions:
         key_id, _, rest = cookie.partition(".")
         started, _, rest = rest.partition(".")
         seen, _, _ = rest.partition(".")
-        if not (started.isdecimal() and seen.isdecimal() and started.isascii() and seen.isascii()):
+        if not all(one.isdecimal() and one.isascii() and len(one) <= LONGEST_TIME for one in (started, seen)):
             return None
         if not hmac.compare_digest(cookie.encode(), self._cookie(key_id, int(started), int(seen)).encode()):
             return None

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from kuapin.data.sql.experiments import Experiment, Terms
 from kuapin.serving.access import needs
 from kuapin.serving.bodies import ExperimentIn, ExperimentOut, ExperimentsOut, Id
-from kuapin.serving.failures import RefusedError, responses
+from kuapin.serving.failures import responses
 from kuapin.serving.service import Service
 
 router = APIRouter(
@@ -35,11 +35,6 @@ async def experiments(
 async def start(request: Request, body: ExperimentIn) -> ExperimentOut:
     """Compare a release with the live one on people; it ends by its own terms, and one runs at a time."""
     service: Service = request.app.state.service
-    kept = service.config.retention_days
-    if kept is not None and body.most_days > kept:
-        raise RefusedError(
-            422, f"Events are kept for {kept:,} days, and most_days is {body.most_days:,}. Ask for at most as many."
-        )
     terms = Terms(**body.model_dump(exclude={"challenger"}))
     one = await anyio.to_thread.run_sync(partial(service.experiments.start, body.challenger, terms))
     return await anyio.to_thread.run_sync(partial(_said, service, one))
