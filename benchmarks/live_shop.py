@@ -21,6 +21,9 @@ from kuapin.retrieval.source import Visible
 TIMED = "amazon18_office_industrial_timed"
 LATER = (
     "reasons.py",
+    "reason_kinds.py",
+    "reason_case.py",
+    "reason_sentences.py",
     "deletion.py",
     "phrases.py",
     "reranker.py",

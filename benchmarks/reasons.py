@@ -21,7 +21,8 @@ from benchmarks.live_shop import LiveShop, live_shop, shops_of
 from kuapin.data.histories import Histories
 from kuapin.evaluation.bootstrap import interval
 from kuapin.ranking.deletion import without as strike
-from kuapin.ranking.reasons import NAMING, explain_products
+from kuapin.ranking.reason_kinds import NAMING
+from kuapin.ranking.reasons import explain_products
 
 K, DEPTH, DRAWS = 10, 100, 2
 

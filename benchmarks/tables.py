@@ -36,6 +36,14 @@ ABOUT = {
         "The user model on the papers' Beauty and Sports, last item, full catalogue, at most 50 read. Asked for: "
         "NDCG@10 above SASRec with sampled softmax as published, .0531 and .0314; ≤ 60 minutes of training each."
     ),
+    "running_shop": (
+        "The ranker of the running shop with and without the user model, and the best baseline, on the same users: the "
+        "last tenth of the log, on Beauty the last item of everybody. `read`: whether the ranker kept the user model."
+    ),
+    "cold_items": (
+        "Items that nobody met in training beside those that people did, on Beauty: recall@10, NDCG@10, full "
+        "catalogue; `within` ranks the cold ones alone."
+    ),
     "diversity": (
         "The dial from more of the same (below 0) over the ranker's order (0) to discovery: NDCG@10 and its change "
         "(`cost`), category entropy in bits, intra-list distance of the texts, novelty, coverage, share met before."

@@ -10,7 +10,7 @@ from kuapin.cli.app import VERBS
 from kuapin.config import settings
 from kuapin.data.importers import FORMATS
 from kuapin.data.schema import SCHEMAS
-from kuapin.ranking.reasons import CODES as PRODUCTS
+from kuapin.ranking.reason_kinds import CODES as PRODUCTS
 from kuapin.storefront import SURFACES
 from kuapin.surfaces import bundles, campaigns, home, profile, trends
 from kuapin.surfaces.similar import CODES as SIMILAR

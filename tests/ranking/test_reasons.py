@@ -5,11 +5,12 @@ import polars as pl
 import pytest
 
 from kuapin.data.histories import Histories, empty_histories
-from kuapin.ranking import reasons
 from kuapin.ranking.deletion import drops
 from kuapin.ranking.live import LiveConfig, fit_live
 from kuapin.ranking.ranker import RankingConfig, fixed_ranker
-from kuapin.ranking.reasons import CODES, explain_products
+from kuapin.ranking.reason_case import Case
+from kuapin.ranking.reason_kinds import CODES
+from kuapin.ranking.reasons import explain_products
 from kuapin.ranking.signals import TEXTS, SignalsConfig
 from kuapin.retrieval.source import Candidates
 
@@ -185,7 +186,7 @@ def test_a_path_through_the_graph_is_told_where_the_graph_is_read(visible):
 
 def test_several_items_are_told_where_they_are_felt_together_and_none_alone(fitted, visible, monkeypatch):
     """One item alone is never felt here; of several it is asked in earnest."""
-    earnest = reasons._Case.felt
+    earnest = Case.felt
 
     def deaf_to_one(case, rows, evidence):
         several = np.array([len(items) > 1 for items in evidence])
@@ -193,7 +194,7 @@ def test_several_items_are_told_where_they_are_felt_together_and_none_alone(fitt
 
     histories = visible.histories.select(np.arange(40))
     ((_, ranked),) = list(fitted.recommender.ranked(histories, 20))
-    monkeypatch.setattr(reasons._Case, "felt", deaf_to_one)
+    monkeypatch.setattr(Case, "felt", deaf_to_one)
     said = explain_products(fitted.recommender, visible.catalogue, histories, ranked)
     users = np.repeat(np.arange(40), 20)
     rows = [k for k, text in enumerate(said.texts) if " and " in text and said.codes[k] in ("similar", "together")]
@@ -205,6 +206,6 @@ def test_several_items_are_told_where_they_are_felt_together_and_none_alone(fitt
         assert ranked.found.items[row] not in gone
         fall = drops(fitted.recommender, histories, ranked, np.array([row]), [gone])
         assert fall[0] > 0
-    monkeypatch.setattr(reasons._Case, "felt", lambda case, rows, evidence: np.zeros(len(rows), np.bool_))
+    monkeypatch.setattr(Case, "felt", lambda case, rows, evidence: np.zeros(len(rows), np.bool_))
     said = explain_products(fitted.recommender, visible.catalogue, histories, ranked)
     assert set(said.codes) <= {"repeat", "taste", "popular", "new"}

@@ -1,0 +1,180 @@
+"""One sentence for each kind of reason, and the items of the history that it rests on."""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuapin import columns as c
+from kuapin.ranking.reason_case import Case
+from kuapin.ranking.reason_kinds import (
+    BRAND,
+    CATEGORY,
+    NEW,
+    NOTHING,
+    PATH,
+    POPULAR,
+    REPEAT,
+    SHORTLIST,
+    SIMILAR,
+    TASTE,
+    TOGETHER,
+    Said,
+)
+from kuapin.ranking.signals import TEXTS
+from kuapin.retrieval.selection import pairs_of_sparse
+from kuapin.retrieval.sources.affinity import LeafAffinity
+from kuapin.retrieval.sources.content import Content
+from kuapin.retrieval.sources.ease import Ease
+from kuapin.retrieval.sources.graph import Graph
+from kuapin.retrieval.sources.item_knn import ItemKnn
+
+
+def _repeat(case: Case, rows: NDArray[np.intp]) -> Said:
+    done, counts = case.done(rows, case.items[rows]), np.zeros(len(rows), np.int64)
+    events = np.array(c.EVENTS)[case.histories.events]
+    for event in set(done):  # bought twice and looked at three times is bought twice
+        matrix = case.histories.keep(events == event).matrix(binary=False)
+        of_event = pairs_of_sparse(matrix, case.ranked.found.indptr, case.items)[rows]
+        counts[np.array(done) == event] = of_event[np.array(done) == event]
+    for row, event, n in zip(rows, done, counts.tolist(), strict=True):
+        yield case.say.repeat(event, n), case.items[row : row + 1]
+
+
+def _brand(case: Case, rows: NDArray[np.intp]) -> Said:
+    brand = case.catalogue.brand[case.items[rows]]
+    met = case.others_of(case.catalogue.brand)[rows]
+    evidence = case.own(rows, case.catalogue.brand, brand)
+    for b, n, items in zip(brand, met.tolist(), evidence, strict=True):
+        yield case.say.brand(case.catalogue.brands[b], n), items
+
+
+def _similar(case: Case, rows: NDArray[np.intp]) -> Said:
+    source, found = case.recommender.signals.signals[TEXTS].source, np.full(len(rows), -1, np.int64)
+    if isinstance(source, Content):
+        found = case.strongest(rows, partial(_cosine, source))
+    return _with_item(case, rows, found, case.say.similar)
+
+
+def _cosine(source: Content, history: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
+    vectors, text_of = source.vectors, source.text_of
+    return np.asarray(vectors[text_of[history]] @ vectors[text_of[items]].T, np.float32)
+
+
+def _similar_to_several(case: Case, rows: NDArray[np.intp]) -> Said:
+    source = case.recommender.signals.signals[TEXTS].source
+    listed = case.shortlist(rows, partial(_cosine, source)) if isinstance(source, Content) else _nobody(rows)
+    return _with_items(case, rows, listed, case.say.similar)
+
+
+def _together_with_several(case: Case, rows: NDArray[np.intp]) -> Said:
+    names, listed = case.signals_of(TOGETHER), _nobody(rows)
+    loudest = case.loudest(names)[rows]
+    for number, name in enumerate(names):
+        source, said = case.recommender.signals.signals[name].source, loudest == number
+        if isinstance(source, ItemKnn | Ease):
+            listed[said] = case.shortlist(rows[said], partial(_added, source))
+    return _with_items(case, rows, listed, case.say.together)
+
+
+def _nobody(rows: NDArray[np.intp]) -> NDArray[np.int64]:
+    return np.full((len(rows), SHORTLIST), -1, np.int64)
+
+
+def _with_items(
+    case: Case, rows: NDArray[np.intp], listed: NDArray[np.int64], say: Callable[[str | None, str], str]
+) -> Said:
+    """Sentences that name the first two of several items, and the items."""
+    names = [case.names(np.maximum(items, 0)) for items in listed.T[:2]]
+    done = [case.done(rows, items) for items in listed.T[:2]]
+    for row, items in enumerate(listed):
+        known = items[items >= 0].astype(np.int32)
+        if len(known) < 2:
+            yield say(None, ""), NOTHING
+            continue
+        event = done[0][row] if done[0][row] == done[1][row] else ""
+        yield say(case.say.both(names[0][row], names[1][row], len(known) - 2), event), known
+
+
+def _together(case: Case, rows: NDArray[np.intp]) -> Said:
+    names = case.signals_of(TOGETHER)
+    loudest, evidence = case.loudest(names)[rows], np.full(len(rows), -1, np.int64)
+    for number, name in enumerate(names):
+        source, said = case.recommender.signals.signals[name].source, loudest == number
+        if isinstance(source, ItemKnn | Ease):
+            evidence[said] = case.strongest(rows[said], partial(_added, source))
+    return _with_item(case, rows, evidence, case.say.together)
+
+
+def _added(source: ItemKnn | Ease, history: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
+    """What each item of a history adds, where it adds something: float32 (h, i), else -inf."""
+    added = source.between(history, items)
+    return np.where(added > 0, added, np.float32(-np.inf))
+
+
+def _with_item(
+    case: Case, rows: NDArray[np.intp], evidence: NDArray[np.int64], say: Callable[[str | None, str], str]
+) -> Said:
+    names, done = case.names(np.maximum(evidence, 0)), case.done(rows, evidence)
+    for item, name, event in zip(evidence.tolist(), names, done, strict=True):
+        known = item >= 0
+        yield say(name if known else None, event), np.array([item] if known else [], np.int32)
+
+
+def _category(case: Case, rows: NDArray[np.intp]) -> Said:
+    group, leaves = case.catalogue.leaf, case.catalogue.leaves
+    signal, beside = case.recommender.signals.signals.get("leaf_affinity"), np.full(len(rows), -1, np.int64)
+    if signal is not None and isinstance(signal.source, LeafAffinity):
+        lift, goes = signal.source.lift, case.column("leaf_affinity")[rows] > 0
+
+        def affinity(history: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
+            return np.asarray(lift[group[history]][:, group[items]].toarray(), np.float32)
+
+        beside[goes] = case.strongest(rows[goes], affinity)
+    own, counts = group[case.items[rows]], case.others_of(group)[rows].tolist()
+    named = np.where((beside >= 0) & (group[np.maximum(beside, 0)] != own), group[np.maximum(beside, 0)], own)
+    for leaf, other, n, items in zip(own, named, counts, case.own(rows, group, named), strict=True):
+        yield case.say.category(leaves[leaf], leaves[other] if other != leaf else None, n), items
+
+
+def _path(case: Case, rows: NDArray[np.intp]) -> Said:
+    source, found = case.recommender.signals.signals["graph"].source, np.full(len(rows), -1, np.int64)
+    if isinstance(source, Graph):
+        found = case.strongest(rows, source.near)
+        names, done = case.names(np.maximum(found, 0)), case.done(rows, found)
+        for row, item, name, event in zip(rows, found.tolist(), names, done, strict=True):
+            way = source.knowledge.path(item, int(case.items[row])) if item >= 0 else None
+            evidence = np.array([item] if item >= 0 else [], np.int32)
+            kind, thing = way or (None, None)
+            yield case.say.path(kind, thing, name if item >= 0 else None, event), evidence
+
+
+def _taste(case: Case, rows: NDArray[np.intp]) -> Said:
+    return ((case.say.taste(), NOTHING) for _ in rows)
+
+
+def _popular(case: Case, rows: NDArray[np.intp]) -> Said:
+    return ((case.say.popular(n), NOTHING) for n in case.met_by[rows].tolist())
+
+
+def _new(case: Case, rows: NDArray[np.intp]) -> Said:
+    return ((case.say.new(), NOTHING) for _ in rows)
+
+
+SENTENCES: dict[str, Callable[[Case, NDArray[np.intp]], Said]] = {
+    REPEAT: _repeat,
+    BRAND: _brand,
+    SIMILAR: _similar,
+    TOGETHER: _together,
+    CATEGORY: _category,
+    PATH: _path,
+    TASTE: _taste,
+    POPULAR: _popular,
+    NEW: _new,
+}
+SEVERAL: dict[str, Callable[[Case, NDArray[np.intp]], Said]] = {
+    SIMILAR: _similar_to_several,
+    TOGETHER: _together_with_several,
+}
+"""How several history items together are told, where none alone is felt."""
