@@ -205,7 +205,7 @@ def _signals(visible: Visible, config: SignalsConfig, settings: SourcesConfig) -
             been = int(np.count_nonzero(np.diff(visible.histories.matrix()[:, visible.opening].indptr)))
         idle = {*NAMED_ONLY, *ON_REQUEST, *(RUNNING_ONLY if visible.opening is not None else ())}
         idle |= {name for name, least in OPENING_ONLY.items() if been < least}
-        if not _trains_users(visible, settings.sequence):
+        if visible.opening is None and not _trains_users(visible, settings.sequence):
             idle.add("sequence")
         table = {name: signal for name, signal in table.items() if name not in idle}
     return _chosen(table, config)

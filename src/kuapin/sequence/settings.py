@@ -55,7 +55,7 @@ class SequenceConfig(BaseModel):
         description="What was held out is learnt afterwards, in so many passes more: a share of those that were best.",
     )
     most_repeated: float = Field(
-        0.4,
+        0.3,
         ge=0,
         le=1,
         description="Where more of the interactions than this share are with an item met before, it is not trained: "
