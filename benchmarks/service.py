@@ -38,7 +38,10 @@ RATE = 100.0
 RATES = (50.0, 100.0, 150.0, 200.0, 250.0, 300.0, 350.0, 400.0, 500.0, 600.0)
 P99_MS = 100.0
 BATCH = 500
-OPTIONS = {"--shop": {"type": Path, "metavar": "FOLDER", "help": "a copy of a trained shop, instead of making one"}}
+OPTIONS = {
+    "--shop": {"type": Path, "metavar": "FOLDER", "help": "a copy of a trained shop, instead of making one"},
+    "--workers": {"type": int, "metavar": "N", "default": 2, "help": "processes that answer"},
+}
 
 
 class Server:
@@ -74,9 +77,9 @@ class Server:
 
 
 @contextmanager
-def serving(shop: Shop, key: str) -> Iterator[Server]:
+def serving(shop: Shop, key: str, workers: int = 1) -> Iterator[Server]:
     """A server while the block runs."""
-    server = Server(shop, key)
+    server = Server(shop, key, workers)
     try:
         yield server
     finally:
@@ -195,7 +198,7 @@ def main() -> None:
     arguments = parse_arguments(__doc__, options=OPTIONS)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     seed = (arguments.seeds or (0,))[0]
-    seconds = 5.0 if arguments.quick else 15.0
+    seconds, workers = 5.0 if arguments.quick else 15.0, arguments.extra.workers
     with tempfile.TemporaryDirectory() as scratch:
         shop = Shop.open(arguments.extra.shop) if arguments.extra.shop else make_shop(Path(scratch), arguments, seed)
         database = open_database(shop.service_database())
@@ -203,9 +206,9 @@ def main() -> None:
         database.close()
         starts = []
         for _ in range(1 if arguments.quick else 3):
-            with serving(shop, key) as server:
+            with serving(shop, key, workers) as server:
                 starts.append(server.start_s)
-        with serving(shop, key) as server:
+        with serving(shop, key, workers) as server:
             starts.append(server.start_s)
             figures, rows = lists(server, shop, seconds, RATES[::2] if arguments.quick else RATES)
             figures["events_per_s"] = Figure(asyncio.run(_events(server, shop, seconds)), unit="events/s")
@@ -221,7 +224,8 @@ def main() -> None:
     heads = ["requests/s", "p50 ms", "p99 ms", "sent", "not answered", "generator late ms"]
     print_table("Open loop", heads, rows)
     table = [dict(zip(heads, row, strict=True)) for row in rows]
-    write_result("service", figures, seeds=[seed], quick=arguments.quick, extra={"rates": table, "items": items})
+    extra = {"rates": table, "items": items, "workers": workers}
+    write_result("service", figures, seeds=[seed], quick=arguments.quick, extra=extra)
 
 
 if __name__ == "__main__":

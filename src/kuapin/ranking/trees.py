@@ -43,7 +43,10 @@ class Trees:
         """float64 (n,) from features float32 (n, f) and the sum's scores (n,)."""
         if len(features) == 0:
             return np.empty(0)
-        return np.asarray(self._booster.predict(_table(features, linear), raw_score=True), np.float64)
+        threads = int(np.clip(len(features) // ROWS_PER_THREAD, 1, cores()))
+        return np.asarray(
+            self._booster.predict(_table(features, linear), raw_score=True, num_threads=threads), np.float64
+        )
 
     def text(self) -> str:
         """The forest in LightGBM's own text format."""
