@@ -7,8 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from kuapin.data.distinct import Distinct, grouped
+
 FEW = 64
 """Users whose matrix is kept, and who are not copied where all of them are wanted."""
+SOME = 1_024
+"""Users whose distinct items are kept."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,12 @@ class Histories:
     def __len__(self) -> int:
         return len(self.indptr) - 1
 
-    @property
+    @cached_property
     def lengths(self) -> NDArray[np.int64]:
-        """Number of interactions of every user, int64 (n_users,)."""
-        return np.diff(self.indptr)
+        """Number of interactions of every user, int64 (n_users,), not to be written to."""
+        lengths = np.diff(self.indptr)
+        lengths.flags.writeable = False
+        return lengths
 
     @property
     def users(self) -> NDArray[np.int32]:
@@ -49,6 +55,14 @@ class Histories:
     def of(self, user: int) -> NDArray[np.int32]:
         """Item rows of one user, oldest first, repeats included."""
         return self.items[self.indptr[user] : self.indptr[user + 1]]
+
+    def distinct(self) -> Distinct:
+        """The distinct items of every user. Those of some users are found once: every source asks for them."""
+        return self._distinct if len(self) <= SOME else grouped(self.indptr, self.items, self.n_items)
+
+    @cached_property
+    def _distinct(self) -> Distinct:
+        return grouped(self.indptr, self.items, self.n_items)
 
     def matrix(self, *, binary: bool = True) -> sparse.csr_matrix:
         """User × item float32 CSR matrix: 1 where the user met the item, or how often if not ``binary``.

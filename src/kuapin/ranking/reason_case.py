@@ -33,7 +33,7 @@ from kuapin.ranking.reason_kinds import (
 )
 from kuapin.ranking.recommender import Ranked, Recommender
 from kuapin.ranking.signals import TEXTS
-from kuapin.retrieval.distinct import distinct_items, recent_items
+from kuapin.retrieval.recent import recent_items
 from kuapin.retrieval.selection import pairs_of_sparse
 from kuapin.retrieval.sources.groups import members, pairs_of_groups
 
@@ -179,7 +179,7 @@ class Case:
 
     def done(self, rows: NDArray[np.intp], items: NDArray[np.integer]) -> list[str]:
         """The event that the user of every row last did with an item of his history; empty where there is none."""
-        met = distinct_items(self.histories)
+        met = self.histories.distinct()
         events = self.histories.events[met.last].astype(np.float32) + 1
         table = sparse.csr_matrix((events, met.items, met.indptr), shape=(len(self.histories), self.histories.n_items))
         codes = np.asarray(table[self.users[rows], np.maximum(items, 0)]).ravel().astype(int) - 1

@@ -258,12 +258,14 @@ def _side(histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int
     category = facts.category[items]
     n_categories = int(facts.category.max(initial=0)) + 1
     lengths = np.maximum(histories.lengths, 1)
-    met = np.zeros((len(histories), n_categories), np.float32)
-    np.add.at(met, (histories.users, facts.category[histories.items]), 1.0)
+    owner = histories.users
+    kind = owner.astype(np.int64) * n_categories + facts.category[histories.items]
+    met = np.bincount(kind, minlength=len(histories) * n_categories).reshape(len(histories), n_categories)
     in_category, log_price = facts.users_in_category, facts.log_price
-    priced = ~np.isnan(log_price[histories.items])
-    paid = np.bincount(histories.users[priced], weights=log_price[histories.items][priced], minlength=len(histories))
-    known = np.bincount(histories.users[priced], minlength=len(histories))
+    price = log_price[histories.items]
+    priced = ~np.isnan(price)
+    paid = np.bincount(owner[priced], weights=price[priced], minlength=len(histories))
+    known = np.bincount(owner[priced], minlength=len(histories))
     usual = np.where(known > 0, paid / np.maximum(known, 1), np.nan)
     return np.column_stack(
         [

@@ -69,6 +69,8 @@ def in_threads(work: Callable[[T], R], parts: Sequence[T]) -> list[R]:
 
 def over_users(work: Callable[[int, int], R], n_users: int) -> list[R]:
     """Call ``work(first, stop)`` for runs that cover 0 … n_users - 1, in threads; results in the order of the runs."""
+    if n_users == 1:
+        return [work(0, 1)]
     # Several runs a thread: users differ in length, and the first to finish takes the next run.
     least = 4 * cores() if n_users >= 2 * LEAST_USERS else 1
     edges = np.linspace(0, n_users, max(-(-n_users // MOST_USERS), least) + 1).astype(int).tolist()

@@ -78,6 +78,8 @@ def top_by_number_met(
     if items is not None:
         counted = np.concatenate(([0], np.cumsum(allowed(items, histories.n_items)[matrix.indices])))
         met = np.diff(counted[matrix.indptr])
+    if len(met) == 1:
+        return top(histories, n + int(met[0]))
     group = np.ceil(np.log2(np.maximum(met, FEW)))
     groups = [np.flatnonzero(group == one) for one in np.unique(group)]
     lists = [top(histories.select(users), n + int(met[users].max())) for users in groups]

@@ -81,16 +81,15 @@ class _Affinity(ByGroup):
 
     def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
         """Scores of given pairs, float32 (n,)."""
-        met = (histories.matrix() @ self.items_of).tocsr()
-        ends, others, lift = self.lift.indptr, self.lift.indices, self.lift.data
+        met, ends, others, lift = self.met(histories), self.lift.indptr, self.lift.indices, self.lift.data
 
         def score(user: int, wanted: NDArray[np.int32]) -> Scores:
             # Lift is the same both ways: the rows of the groups that are wanted are read, not of all that were met
-            own, weight = slice(met.indptr[user], met.indptr[user + 1]), np.zeros(len(ends) - 1, np.float32)
-            weight[met.indices[own]] = met.data[own] / max(met.data[own].sum(), np.float32(1))
+            weight = met(user)[:-1].astype(np.float32)
+            weight /= max(weight.sum(), np.float32(1))
             groups, place = np.unique(self.group[wanted], return_inverse=True)
             rows = [slice(ends[group], ends[group + 1]) if group >= 0 else slice(0) for group in groups.tolist()]
-            total = np.array([weight[others[row]] @ lift[row] for row in rows], np.float32)
+            total = np.array([weight.take(others[row]) @ lift[row] for row in rows], np.float32)
             return total[place]
 
         return pairs_by_user(score, indptr, items)

@@ -3,10 +3,12 @@
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from kuapin.data.histories import Histories
-from kuapin.retrieval.source import Arrays, Visible
+from kuapin.retrieval.selection import pairs_by_user
+from kuapin.retrieval.source import Arrays, Scores, Visible
 from kuapin.retrieval.sources.groups import ByGroup
 
 
@@ -24,6 +26,17 @@ class _Loyalty(ByGroup):
         counts = (histories.matrix() @ self.items_of).tocsr()
         counts.data = np.log1p(counts.data)
         return counts
+
+    def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
+        """Scores of given pairs, float32 (n,)."""
+        met = self.met(histories)
+
+        def score(user: int, wanted: NDArray[np.int32]) -> Scores:
+            counts = np.log1p(met(user)).astype(np.float32)
+            counts[-1] = 0.0
+            return counts[self.group[wanted]]
+
+        return pairs_by_user(score, indptr, items)
 
     def arrays(self) -> Arrays:
         """`group`: int32 (n_items,), -1 where there is none."""

@@ -31,8 +31,8 @@ class Complement(Content):
     learns = True
 
     def __init__(self, config: ComplementConfig | None = None) -> None:
-        self.settings = config or ComplementConfig(pooling="mean", whitened=True)
-        super().__init__(self.settings)
+        self.settings = config or ComplementConfig(whitened=True)
+        super().__init__(self.settings.model_copy(update={"pooling": "mean"}))
 
     def fit(self, visible: Visible) -> Self:
         """Learn the projection from the histories, which are baskets.
@@ -62,10 +62,8 @@ class Complement(Content):
         ridge = max(self.settings.l2 * float(np.trace(gram)) / d, 1e-9)
         return np.asarray(np.linalg.solve(gram + ridge * np.eye(d), rest), np.float64)
 
-    def _pooled(self, history: sparse.csr_matrix, wanted: NDArray[np.integer]) -> Scores:
-        mean = (history @ self.vectors) @ self.projection
-        mean /= np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-9)
-        return np.asarray(mean @ self.vectors[wanted].T, np.float32)
+    def _mean(self, total: Scores) -> Scores:
+        return super()._mean(total @ self.projection)
 
     def between(self, history: NDArray[np.integer], items: NDArray[np.integer]) -> Scores:
         """What each item of a history adds, before the mean is brought to unit length: float32 (history, items)."""

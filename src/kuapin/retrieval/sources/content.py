@@ -12,8 +12,8 @@ from scipy import sparse
 
 from kuapin.data.histories import Histories
 from kuapin.errors import InputError, ModelFolderError
-from kuapin.retrieval.distinct import recent_items
 from kuapin.retrieval.parallel import in_threads
+from kuapin.retrieval.recent import recent_items
 from kuapin.retrieval.selection import Best, gather, pairs_by_user
 from kuapin.retrieval.source import Arrays, Candidates, NewItems, Scores, Source, Visible
 from kuapin.retrieval.waves import MOST_USERS, best_in_waves, tiles
@@ -124,12 +124,20 @@ class Content(Source):
     def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
         """Scores of given pairs, float32 (n,)."""
         history = self._history(histories)
+        ends = history.indptr.tolist()
 
         def score(user: int, wanted: NDArray[np.int32]) -> Scores:
-            part = history[user]
-            if part.nnz == 0:
+            own = slice(ends[user], ends[user + 1])
+            if own.start == own.stop:
                 return np.full(len(wanted), self.floor, np.float32)
-            return self._finished(self._pooled(part, self.text_of[wanted])[0])
+            read, counts = self.vectors[history.indices[own]], history.data[own]
+            if self.config.pooling == "mean":
+                read = self._mean(counts[None] @ read)
+            cosine = read @ self.vectors[self.text_of[wanted]].T
+            if self.config.pooling != "logsumexp":
+                return np.asarray(cosine.max(axis=0))
+            cosine *= np.float32(1 / self.config.temperature)
+            return self._finished(counts @ np.exp(cosine, out=cosine))
 
         return pairs_by_user(score, indptr, items)
 
@@ -149,9 +157,7 @@ class Content(Source):
     def _pooled(self, history: sparse.csr_matrix, wanted: NDArray[np.integer]) -> Scores:
         """Users × wanted texts, float32: the pooled cosines, for log-sum-exp Σ exp(cos / τ)."""
         if self.config.pooling == "mean":
-            mean = history @ self.vectors
-            mean /= np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-9)
-            return np.asarray(mean @ self.vectors[wanted].T)
+            return np.asarray(self._mean(history @ self.vectors) @ self.vectors[wanted].T)
         read, place = np.unique(history.indices, return_inverse=True)
         texts = sparse.csr_matrix((history.data, place, history.indptr), shape=(history.shape[0], len(read)))
         queries = self.vectors[read]
@@ -175,6 +181,10 @@ class Content(Source):
         else:
             in_threads(total, tiles(len(wanted), WANTED_TILE))
         return pooled
+
+    def _mean(self, total: Scores) -> Scores:
+        """The mean vector of every user at unit length, float32 (n_users, d), from the sum of what he read."""
+        return np.asarray(total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-9), np.float32)
 
     def _finished(self, pooled: Scores) -> Scores:
         if self.config.pooling != "logsumexp":

@@ -82,7 +82,9 @@ class Ease(Source):
         if len(self.rows) == 0:
             return scores
         if len(histories) <= FEW:
-            return pairs_by_user(lambda user, wanted: self._of_one(histories.of(user), wanted), indptr, items)
+            met = histories.distinct()
+            own = np.split(met.items, met.indptr[1:-1])
+            return pairs_by_user(lambda user, wanted: self._of_one(own[user], wanted), indptr, items)
         seen = self._frequent(histories)
 
         def run(first: int, stop: int) -> None:
@@ -94,12 +96,12 @@ class Ease(Source):
         return scores
 
     def _of_one(self, history: NDArray[np.int32], items: NDArray[np.int32]) -> Scores:
-        """The scores of some items for one history: the weights between the two, and no others, are read."""
-        met = np.unique(self._place[history])
-        place = self._place[items]
-        known = np.flatnonzero(place >= 0)
+        """The scores of some items for one history's distinct items: no other weights are read."""
+        met, place = self._place[history], self._place[items]
+        met, known = met[met >= 0], np.flatnonzero(place >= 0)
         scores = np.zeros(len(items), np.float32)
-        scores[known] = self.weights[np.ix_(met[met >= 0], place[known])].sum(axis=0)
+        cells = met[:, None].astype(np.int64) * len(self.rows) + place[known]
+        scores[known] = self.weights.ravel().take(cells).sum(axis=0)
         return scores
 
     def between(self, history: NDArray[np.integer], items: NDArray[np.integer]) -> Scores:

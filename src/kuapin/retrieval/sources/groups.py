@@ -1,6 +1,7 @@
 """Sources that score the groups of items, brands or leaf categories, and give every item the score of its group."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from copy import copy
 from typing import ClassVar, Literal, Self
 
@@ -46,9 +47,11 @@ class ByGroup(Source):
         found = np.asarray(self.of_groups(histories).toarray(), np.float32)
         return np.where(group >= 0, found[:, np.maximum(group, 0)], np.float32(0))
 
-    def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
-        """Scores of given pairs, float32 (n,)."""
-        return pairs_of_groups(self.of_groups(histories), indptr, self.group[items])
+    def met(self, histories: Histories) -> Callable[[int], NDArray[np.int64]]:
+        """How many distinct items of every group a user met, int64 (n_groups + 1,); in the last place: of none."""
+        distinct, size = histories.distinct(), self.items_of.shape[1] + 1
+        ends, group = distinct.indptr.tolist(), self.group[distinct.items] % size  # -1 becomes the last place
+        return lambda user: np.bincount(group[ends[user] : ends[user + 1]], minlength=size)
 
 
 def members(group: NDArray[np.int32]) -> sparse.csr_matrix:

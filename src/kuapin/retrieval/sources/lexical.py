@@ -12,8 +12,8 @@ from scipy import sparse
 
 from kuapin.data.histories import Histories
 from kuapin.errors import InputError
-from kuapin.retrieval.distinct import recent_items
 from kuapin.retrieval.parallel import in_threads, over_users
+from kuapin.retrieval.recent import recent_items
 from kuapin.retrieval.selection import gather
 from kuapin.retrieval.source import Arrays, Candidates, NewItems, Scores, Source, Visible, with_rows
 from kuapin.retrieval.waves import MOST_USERS, best_in_waves, tiles

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from kuapin.data.histories import Histories
-from kuapin.retrieval.distinct import distinct_items
 from kuapin.retrieval.mixing import mixed
 from kuapin.retrieval.same_for_all import SameForAll
 from kuapin.retrieval.source import Scores, Visible
@@ -58,7 +57,7 @@ class Popularity(SameForAll):
         if histories.timed and self.mode == "window":
             inside = age <= self.config.window_days
             histories, age = histories.keep(inside), age[inside]
-        last = distinct_items(histories).last
+        last = histories.distinct().last
         weight = np.ones(len(last))
         if histories.timed and self.mode == "decayed":
             weight = np.exp2(-np.maximum(age[last], 0.0) / self.config.half_life_days)

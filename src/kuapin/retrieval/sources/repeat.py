@@ -6,12 +6,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from scipy import sparse
 
 from kuapin.data.histories import Histories
 from kuapin.retrieval.best import best_columns
-from kuapin.retrieval.distinct import Distinct, distinct_items
-from kuapin.retrieval.selection import Best, allowed, pairs_of_sparse, top_by_user
+from kuapin.retrieval.selection import Best, allowed, top_by_user
 from kuapin.retrieval.source import Arrays, Candidates, NewItems, Scores, Source, Visible
 
 DAY = 86_400
@@ -39,8 +37,8 @@ class OwnItems(Source):
     learns = False
 
     @abstractmethod
-    def matrix(self, histories: Histories) -> sparse.csr_matrix:
-        """The scores > 0 as a new user × item float32 CSR matrix with sorted columns."""
+    def values(self, histories: Histories) -> NDArray[np.floating]:
+        """The scores of the distinct items of the histories, (k,), in their order; 0: none."""
 
     def fit(self, visible: Visible) -> Self:
         """Nothing is learned: whatever counts is in the history at hand."""
@@ -48,27 +46,28 @@ class OwnItems(Source):
 
     def score(self, histories: Histories, items: NDArray[np.integer] | None = None) -> Scores:
         """Scores of every item, float32 (n_users, n_items); see the class."""
-        matrix = self.matrix(histories)
-        return np.asarray((matrix if items is None else matrix[:, items]).toarray(), np.float32)
+        met, scores = histories.distinct(), np.zeros((len(histories), histories.n_items), np.float32)
+        scores[met.users, met.items] = self.values(histories)
+        return scores if items is None else scores[:, items]
 
     def top(self, histories: Histories, n: int, items: NDArray[np.integer] | None = None) -> Candidates:
         """The user's best items; those never met are left out."""
-        matrix = self.matrix(histories)
+        met, values = histories.distinct(), self.values(histories).astype(np.float32)
         if items is not None:
-            matrix.data *= allowed(items, histories.n_items)[matrix.indices]
-            matrix.eliminate_zeros()
+            values *= allowed(items, histories.n_items)[met.items]
+        ends = met.indptr.tolist()
 
         def best(user: int) -> Best:
-            part = slice(matrix.indptr[user], matrix.indptr[user + 1])
-            values = matrix.data[part]
-            columns = best_columns(values, n, floor=0.0)
-            return matrix.indices[part][columns], values[columns]
+            part = slice(ends[user], ends[user + 1])
+            columns = best_columns(values[part], n, floor=0.0)
+            return met.items[part][columns], values[part][columns]
 
         return top_by_user(best, len(histories))
 
     def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
         """Scores of given pairs, float32 (n,)."""
-        return pairs_of_sparse(self.matrix(histories), indptr, items)
+        values = np.append(self.values(histories), 0.0).astype(np.float32)  # behind them what was not found, at -1
+        return np.asarray(values[histories.distinct().find(indptr, items)], np.float32)
 
     def with_items(self, new: NewItems) -> Self:
         """Whatever is in a history counts, items that are new among it."""
@@ -95,12 +94,11 @@ class Repeat(OwnItems):
     def __init__(self, config: RepeatConfig | None = None) -> None:
         self.config = config or RepeatConfig()
 
-    def matrix(self, histories: Histories) -> sparse.csr_matrix:
+    def values(self, histories: Histories) -> NDArray[np.floating]:
         """Frequency and recency of every item met."""
-        met = distinct_items(histories)
-        users = np.repeat(np.arange(len(histories)), np.diff(met.indptr))
-        recency = (met.last - histories.indptr[users] + 1) / histories.lengths[users]
-        return _sparse(met, met.counts + recency / 2, histories)
+        met = histories.distinct()
+        recency = (met.last - histories.indptr[met.users] + 1) / histories.lengths[met.users]
+        return met.counts + recency / 2
 
 
 class _Dated(OwnItems):
@@ -143,16 +141,12 @@ class FadingRepeat(_Dated):
     def __init__(self, config: FadingConfig | None = None) -> None:
         self.config = config or FadingConfig()
 
-    def matrix(self, histories: Histories) -> sparse.csr_matrix:
-        """Faded counts of every item met; never below the smallest float32, so that nothing met is forgotten."""
+    def values(self, histories: Histories) -> NDArray[np.floating]:
+        """Faded counts of every item met; never below 1e-30, so that nothing met is forgotten."""
+        met = histories.distinct()
         age = (self._present(histories)[histories.users] - histories.times) / DAY
-        weight = np.exp2(-age / self.config.half_life_days)
-        faded = sparse.csr_matrix(
-            (np.maximum(weight, 1e-30).astype(np.float32), histories.items.copy(), histories.indptr.copy()),
-            shape=(len(histories), histories.n_items),
-        )
-        faded.sum_duplicates()
-        return faded
+        weight = np.maximum(np.exp2(-age / self.config.half_life_days), 1e-30)[met.order]
+        return np.add.reduceat(weight, met.starts) if len(met.starts) else weight
 
 
 class LatestRepeat(FadingRepeat):
@@ -174,27 +168,17 @@ class Due(_Dated):
     name = "due"
     MOST = 20.0
 
-    def matrix(self, histories: Histories) -> sparse.csr_matrix:
-        """Share of the usual gap that has passed, of every item met on two days or more."""
-        pair = histories.users.astype(np.int64) * histories.n_items + histories.items
-        order = np.argsort(pair, kind="stable")  # histories are in the order of time, and stay so within a pair
-        pair, times = pair[order], histories.times[order]
-        starts = np.flatnonzero(np.diff(pair, prepend=-1))
-        if len(starts) == 0:
-            return sparse.csr_matrix((len(histories), histories.n_items), dtype=np.float32)
+    def values(self, histories: Histories) -> NDArray[np.floating]:
+        """Share of the usual gap that has passed, of every item met on two days or more; of others 0."""
+        met = histories.distinct()
+        if len(met.starts) == 0:
+            return np.zeros(0)
+        times = histories.times[met.order]  # histories are in the order of time, and stay so within a pair
         later = np.diff(times // DAY, prepend=0) > 0
-        later[starts] = False
-        gaps = np.add.reduceat(later, starts, dtype=np.int64)
-        last = times[np.append(starts[1:], len(times)) - 1]
-        usual = (last - times[starts]) / DAY / np.maximum(gaps, 1)
-        users, items = np.divmod(pair[starts], histories.n_items)
-        age = (self._present(histories)[users] - last) / DAY
+        later[met.starts] = False
+        gaps = np.add.reduceat(later, met.starts, dtype=np.int64)
+        last = histories.times[met.last]
+        usual = (last - times[met.starts]) / DAY / np.maximum(gaps, 1)
+        age = (self._present(histories)[met.users] - last) / DAY
         due = np.clip(age / np.maximum(usual, 0.5), 1e-3, self.MOST)
-        users, items = users[gaps > 0], items[gaps > 0]
-        values = due[gaps > 0].astype(np.float32)
-        return sparse.csr_matrix((values, (users, items)), shape=(len(histories), histories.n_items))
-
-
-def _sparse(met: Distinct, values: NDArray[np.floating], histories: Histories) -> sparse.csr_matrix:
-    shape = (len(histories), histories.n_items)
-    return sparse.csr_matrix((values.astype(np.float32), met.items, met.indptr), shape=shape)
+        return np.asarray(np.where(gaps > 0, due, 0.0), np.float64)
