@@ -91,7 +91,9 @@ def finish(shop: Shop) -> list[str]:
     if latest is None:
         return []
     releases, kept = Releases(shop.models, shop.config.releases), _answering(shop)
-    old = [one.version for one in releases.versions() if one.version not in kept and _is_older(one.version, shop, latest)]
+    old = [
+        one.version for one in releases.versions() if one.version not in kept and _is_older(one.version, shop, latest)
+    ]
     releases.drop(old)
     return [f"models/{version}" for version in old]
 

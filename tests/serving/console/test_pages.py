@@ -60,6 +60,31 @@ def test_an_erased_user_is_a_stranger_at_once(rich):
         assert "Popular in the shop" in text
 
 
+def test_an_erased_user_is_in_no_search_no_compared_release_and_no_trial_of_rules(rich):
+    with everybody(rich) as client:
+        live = client.app.state.service.live.current.model.release
+        other = next(one.version for one in Releases(rich.models).versions() if not one.live)
+        client.post("/v1/experiments", json={"challenger": other}).raise_for_status()  # which keeps the other release
+        paths = [f"/compare?user=%s&left={other}&right={live}", "/rules?user=%s"]
+
+        def told(user):
+            return [
+                re.sub(user, "?", re.search(r"<main.*</main>", page(client, path % user), re.DOTALL)[0])
+                for path in paths
+            ]
+
+        one = client.app.state.service.live.current.model.users.id(3)
+        before = told(one)
+        client.delete(f"/v1/users/{one}").raise_for_status()
+        assert client.get(f"/console/users.json?text={one}").json() == []
+        after, nobody = told(one), told("nobody")
+        for path in range(2):
+            assert before[path] != after[path] == nobody[path]
+        busy = re.findall(r"user=(user[^\"&]*)", page(client, "/"))
+        client.delete(f"/v1/users/{busy[0].replace('+', ' ')}").raise_for_status()
+        assert re.findall(r"user=(user[^\"&]*)", page(client, "/")) == busy[1:]
+
+
 def test_what_a_rule_changed_is_told(rich):
     with everybody(rich) as client:
         for path in (f"/?user={USER}", f"/rules?user={USER}", "/visitor?item=B-rose-soap-small"):
