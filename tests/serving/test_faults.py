@@ -262,6 +262,26 @@ def test_who_never_reads_is_let_go(shop, monkeypatch):
     listening.stop()
 
 
+@pytest.mark.parametrize("bytes_", [b"\r\n", b"GET"])
+def test_a_few_bytes_after_an_answer_keep_no_connection(shop, monkeypatch, bytes_):
+    monkeypatch.setattr(connections, "HEAD_S", 1.0)
+    listening = Listening(shop, authentication="off on loopback")
+    with socket.create_connection(("127.0.0.1", listening.port), timeout=30) as one:
+        for _ in range(2):  # what follows in time is answered
+            one.sendall(b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n")
+            answer = b""
+            while b"}" not in answer:
+                answer += one.recv(4096)
+            assert answer.startswith(b"HTTP/1.1 200")
+            one.sendall(b"\r\n")
+        started = time.monotonic()
+        one.sendall(bytes_)
+        with contextlib.suppress(ConnectionResetError):
+            assert one.recv(100) == b""
+        assert time.monotonic() - started < 10
+    listening.stop()
+
+
 def test_a_head_without_end_is_refused(shop):
     listening = Listening(shop, authentication="off on loopback")
     with socket.create_connection(("127.0.0.1", listening.port), timeout=30) as endless:
