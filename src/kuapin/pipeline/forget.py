@@ -58,7 +58,7 @@ def forget(shop: Shop, user: str, marked: Callable[[], None] = lambda: None) -> 
     user, url = shop.people.of(user), shop.database_url
     database = None if url is None else open_database(url)
     try:
-        erasure = Erasures(shop.path, database).add(user)
+        erasure = Erasures(shop.path, database).add(user, _newest(shop, user))
         marked()
         rows, remains = 0, []
         if database is not None:
@@ -87,9 +87,7 @@ def finish(shop: Shop) -> list[str]:
     store = shop.store
     if not isinstance(store, ServedTables):
         return []
-    latest = max((one.erased_at for one in store.erasures.all().values()), default=None)
-    if latest is None:
-        return []
+    latest = store.erasures.latest()
     releases, kept = Releases(shop.models, shop.config.releases), _answering(shop)
     old = [
         one.version for one in releases.versions() if one.version not in kept and _is_older(one.version, shop, latest)
@@ -105,6 +103,17 @@ def _answering(shop: Shop) -> list[str]:
     one = None if database is None else ExperimentStore(database).running()
     named = [live, *([] if one is None else [one.control, one.challenger])]
     return [version for version in dict.fromkeys(named) if version is not None and (shop.models / version).is_dir()]
+
+
+def _newest(shop: Shop, user: str) -> int:
+    """When a person did something last, unix seconds; 0 where nothing can be read."""
+    try:
+        log = shop.store.read(c.INTERACTIONS, [c.USER_ID, c.TIMESTAMP])
+    except StoreError:
+        return 0
+    if c.TIMESTAMP not in log.columns:
+        return 0
+    return int(log.filter(pl.col(c.USER_ID) == user)[c.TIMESTAMP].max() or 0)  # type: ignore[arg-type]
 
 
 def _is_older(version: str, shop: Shop, erased_at: int) -> bool:

@@ -68,7 +68,7 @@ class Service:
         self.experiments = Experiments(ExperimentStore(store.database), self.live, kept_days=config.retention_days)
         self.erased = Erased(store.erasures)
         self.vitals = Vitals(self)
-        self.clock = Clock()
+        self.clock = Clock(shop.path)
         self.ready = False
 
     def start(self) -> None:
@@ -144,7 +144,7 @@ class Service:
 
     def gone(self, live: Live) -> Callable[[str], bool]:
         """Whether somebody was erased after a release was loaded."""
-        return lambda user: self.erased.at(user) >= live.loaded_at - 1
+        return lambda user: self.erased.at(user) > live.erased
 
     def not_erased(self, rows: Sequence[Row]) -> list[Row]:
         """Events without those from before the erasure of their person."""
@@ -152,9 +152,9 @@ class Service:
 
     def tidy(self) -> None:
         """What is done now and then: old events go, and so does from memory who was erased."""
-        if self.config.retention_days is not None and self.clock.steady():
+        if self.clock.steady() and self.config.retention_days is not None:
             self.events.drop_older(int(time.time()) - self.config.retention_days * DAY)
-        if self.erased.since(self.live.current.loaded_at):
+        if self.erased.latest > self.live.current.erased:
             self.live.reload()
 
     def put_item(self, item_id: str, fields: Mapping[str, Any]) -> Live:

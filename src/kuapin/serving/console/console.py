@@ -2,7 +2,6 @@
 
 import hashlib
 import threading
-import time
 from copy import copy
 from dataclasses import replace
 from functools import cache, cached_property
@@ -12,6 +11,7 @@ from pathlib import Path
 import jinja2
 
 from kuapin.data.people import privacy_key
+from kuapin.data.sql.erasures import NEVER
 from kuapin.model import Model
 from kuapin.serving.console.phrases import CODES, LANGUAGES, Language
 from kuapin.serving.console.search import Search
@@ -52,7 +52,7 @@ class Console:
         self.tries = Rates(TRIES_A_SECOND, TRIES_AT_ONCE)
         self._loading = threading.Lock()
         self._other: Model | None = None
-        self._other_at = 0.0
+        self._other_erased = NEVER
         self._search: Search | None = None
         self._spoken: tuple[Model, Model] | None = None
 
@@ -111,8 +111,8 @@ class Console:
             return self.live
         with self._loading:
             other = self._other
-            if other is None or other.release != version or self.service.erased.since(self._other_at):
-                self._other, self._other_at = None, time.time()  # never three in memory
+            if other is None or other.release != version or self.service.erased.latest > self._other_erased:
+                self._other, self._other_erased = None, self.service.erased.latest  # never three in memory
                 self._other = other = Model.load(self.service.shop, version=version)
             return other
 
