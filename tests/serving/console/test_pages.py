@@ -1,5 +1,6 @@
 """What every page says, and what its buttons do."""
 
+import os
 import re
 import time
 from html import unescape
@@ -9,6 +10,7 @@ import polars as pl
 from kuapin.model import Model
 from kuapin.model_folder import Releases
 from kuapin.ranking.safety import TASK
+from kuapin.serving.console import measured
 from tests import served
 from tests.serving.console.asking import everybody, page, send, signed_in, words
 from tests.serving.console.conftest import BLOCKED, DOUBTFUL, show_and_click
@@ -239,6 +241,14 @@ def test_a_report_is_drawn_and_the_whole_of_it_runs_nothing(rich):
             assert client.get(f"/console/reports/{name}").status_code == 404
         assert "There is no report “none”" in page(client, "/reports?name=none")
         assert "There is no report" in page(client, "/reports?name=../data/tables")
+
+
+def test_reports_that_were_written_over_do_not_pile_up(rich):
+    path = rich.reports / "evaluate-temporal.json"
+    for second in range(measured.KEPT + 5):
+        os.utime(path, (second, second))
+        assert measured.read(rich.reports, path.stem).title == "A made-up shop"
+    assert measured._read.cache_info().currsize == measured.KEPT
 
 
 def test_launches_say_what_was_expected_and_what_replays_said(rich):
