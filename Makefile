@@ -47,7 +47,7 @@ sbom: $(VENV)/.dev
 	$(BIN)/cyclonedx-py environment --output-format JSON --output-file sbom.json $(BIN)/python
 
 audit: $(VENV)/.dev
-	$(BIN)/pip-audit --local --skip-editable --progress-spinner off
+	$(BIN)/python operations/audit.py
 
 bench: $(VENV)/.dev
 	for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name --quick || exit 1; done

@@ -76,6 +76,7 @@ def command_line() -> str:
         "| 1 | it failed; the line says why and what to do next |",
         "| 2 | wrong usage or bad input; the line names file, row and column |",
         "| 3 | the gate refused the model |",
+        "| 4 | another process is at work there; wait until it has ended |",
         "| 130 | interrupted (Ctrl-C); what was there before is unchanged |",
         "",
         "`KUAPIN_DEBUG=1` adds the traceback of an unexpected error.",

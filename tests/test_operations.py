@@ -11,6 +11,7 @@ import sys
 import pytest
 import yaml
 
+from operations.audit import told
 from tests import served
 from tests.listening import Process
 
@@ -151,3 +152,22 @@ def test_the_steps_of_the_image_make_a_service_without_torch(root, tmp_path):
     process = Process(shop, python=str(python))
     assert process.ask("GET", "/v1/recommendations?user_id=u")["recommendations"]
     assert process.stop() == 0
+
+
+def test_the_audit_says_what_is_known_and_where_nobody_was_asked():
+    silent = {"name": "a", "skip_reason": "not found"}
+    well = {"name": "b", "version": "1", "vulns": []}
+    flaw = {"id": "PYSEC-1", "fix_versions": ["3"], "aliases": ["CVE-1"], "description": "x"}
+    ill = {"name": "c", "version": "2", "vulns": [flaw]}
+    assert told({"dependencies": [silent]}, {}) == (
+        0,
+        ["Audit: not asked. The index has no advisories on any of 1 packages."],
+    )
+    assert told({"dependencies": [silent, well]}, {}) == (
+        0,
+        ["Audit: 1 of 2 packages asked about, 0 flaws; not asked: a."],
+    )
+    code, lines = told({"dependencies": [well, ill]}, {"CVE-2": "of another"})
+    assert (code, lines[0]) == (1, "Audit: c 2 has PYSEC-1; mended in 3")
+    code, lines = told({"dependencies": [well, ill]}, {"CVE-1": "we never call it"})
+    assert (code, lines[0]) == (0, "Audit: c 2 has PYSEC-1; ignored: we never call it")

@@ -97,7 +97,16 @@ class Arrivals:
         histories = replace(model.histories, n_items=len(grown.catalogue))
         release = self.shop.models / model.release
         self._decide(items, vectors)
-        reranker = open_reranker(self.shop, recommender, grown.catalogue, model.users, release, self._decisions)
+        tries = model.reranker.exploration
+        reranker = open_reranker(
+            self.shop,
+            recommender,
+            grown.catalogue,
+            model.users,
+            release,
+            later=self._decisions,
+            seen=None if tries is None else tries.seen,
+        )
         grown_model = Model(model.release, recommender, grown.catalogue, model.users, histories, reranker)
         return with_surfaces(grown_model, model)
 

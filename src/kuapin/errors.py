@@ -30,6 +30,12 @@ class StoreError(KuapinError):
     """The workspace cannot be read or written: locked, full, read-only, of another format version."""
 
 
+class BusyError(StoreError):
+    """Somebody else is at work there; it ends by itself."""
+
+    exit_code = 4
+
+
 class ModelFolderError(KuapinError):
     """A model folder is torn, truncated, altered or does not fit the shop; nothing was loaded."""
 

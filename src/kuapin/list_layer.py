@@ -9,7 +9,7 @@ from kuapin import columns as c
 from kuapin.data.dataset import Catalogue
 from kuapin.data.vocabulary import Vocabulary
 from kuapin.ranking.bound_rules import Rules
-from kuapin.ranking.exploration import LOGGED, Exploration, evidence_of
+from kuapin.ranking.exploration import LOGGED, Exploration, evidence_of, seen_of
 from kuapin.ranking.recommender import Recommender
 from kuapin.ranking.reranker import Reranker
 from kuapin.ranking.rule_binding import Tables, bind, columns_of
@@ -28,6 +28,7 @@ def open_reranker(
     users: Vocabulary,
     release: Path,
     later: pl.DataFrame | None = None,
+    seen: pl.DataFrame | None = None,
 ) -> Reranker:
     """What puts the lists of a release into the order in which they are shown.
 
@@ -38,6 +39,7 @@ def open_reranker(
         users: user_id ↔ row of the histories.
         release: its folder.
         later: decisions on items that came or changed after the training, made by the classifier as well.
+        seen: what became of impressions, where it was read before; ``None``: it is read from the log.
 
     Raises:
         InputError: a rule breaks the form, names what does not exist, or contradicts another.
@@ -55,15 +57,16 @@ def open_reranker(
     blocked[place >= 0] = (decisions[DECISION] == BLOCK).to_numpy()[place[place >= 0]]
     penalty[place >= 0] = decisions[PENALTY].to_numpy()[place[place >= 0]]
     language = shop.config.reasons.language
-    exploration = _exploration(shop, recommender, catalogue) if shop.config.exploration.share else None
+    exploration = _exploration(shop, recommender, catalogue, seen) if shop.config.exploration.share else None
     return Reranker(recommender, catalogue, rules, diversity, penalty, blocked, language, exploration)
 
 
-def _exploration(shop: Shop, recommender: Recommender, catalogue: Catalogue) -> Exploration:
+def _exploration(shop: Shop, recommender: Recommender, catalogue: Catalogue, seen: pl.DataFrame | None) -> Exploration:
     """What is tried in some places of lists, by what became of earlier impressions."""
-    config, log = shop.config.exploration, shop.store.read(c.INTERACTIONS, LOGGED)
-    met = recommender.signals.facts.users
-    return Exploration(config, evidence_of(log, catalogue.items, met, config))
+    config = shop.config.exploration
+    if seen is None:
+        seen = seen_of(shop.store.read(c.INTERACTIONS, LOGGED), config.event)
+    return Exploration(config, evidence_of(seen, catalogue.items, recommender.signals.facts.users, config), seen)
 
 
 def open_decisions(shop: Shop, release: Path) -> pl.DataFrame:

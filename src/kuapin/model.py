@@ -176,6 +176,7 @@ class Model:
         deny: Sequence[str] = (),
         discovery: float | None = None,
         now: datetime | None = None,
+        page: int | None = None,
     ) -> Answer:
         """The lists of ``recommend`` for some histories, in rows of the catalogue instead of a table.
 
@@ -183,13 +184,14 @@ class Model:
             histories: of some people.
             n: length of a list.
             categories: top-level categories to choose from; ``None``: all.
-            who: int (n_users,), rows of ``users``, for rules about users; -1 or ``None``: unknown.
+            who: int (n_users,), rows of ``users``; -1 or ``None``: unknown, see ``Reranker.ranked``.
             surface: as in ``recommend``, and so are the others.
             explain: whether there are reasons.
             per_category: items of one top-level category at most.
             deny: ids of items that are not to be shown.
             discovery: from -1 to 1.
             now: for rules that have a time.
+            page: places that are seen together, where some of them try items; ``None``: all.
 
         Raises:
             InputError: an unknown surface, n below 1, or a discovery outside -1 to 1.
@@ -207,6 +209,7 @@ class Model:
             who=who,
             now=now,
             explain=explain,
+            page=page,
         )
 
     def histories_of(self, users: Sequence[str] | pl.Series) -> Histories:

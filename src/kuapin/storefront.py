@@ -280,7 +280,7 @@ class Storefront:
     ) -> pl.DataFrame:
         if self.strategies is None:
             return self._pages_of(histories, ids, n, items, None, explain=explain)
-        chosen, chance = self.strategies.choose(ids, int(time.time()) // PAGE_DAY)
+        chosen, chance = self.strategies.choose(ids, int(time.time()) // PAGE_DAY, histories)
         pages = []
         for number in np.unique(chosen):
             mine, strategy = np.flatnonzero(chosen == number), self.strategies.known[number]

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from kuapin import columns as c
+from kuapin.data.store import ParquetStore
 from kuapin.errors import InputError, StoreError
 from kuapin.model import Model
 from kuapin.model_folder import Releases
@@ -178,6 +179,28 @@ def test_an_item_that_is_put_later_is_judged_by_what_it_reads_like(make_shop):
     with served.client(Shop.open(shop.path)) as client:  # and after a start
         told = shown(client)
         assert ("gun" in told, known in told, "blanket" in told) == (False, True, True)
+
+
+def test_an_item_that_is_put_later_reads_the_log_no_second_time(make_shop, monkeypatch):
+    shop = make_shop(market.items(), market.log(n_users=40))
+    train(shop, quick=True)
+    (shop.path / "kuapin.toml").write_text("[exploration]\nshare = 0.1\n")
+    shop = Shop.open(shop.path)
+    item = {"title": "Wool blanket", "category": "Home > Hall"}
+    with served.client(shop) as client:
+        shown = {"user_id": "u", "ranking_id": "r", "surface": "products", "release": "x"}
+        body = [shown | {"items": [{"item_id": "late", "position": 1}]}]
+        client.post("/v1/impressions", json={"impressions": body}).raise_for_status()
+        client.app.state.service.live.reload()
+        read, tables = ParquetStore.read, []
+        monkeypatch.setattr(ParquetStore, "read", lambda self, *a: (tables.append(a[0]), read(self, *a))[1])
+        client.put("/v1/items/late", json=item).raise_for_status()
+        assert tables
+        assert c.INTERACTIONS not in tables
+        model = client.app.state.service.live.current.model
+        evidence = model.reranker.exploration.evidence
+        assert evidence.weight[model.catalogue.items.row("late")] == 21  # prior, and the impression from before it came
+        assert len(evidence.weight) == len(model.catalogue)
 
 
 def test_without_items_there_is_one_clear_line(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 
 from kuapin.data.vocabulary import Vocabulary
 from kuapin.ranking.diversity import DiversityConfig
-from kuapin.ranking.exploration import Evidence, Exploration, ExplorationConfig, evidence_of, followed
+from kuapin.ranking.exploration import Evidence, Exploration, ExplorationConfig, evidence_of, followed, seen_of
 from kuapin.ranking.reranker import Reranker
 from tests import market
 
@@ -52,7 +52,9 @@ def test_an_impression_is_followed_once_and_only_in_its_own_ranking():
     )
     assert followed(log, "click")["success"].to_list() == [True, False, False]
     # usual = 1/3; a: (1 + 20/3) / (22/3); b: (0 + 20/3) / (21/3); c was never shown
-    found = evidence_of(log, Vocabulary(pl.Series(["a", "b", "c"]), "item"), np.array([5, 0, 0]), ExplorationConfig())
+    found = evidence_of(
+        seen_of(log, "click"), Vocabulary(pl.Series(["a", "b", "c"]), "item"), np.array([5, 0, 0]), ExplorationConfig()
+    )
     np.testing.assert_allclose(found.lift, [23 / 22, 20 / 21, 1])
     assert found.weight.tolist() == [27, 21, 20]
 
@@ -123,3 +125,24 @@ def test_nothing_is_tried_on_a_home_page(model):
     tries = with_tries(model, exploration(weight=2.0))
     assert "propensity" not in tries.products_of(model.users.ids, 10, None).columns
     assert replace(tries.reranker, exploration=None).exploration is None
+
+
+@pytest.mark.parametrize(
+    "spread", [DiversityConfig(), DiversityConfig(per_category=12), DiversityConfig(discovery=0.3)]
+)
+def test_pages_of_one_list_agree(model, spread):
+    tries = with_tries(model, exploration(weight=2.0, share=0.1), diversity=spread)
+    histories, who = model.histories, np.arange(len(model.users))
+
+    def asked(n, page):
+        found = tries.answer(histories, n, who=who, now=NOON, page=page)
+        return found.items.reshape(-1, n), found.propensity.reshape(-1, n)
+
+    items, chance = asked(40, 10)
+    for n in (10, 20, 30):
+        shorter, known = asked(n, 10)
+        assert (shorter == items[:, :n]).all()
+        assert (known == chance[:, :n]).all()
+    assert all(len(set(own)) == 40 for own in items)
+    assert (np.flatnonzero((chance < 1).any(axis=0)) == [9, 19, 29, 39]).all()
+    assert (items[:, 10:] != asked(40, 40)[0][:, 10:]).any()  # what the first page put off is not lost

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
@@ -130,6 +131,29 @@ def test_what_was_before_is_not_taken_again_and_what_comes_later_counts(shop):
         assert basis(client) == "personal"
         assert client.get("/v1/recommendations", params={"user_id": USER, "explain": True}).status_code == 200
     assert Shop.open(shop.path).dataset().histories.lengths.sum() == 159 * 24 + 1
+
+
+def test_a_clock_that_was_put_back_keeps_nobody(shop, tmp_path, monkeypatch):
+    right = time.time
+    with served.client(shop) as client:
+        buy(client)
+        shutil.copytree(shop.path, tmp_path / "backup")
+        monkeypatch.setattr(time, "time", lambda: right() - 400 * 86_400)
+        client.delete(f"/v1/users/{USER}").raise_for_status()
+        assert basis(client) == "shop_popular"
+        service = client.app.state.service
+        service.tidy()
+        assert service.live.current.model.users.rows([USER])[0] == -1
+        loaded = service.live.current
+        service.tidy()
+        assert service.live.current is loaded  # once is enough
+    monkeypatch.undo()
+    shutil.rmtree(shop.path / "data")
+    shutil.copytree(tmp_path / "backup" / "data", shop.path / "data")
+    for path in tmp_path.glob("backup/service.sqlite*"):
+        shutil.copy(path, shop.path / path.name)
+    with served.client(Shop.open(shop.path)) as client:
+        assert basis(client) == "shop_popular"
 
 
 def test_the_tombstone_does_not_name_the_person(shop):

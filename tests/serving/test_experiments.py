@@ -89,6 +89,28 @@ def test_it_ends_with_the_release_that_it_compares(shop, two):
         assert ended["decision"] == "interrupted"
 
 
+def test_it_goes_on_after_an_erasure_and_what_lost_goes_at_its_end(shop, two):
+    other = served.publish(shop, candidates=41, activate=False)
+    with served.client(shop, watch_seconds=30) as client:
+        service = client.app.state.service
+        one = start(client, two[1])
+        got = {user: release_of(client, user) for user in USERS}
+        asked = [next(user for user in USERS if got[user] == version) for version in two]
+        for user in asked:
+            remains = client.delete(f"/v1/users/{user}").json()["remains"]
+            assert [version for version in two for line in remains if version in line] == list(two)
+        assert not (shop.models / other).exists()
+        service.experiments.follow()
+        service.tidy()
+        for live in (service.live.current, service.live.beside[1]):
+            assert (live.model.users.rows(asked) == -1).all()
+        assert {user: release_of(client, user) for user in USERS} == got
+        assert client.get("/v1/recommendations", params={"user_id": asked[1]}).json()["basis"] == "shop_popular"
+        assert client.get(f"/v1/experiments/{one['experiment_id']}").json()["ended_at"] is None
+        client.post(f"/v1/experiments/{one['experiment_id']}/stop").raise_for_status()
+    assert [version.version for version in Releases(shop.models).versions()] == [two[0]]
+
+
 def test_items_that_go_are_shown_by_neither(shop, two):
     with served.client(shop) as client:
         start(client, two[1])

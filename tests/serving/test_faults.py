@@ -178,7 +178,28 @@ def test_a_clock_that_jumps_loses_nothing(shop, monkeypatch, days):
         assert table == ["before", "after"]
 
 
-def test_a_clock_is_believed_again_after_a_day(monkeypatch):
+def test_a_service_that_starts_with_a_wrong_clock_deletes_nothing(shop, monkeypatch):
+    right, event = time.time, {"user_id": "new", "item_id": "P-sea-bed-small", "event": "purchase"}
+
+    def restarted(days, event_id):
+        monkeypatch.setattr(time, "time", lambda: right() + days * 86_400)
+        with served.client(shop, retention_days=30) as client:
+            service = client.app.state.service
+            service.tidy()
+            body = {"interactions": [event | {"event_id": event_id, "timestamp": 1_700_000_000}]}
+            client.post("/v1/interactions", json=body).raise_for_status()
+            return len(service.events.table(["event_id"]))
+
+    assert restarted(0, "before") == 1
+    assert restarted(400, "wrong") == 2
+    assert restarted(400, "wrong again") == 3  # what was stored meanwhile says nothing of the clock
+    assert restarted(0.5, "right") == 4
+    assert restarted(31, "a month later") == 5
+    kept = float((shop.path / clock.FILE).read_text())
+    assert 0 <= right() + 43_200 - kept < 300  # the last that was believed
+
+
+def test_a_clock_is_believed_again_after_a_day(tmp_path, monkeypatch):
     wall, ticks = [1_000_000.0], [50.0]
     monkeypatch.setattr(clock.time, "time", lambda: wall[0])
     monkeypatch.setattr(clock.time, "monotonic", lambda: ticks[0])
@@ -187,7 +208,7 @@ def test_a_clock_is_believed_again_after_a_day(monkeypatch):
         wall[0] += seconds + jump
         ticks[0] += seconds
 
-    one = Clock()
+    one = Clock(tmp_path)
     passes(10_000, 3_000)
     assert one.steady()  # a correction
     passes(60, 1_000)
@@ -196,6 +217,11 @@ def test_a_clock_is_believed_again_after_a_day(monkeypatch):
     assert not one.steady()
     passes(500)
     assert one.steady()
+    passes(90_000)
+    late = Clock(tmp_path)
+    assert not late.steady()
+    passes(86_500)
+    assert late.steady()
 
 
 SLOW = 10_000
@@ -259,6 +285,26 @@ def test_who_never_reads_is_let_go(shop, monkeypatch):
     assert served.ask(listening.url + LIST) == 200
     for one in deaf:
         one.close()
+    listening.stop()
+
+
+@pytest.mark.parametrize("bytes_", [b"\r\n", b"GET"])
+def test_a_few_bytes_after_an_answer_keep_no_connection(shop, monkeypatch, bytes_):
+    monkeypatch.setattr(connections, "HEAD_S", 1.0)
+    listening = Listening(shop, authentication="off on loopback")
+    with socket.create_connection(("127.0.0.1", listening.port), timeout=30) as one:
+        for _ in range(2):  # what follows in time is answered
+            one.sendall(b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n")
+            answer = b""
+            while b"}" not in answer:
+                answer += one.recv(4096)
+            assert answer.startswith(b"HTTP/1.1 200")
+            one.sendall(b"\r\n")
+        started = time.monotonic()
+        one.sendall(bytes_)
+        with contextlib.suppress(ConnectionResetError):
+            assert one.recv(100) == b""
+        assert time.monotonic() - started < 10
     listening.stop()
 
 

@@ -1,11 +1,13 @@
 """What people did and were shown: counted once, linked, and without what says who they are."""
 
+import json
 import socket
 import time
 
 import polars as pl
 import pytest
 
+from kuapin.service_settings import ServiceConfig
 from kuapin.surfaces.home_strategies import HomeStrategies
 from kuapin.workspace import Shop
 from tests import served
@@ -142,6 +144,29 @@ def test_what_a_place_tried_goes_round_with_its_propensity(shop):
         assert told.json() == {"added": 10, "known": 0}
     found = Shop.open(shop.path).store.read("interactions").filter(event="impression")
     assert found.sort("position")["propensity"].to_list() == chances
+
+
+def test_a_body_of_a_megabyte_is_taken_and_one_byte_more_is_refused_in_one_line(shop):
+    most = ServiceConfig().max_body_bytes
+    assert most == 2**20
+    with served.client(shop) as client:
+
+        def send(size):
+            texts = ["rose soap " * 90] * 1000
+            event = {"user_id": "u", "item_id": "B-rose-soap-small", "event": "review"}
+            body = {"interactions": [event | {"event_id": f"e{k}", "text": text} for k, text in enumerate(texts)]}
+            content = json.dumps(body).encode()
+            assert len(content) < size
+            content += b" " * (size - len(content))
+            return client.post("/v1/interactions", content=content, headers={"content-type": "application/json"})
+
+        assert send(most).json() == {"added": 1000, "known": 0}
+        refused = send(most + 1)
+        assert refused.status_code == 413
+        message = refused.json()["error"]["message"]
+        assert message == "A body has at most 1,048,576 bytes. Send less at a time."
+        assert len(client.app.state.service.events.table(["event_id"])) == 1000
+        assert client.get("/v1/recommendations", params={"user_id": "u"}).json()["basis"] == "personal"
 
 
 def test_what_is_told_of_a_mixed_home_page_is_learnt_from(shop):

@@ -209,3 +209,25 @@ def test_a_shop_without_a_release_does_not_start(tmp_path):
     empty = Shop.init(tmp_path / "empty")
     with pytest.raises(Exception, match="has no model yet"), served.client(empty):
         pass
+
+
+@pytest.mark.parametrize("who", [{"user_id": USER}, {"user_id": "nobody"}, {"session_id": "s"}])
+def test_pages_of_a_list_that_tries_items_show_none_twice(shop, who):
+    (shop.path / "kuapin.toml").write_text("[exploration]\nshare = 0.3\n")
+    with served.client(Shop.open(shop.path)) as client:
+
+        def page(offset, n=10):
+            asked = who | {"n": n, "offset": offset}
+            visitor = "user_id" not in who
+            answer = (
+                client.post("/v1/recommendations", json=asked)
+                if visitor
+                else client.get("/v1/recommendations", params=asked)
+            )
+            return answer.json()["recommendations"]
+
+        pages = [page(offset) for offset in (0, 10, 20)]
+        shown = [row["target_id"] for one in pages for row in one]
+        assert len(set(shown)) == 30
+        assert [row["rank"] for one in pages for row in one] == list(range(1, 31))
+        assert pages == [page(offset) for offset in (0, 10, 20)]

@@ -14,6 +14,7 @@ from kuapin.surfaces.home_strategies import (
     read_pages,
     strategies,
 )
+from tests import market
 
 CONFIG = StrategiesConfig(enabled=True)
 KNOWN = strategies(CONFIG)
@@ -75,6 +76,19 @@ def test_a_log_without_rankings_leaves_a_bandit_that_knows_nothing():
     again, _ = fitted.choose(pl.Series(["v"]), 3)
     assert again[0] == chosen[1]
     assert ((chance > 0) & (chance < 1)).all()
+
+
+def test_visitors_draw_by_what_they_did_and_nobody_known_every_time():
+    fitted = HomeStrategies.fit(pl.DataFrame({"user_id": ["u"], "item_id": ["i"], "event": ["view"]}), CONFIG)
+    n = 60
+    nobody, model = pl.Series([None] * n, dtype=pl.String), market.model()
+    met = model.histories.select(np.arange(n))
+    strangers = model.histories_of([""] * n)
+    chosen, again, drawn, anew = (fitted.choose(nobody, 3, one)[0] for one in (met, met, strangers, strangers))
+    assert len(set(chosen.tolist())) > 10
+    assert (chosen == again).all()
+    assert len(set(drawn.tolist())) > 10
+    assert (drawn != anew).any()
 
 
 def test_the_propensity_is_how_often_a_strategy_comes():

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kuapin.errors import StoreError
+from kuapin.errors import BusyError, StoreError
 
 
 @contextmanager
@@ -18,7 +18,8 @@ def locked(path: Path, what: str) -> Iterator[None]:
         what: what is locked, for the message (``"the tables of shop"``).
 
     Raises:
-        StoreError: another process, or another part of this one, holds it; or the file cannot be written.
+        BusyError: another process, or another part of this one, holds it.
+        StoreError: the file cannot be written.
     """
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -29,7 +30,7 @@ def locked(path: Path, what: str) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             holder = os.read(handle, 20).decode(errors="replace").strip() or "unknown"
-            raise StoreError(
+            raise BusyError(
                 f"Another process (pid {holder}) is working on {what}. Wait until it has ended, then try again."
             ) from error
         os.truncate(handle, 0)

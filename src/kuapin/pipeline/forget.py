@@ -12,6 +12,7 @@ from kuapin.data.locking import locked
 from kuapin.data.sql.database import open_database
 from kuapin.data.sql.erasures import Erasure, Erasures
 from kuapin.data.sql.events import EventStore
+from kuapin.data.sql.experiments import ExperimentStore
 from kuapin.data.sql.overlay import ServedTables
 from kuapin.data.store import ParquetStore
 from kuapin.errors import ModelFolderError, StoreError
@@ -57,7 +58,7 @@ def forget(shop: Shop, user: str, marked: Callable[[], None] = lambda: None) -> 
     user, url = shop.people.of(user), shop.database_url
     database = None if url is None else open_database(url)
     try:
-        erasure = Erasures(shop.path, database).add(user)
+        erasure = Erasures(shop.path, database).add(user, _newest(shop, user))
         marked()
         rows, remains = 0, []
         if database is not None:
@@ -70,11 +71,11 @@ def forget(shop: Shop, user: str, marked: Callable[[], None] = lambda: None) -> 
             )
         files = [*_exports(shop, user), *_reports(shop, user), *_runs(shop, remains)]
         files += finish(shop)
-        live = Releases(shop.models, shop.config.releases).live()
-        if live is not None and _is_older(live, shop, erasure.erased_at):
-            remains.append(
-                f"Release {live} holds no row of the person, but sums with a part of it. Run: kuapin train {shop.path}"
-            )
+        remains += [
+            f"Release {one} holds no row of the person, but sums with a part of it. Run: kuapin train {shop.path}"
+            for one in _answering(shop)
+            if _is_older(one, shop, erasure.erased_at)
+        ]
         return Receipt(erasure, rows, tuple(files), tuple(remains))
     finally:
         if database is not None:
@@ -82,17 +83,37 @@ def forget(shop: Shop, user: str, marked: Callable[[], None] = lambda: None) -> 
 
 
 def finish(shop: Shop) -> list[str]:
-    """Delete releases that were trained before the last erasure, but for the live one; returns what went."""
+    """Delete releases that were trained before the last erasure, but for those that answer; returns what went."""
     store = shop.store
     if not isinstance(store, ServedTables):
         return []
-    latest = max((one.erased_at for one in store.erasures.all().values()), default=None)
-    if latest is None:
-        return []
-    releases = Releases(shop.models, shop.config.releases)
-    old = [one.version for one in releases.versions() if not one.live and _is_older(one.version, shop, latest)]
+    latest = store.erasures.latest()
+    releases, kept = Releases(shop.models, shop.config.releases), _answering(shop)
+    old = [
+        one.version for one in releases.versions() if one.version not in kept and _is_older(one.version, shop, latest)
+    ]
     releases.drop(old)
     return [f"models/{version}" for version in old]
+
+
+def _answering(shop: Shop) -> list[str]:
+    """The releases that answer people: the live one, and the other of an experiment that runs."""
+    live, store = Releases(shop.models, shop.config.releases).live(), shop.store
+    database = store.database if isinstance(store, ServedTables) else None
+    one = None if database is None else ExperimentStore(database).running()
+    named = [live, *([] if one is None else [one.control, one.challenger])]
+    return [version for version in dict.fromkeys(named) if version is not None and (shop.models / version).is_dir()]
+
+
+def _newest(shop: Shop, user: str) -> int:
+    """When a person did something last, unix seconds; 0 where nothing can be read."""
+    try:
+        log = shop.store.read(c.INTERACTIONS, [c.USER_ID, c.TIMESTAMP])
+    except StoreError:
+        return 0
+    if c.TIMESTAMP not in log.columns:
+        return 0
+    return int(log.filter(pl.col(c.USER_ID) == user)[c.TIMESTAMP].max() or 0)  # type: ignore[arg-type]
 
 
 def _is_older(version: str, shop: Shop, erased_at: int) -> bool:

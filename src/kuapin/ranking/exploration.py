@@ -14,12 +14,21 @@ from kuapin import columns as c
 from kuapin.data.histories import Histories
 from kuapin.data.vocabulary import Vocabulary
 
+DEPTH = 100
+"""Candidates a user among which a list is put together where something moves them, at least."""
+SPARE = 3
+"""So many times its length at least."""
 DRAWS = 200
 """Draws by which the probability of being the best is told."""
 DAY = 86_400
 LOGGED = (c.USER_ID, c.ITEM_ID, c.EVENT, c.RANKING_ID)
 """Columns of the log that the evidence is read from."""
 Vector = NDArray[np.float64]
+
+
+def reach(n: int) -> int:
+    """Candidates among which a list of length ``n`` is put together."""
+    return max(DEPTH, SPARE * n)
 
 
 class ExplorationConfig(BaseModel):
@@ -81,21 +90,30 @@ def followed(log: pl.DataFrame, event: str) -> pl.DataFrame:
     ).with_columns(pl.col("success").fill_null(value=False))
 
 
-def evidence_of(log: pl.DataFrame, items: Vocabulary, met: NDArray[np.floating], config: ExplorationConfig) -> Evidence:
-    """Read what became of impressions.
+def seen_of(log: pl.DataFrame, event: str) -> pl.DataFrame:
+    """What became of the impressions of every item of a log: item_id, shown and good (how often the event followed)."""
+    return (
+        followed(log, event)
+        .group_by(c.ITEM_ID, maintain_order=True)
+        .agg(pl.len().alias("shown"), pl.col("success").sum().alias("good"))
+    )
+
+
+def evidence_of(
+    seen: pl.DataFrame, items: Vocabulary, met: NDArray[np.floating], config: ExplorationConfig
+) -> Evidence:
+    """What is known of the items of a catalogue.
 
     Args:
-        log: interactions, with the columns ``LOGGED`` where the shop has them.
+        seen: as ``seen_of`` gives it.
         items: item_id ↔ row.
         met: (n_items,), people who met each: the ranker is the surer of an item the more did.
         config: how.
     """
-    shown = followed(log, config.event)
-    rows = items.rows(shown[c.ITEM_ID])
+    rows = items.rows(seen[c.ITEM_ID])
     known, n = rows >= 0, len(met)
-    success = shown["success"].to_numpy().astype(np.float64)
-    often = np.bincount(rows[known], minlength=n).astype(np.float64)
-    good = np.bincount(rows[known], weights=success[known], minlength=n)
+    often, good = np.zeros(n), np.zeros(n)
+    often[rows[known]], good[rows[known]] = (seen[name].to_numpy()[known] for name in ("shown", "good"))
     usual = good.sum() / often.sum() if good.sum() else 1.0
     lift = (good + config.prior * usual) / ((often + config.prior) * usual) if good.sum() else np.ones(n)
     return Evidence(config.prior + np.asarray(met, np.float64) + often, lift)
@@ -105,17 +123,19 @@ def evidence_of(log: pl.DataFrame, items: Vocabulary, met: NDArray[np.floating],
 class Exploration:
     """Tries items in some places of lists.
 
-    A place that tries chooses among the item that stands there and some that the list leaves out, alike in all that
-    the list's caps, floors and quotas count. Candidates are dealt to the places in turn, so that no choice changes
-    what another place may show, and the probability of each is its own.
+    A place that tries chooses among the item that stands there and some that its page leaves out, alike in all that
+    the list's caps, floors and quotas count. Candidates are dealt to the places of a page in turn, so that no choice
+    changes what another of them may show, and the probability of each is its own, given the pages before.
 
     Attributes:
         config: how much.
         evidence: of every item.
+        seen: what it was read from, as ``seen_of`` gives it.
     """
 
     config: ExplorationConfig
     evidence: Evidence
+    seen: pl.DataFrame | None = None
 
     def places(self, n: int) -> NDArray[np.intp]:
         """Those of the first ``n`` places (from 0) that try; which they are does not depend on ``n``."""
@@ -148,6 +168,7 @@ class Exploration:
         alike: NDArray[np.integer],
         fixed: NDArray[np.bool_],
         rng: np.random.Generator,
+        page: int | None = None,
     ) -> tuple[NDArray[np.intp], Vector]:
         """One user's list with some places tried.
 
@@ -159,29 +180,36 @@ class Exploration:
             alike: int (depth, m), groups that the list counts; what is exchanged has the same.
             fixed: bool (n,), places that must stay.
             rng: of the draws.
+            page: places that are seen together; a later page shows what an earlier one put off. ``None``: all.
 
         Returns:
             The list, and of every place the probability with which it came to hold what it holds, float64 (n,).
         """
-        chosen, propensity = chosen.copy(), np.ones(len(chosen))
-        places = self.places(len(chosen))
-        others = np.flatnonzero(free)
-        for number, place in enumerate(places.tolist()):
-            own = chosen[place]
-            if own < 0 or fixed[place]:
-                continue
-            dealt = others[number :: len(places)]
-            dealt = dealt[(alike[dealt] == alike[own]).all(axis=1)][: self.config.candidates - 1]
-            among = np.append(own, dealt)
-            chance = self.chances(probability[among], items[among], rng)
-            pick = int(rng.choice(len(among), p=chance))
-            chosen[place], propensity[place] = among[pick], chance[pick]
+        chosen, free, propensity = chosen.copy(), free.copy(), np.ones(len(chosen))
+        every, page = self.places(len(chosen)), page or max(len(chosen), 1)
+        for first in range(0, len(chosen), page):
+            places, behind = every[(every >= first) & (every < first + page)], slice(first + page, None)
+            later = chosen[behind][(chosen[behind] >= 0) & ~fixed[behind]]
+            others = np.union1d(np.flatnonzero(free), later)
+            others = others[others < reach(first + page)]  # a longer list has more of them
+            for number, place in enumerate(places.tolist()):
+                own = chosen[place]
+                if own < 0 or fixed[place]:
+                    continue
+                dealt = others[number :: len(places)]
+                dealt = dealt[(alike[dealt] == alike[own]).all(axis=1)][: self.config.candidates - 1]
+                among = np.append(own, dealt)
+                chance = self.chances(probability[among], items[among], rng)
+                pick = int(rng.choice(len(among), p=chance))
+                free[own], free[among[pick]] = free[among[pick]], False
+                chosen[chosen == among[pick]] = own
+                chosen[place], propensity[place] = among[pick], chance[pick]
         return chosen, propensity
 
     def rng(self, history: Histories, user: int, who: int, now: datetime) -> np.random.Generator:
         """Of one user's draws: the same for a day, as long as the history is. Nobody known gets new ones every time."""
         own = history.of(user)
-        if who < 0 and len(own) == 0:
+        if who == -1 and len(own) == 0:
             return np.random.default_rng()
         day = int(now.timestamp()) // DAY
-        return np.random.default_rng([self.config.seed, max(day, 0), who + 1, zlib.crc32(own.tobytes())])
+        return np.random.default_rng([self.config.seed, max(day, 0), (who + 1) % 2**63, zlib.crc32(own.tobytes())])

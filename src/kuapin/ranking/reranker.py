@@ -13,7 +13,7 @@ from kuapin.data.histories import Histories, slices_of
 from kuapin.observation import stage
 from kuapin.ranking.bound_rules import BoundRule, Rules
 from kuapin.ranking.diversity import DiversityConfig
-from kuapin.ranking.exploration import Exploration
+from kuapin.ranking.exploration import SPARE, Exploration, reach
 from kuapin.ranking.greedy import Dial, Mask, Share, Spread, fill
 from kuapin.ranking.phrases import Language
 from kuapin.ranking.recommender import Ranked, Recommender
@@ -23,11 +23,6 @@ from kuapin.retrieval.selection import allowed, rows_of
 from kuapin.retrieval.source import Candidates
 from kuapin.retrieval.sources.content import Content
 from kuapin.retrieval.sources.groups import members
-
-DEPTH = 100
-"""Candidates a user among which a list is put together where rules or the dial move them, at least."""
-SPARE = 3
-"""So many times its length at least."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +77,7 @@ class Reranker:
         *,
         who: NDArray[np.integer] | None = None,
         now: datetime | None = None,
+        page: int | None = None,
     ) -> Iterator[tuple[NDArray[np.int64], Reranked]]:
         """As ``Recommender.ranked``, after rules, safety and diversity.
 
@@ -93,12 +89,15 @@ class Reranker:
             n: length of the lists.
             items: ascending rows that may be recommended, of those that are ``shown``; ``None``: all.
             diversity: ``None``: the shop's.
-            who: int (n_users,), rows of the users' table, for rules about users; -1 or ``None``: unknown.
+            who: int (n_users,), rows of the users' table, for rules about users; -1 or ``None``: unknown. So is what
+                lies below, a number by which a place that tries knows somebody again.
             now: for rules with a time; ``None``: the present.
+            page: places that are seen together, see ``Exploration.choose``.
         """
         spread, now = diversity or self.diversity, now or datetime.now(UTC)
         rules = self.rules.at(now)
         who = np.full(len(histories), -1, np.int64) if who is None else np.asarray(who)
+        names, who = who, np.maximum(who, -1)
         shown = self.shown(now)
         if not shown.all():
             items = rows_of(shown if items is None else shown & allowed(items, len(shown)))
@@ -109,11 +108,11 @@ class Reranker:
                 yield users, Reranked(plain.found, plain.features, (None,) * len(plain.found.items))
             return
         moved = tries or not spread.idle or any(not one.hides for one in rules.bound)
-        depth = max(DEPTH, SPARE * n) if moved else SPARE * n
+        depth = reach(n) if moved else SPARE * n
         # Floors, boosts and the dial choose among more than what was proposed; all else is content with n
         wide = bool(spread.categories or spread.brands or spread.leaves or spread.discovery or rules.of_kind(Boost))
         for users, pool in self.recommender.ranked(histories, depth, items, spread.per_category, depth if wide else n):
-            ask = _Ask(histories.select(users), who[users], n, items, spread, rules, now)
+            ask = _Ask(histories.select(users), who[users], names[users], n, items, spread, rules, now, page)
             yield users, self._listed(ask, pool, depth)
 
     def _listed(self, ask: "_Ask", pool: Ranked, depth: int) -> Reranked:
@@ -122,7 +121,7 @@ class Reranker:
         with stage("list"):
             listed = self._chosen(ask, wanted)
         # The first pool is filled up to n alone; deeper ones are full, or there is nothing left
-        full = np.diff(pool.found.indptr) >= (ask.n if depth <= max(DEPTH, SPARE * ask.n) else depth)
+        full = np.diff(pool.found.indptr) >= (ask.n if depth <= reach(ask.n) else depth)
         short = np.flatnonzero((np.diff(listed.found.indptr) < ask.n) & full)
         if len(short) == 0:
             return listed
@@ -194,9 +193,9 @@ class Reranker:
         for user, own in enumerate(chosen):
             free = present[user].copy()
             free[own[own >= 0]] = False
-            rng = self.exploration.rng(ask.histories, user, int(ask.who[user]), ask.now)
+            rng = self.exploration.rng(ask.histories, user, int(ask.names[user]), ask.now)
             of_user = free, rows[user], expit(value[user]), counted[user], fixed[user]
-            tried[user], propensity[user] = self.exploration.choose(own, *of_user, rng)
+            tried[user], propensity[user] = self.exploration.choose(own, *of_user, rng, ask.page)
         return tried, propensity
 
     def _hidden(self, ask: "_Ask", found: Candidates) -> Mask:
@@ -248,15 +247,17 @@ class _Ask:
 
     histories: Histories
     who: NDArray[np.integer]
+    names: NDArray[np.integer]
     n: int
     items: NDArray[np.integer] | None
     diversity: DiversityConfig
     rules: Rules
     now: datetime
+    page: int | None
 
     def of(self, users: NDArray[np.integer]) -> "_Ask":
         """The same for some of them."""
-        return replace(self, histories=self.histories.select(users), who=self.who[users])
+        return replace(self, histories=self.histories.select(users), who=self.who[users], names=self.names[users])
 
 
 def _share(one: BoundRule, members: Mask) -> Share:

@@ -99,6 +99,7 @@ class VisitorIn(_In):
     deny: list[Id] = Field(default_factory=list, description="Items that are not to be shown.")
     discovery: float | None = Field(None, ge=-1, le=1, description="From -1, more of the same, to 1, what is new.")
     explain: bool = False
+    session_id: Id | None = Field(None, description="Whose events count where the history is empty.")
 
 
 class EventIn(_In):

@@ -40,6 +40,11 @@ class Connection(HttpToolsProtocol):
         super().data_received(data)
         if self._head is not None and self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response("The head of the request is too large.")
+        if self._head is None and self.timeout_keep_alive_task is None and self._at_rest():
+            self._await_head()  # an empty line, or the rest of a refused body, has ended uvicorn's wait for a request
+
+    def _at_rest(self) -> bool:
+        return not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete)
 
     def on_message_begin(self) -> None:
         """A request begins."""

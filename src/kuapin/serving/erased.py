@@ -1,8 +1,7 @@
 """Who was erased, in the memory of a process."""
 
-from kuapin.data.sql.erasures import Erasures
+from kuapin.data.sql.erasures import NEVER, Erasures
 
-NEVER = -1
 MOST = 100_000
 
 
@@ -32,6 +31,7 @@ class Erased:
             self._hashes[user] = self._erasures.person(user)
         return self._times.get(self._hashes[user], NEVER)
 
-    def since(self, seconds: float) -> bool:
-        """Whether anybody was erased after a time."""
-        return any(at >= seconds - 1 for at in self._times.values())
+    @property
+    def latest(self) -> int:
+        """When somebody was erased last; ``NEVER`` where nobody was."""
+        return max(self._times.values(), default=NEVER)

@@ -9,6 +9,7 @@ from typing import Any
 from kuapin.data.sql.experiments import Experiment, ExperimentStore, Exposed, Terms
 from kuapin.errors import KuapinError
 from kuapin.evaluation.sequential import confidence_sequence, mismatch
+from kuapin.pipeline.forget import finish
 from kuapin.serving.failures import RefusedError
 from kuapin.serving.live import LiveModel
 
@@ -165,17 +166,19 @@ class Experiments:
         """End what has an answer; a challenger that won goes live where that was agreed."""
         one = self.store.running()
         found = None if one is None else self.standing(one)
-        if one is None or found is None or found.decision is None or not self._end(one, found.decision, found):
-            return
-        log.info("Experiment %s ended: %s", one.experiment_id, found.decision)
-        if found.decision == BETTER and one.terms.activate and self.live.releases.live() == one.control:
-            try:
-                self.live.activate(one.challenger)
-            except KuapinError as error:
-                log.warning("%s won, and cannot be made live: %s", one.challenger, error)
+        if one is not None and found is not None and found.decision is not None:
+            self._end(one, found.decision, found)
 
-    def _end(self, one: Experiment, decision: str, found: Standing | None = None) -> bool:
+    def _end(self, one: Experiment, decision: str, found: Standing | None = None) -> None:
         told: dict[str, Any] = asdict(found or self.standing(one)) | {"decision": decision}
         ended = self.store.end(one.experiment_id, decision, told)
         self.live.alone()
-        return ended
+        if not ended:
+            return
+        log.info("Experiment %s ended: %s", one.experiment_id, decision)
+        try:
+            if decision == BETTER and one.terms.activate and self.live.releases.live() == one.control:
+                self.live.activate(one.challenger)
+            finish(self.live.shop)  # an erasure had left both
+        except KuapinError as error:
+            log.warning("After experiment %s: %s", one.experiment_id, error)

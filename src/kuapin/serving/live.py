@@ -32,7 +32,8 @@ class Live:
     Attributes:
         model: as it was loaded, with the items that came later.
         position: of the last event that its histories hold.
-        loaded_at: unix seconds, before its histories were read.
+        loaded_at: unix seconds.
+        erased: time of the last tombstone before its histories were read.
         items: number of the last change of an item that was looked at.
         refused: items that were put and that the release does not take, with the reason.
     """
@@ -40,6 +41,7 @@ class Live:
     model: Model
     position: int
     loaded_at: float
+    erased: int
     items: int = 0
     refused: Mapping[str, ModelFolderError] = field(default_factory=dict)
 
@@ -189,13 +191,13 @@ class LiveModel:
                 self.beside = self.beside[0], self._loaded(self.beside[1].model.release)
 
     def _loaded(self, version: str | None) -> Live:
-        loaded_at, position = time.time(), self.events.position()
+        loaded_at, position, erased = time.time(), self.events.position(), self.store.erasures.latest()
         shop = Shop(self.shop.path)
         shop.store = self.store.at(position)
         seen = self.items.position()  # what changes while the release loads may be in it or not
         model = Model.load(shop, version=version)
         changes = self.items.since(0)
-        live = Live(model, position, loaded_at)
+        live = Live(model, position, loaded_at, erased)
         unknown = [one for one in changes if one.number > seen or not _knows(model, one)]
         if unknown:
             live = self._with(live, unknown)

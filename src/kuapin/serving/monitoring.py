@@ -18,7 +18,7 @@ STAGE_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0)
 LAG_SECONDS = (1, 10, 60, 300, 900, 3_600, 21_600, 86_400)
 USERS = (1, 2, 4, 8, 16, 32, 64)
 BITS = (0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
-_RESULTS = {0: "done", 1: "failed", 3: "kept"}
+_RESULTS = {0: "done", 1: "failed", 3: "kept", 4: "busy"}
 """Exit code of ``kuapin refresh`` → its result."""
 
 
@@ -93,7 +93,7 @@ class Monitor:
         self.looked_up.labels(name, "yes" if hit else "no").inc()
 
     def refresh_ended(self, code: int) -> None:
-        """A run of ``kuapin refresh`` beside the service has ended; 3: the gate kept the old release."""
+        """A run of ``kuapin refresh`` beside the service has ended, with an exit code."""
         self.refreshes.labels(_RESULTS.get(code, _RESULTS[1])).inc()
 
     def answers_with(self, release: str) -> None:

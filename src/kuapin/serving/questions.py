@@ -1,6 +1,7 @@
 """From questions to lists: those that wait are answered together, by one release."""
 
 import secrets
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -66,7 +67,8 @@ class Question:
     def form(self) -> tuple[Any, ...]:
         """Questions of one form are answered in one call."""
         return (
-            self.n + self.offset,
+            self.n,
+            self.offset,
             self.categories,
             self.explain,
             self.per_category,
@@ -92,7 +94,11 @@ def answer(
     """
     with stage("histories"):
         histories, bases = _histories(live, events, questions, erased)
-    who = live.model.users.rows(pl.Series([question.user for question in questions], dtype=pl.String))
+    who = live.model.users.rows(pl.Series([question.user for question in questions], dtype=pl.String)).astype(np.int64)
+    for place in np.flatnonzero(who < 0).tolist():
+        name = questions[place].user or questions[place].session
+        if name:
+            who[place] = -2 - zlib.crc32(name.encode("utf-8", "surrogatepass"))
     answers: list[dict[str, Any] | Exception] = [{}] * len(questions)
     forms: dict[tuple[Any, ...], list[int]] = {}
     for place, question in enumerate(questions):
@@ -178,7 +184,7 @@ def _without(histories: Histories, places: Sequence[int]) -> Histories:
     return histories.keep(mask[histories.users])
 
 
-def _lists(live: Live, histories: Histories, who: NDArray[np.int32], question: Question) -> list[list[dict[str, Any]]]:
+def _lists(live: Live, histories: Histories, who: NDArray[np.int64], question: Question) -> list[list[dict[str, Any]]]:
     found = live.model.answer(
         histories,
         question.n + question.offset,
@@ -189,6 +195,7 @@ def _lists(live: Live, histories: Histories, who: NDArray[np.int32], question: Q
         per_category=question.per_category,
         deny=question.deny,
         discovery=question.discovery,
+        page=question.n,
     )
     if listened() and question.categories is None:
         _tell_spread(live, found.asked, found.items, question)

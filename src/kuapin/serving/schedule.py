@@ -8,16 +8,22 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from kuapin.data.locking import locked
+from kuapin.errors import BusyError, GateRefusedError, StoreError
+
 log = logging.getLogger("kuapin.serving")
+LOCK = ".refresh.lock"
 NICE = 10
+NO_FAILURE = (0, GateRefusedError.exit_code, BusyError.exit_code)
+"""Exit codes: it is done; the gate kept the old release; somebody else trains."""
 REFRESH = (sys.executable, "-c", "from kuapin.cli.entry import main; main()", "refresh")
 
 
 class Schedule:
     """Starts the same command again and again; the next time begins when the one before has ended.
 
-    What it makes live is taken over by the watch on releases, in every process; several processes may keep a schedule,
-    for a training lets no second one begin.
+    Of several processes with a schedule for one shop one keeps it, for as long as it runs; then another does. What the
+    command makes live is taken over by the watch on releases, in every process.
 
     Args:
         shop: folder of the shop.
@@ -33,7 +39,7 @@ class Schedule:
         command: Sequence[str] = REFRESH,
         ended: Callable[[int], None] = lambda _: None,
     ) -> None:
-        self._ended = ended
+        self._shop, self._ended = shop, ended
         self._command = [*command, str(shop), "--quiet"]
         self._seconds = seconds
         self._stop = threading.Event()
@@ -50,11 +56,22 @@ class Schedule:
 
     def _run(self) -> None:
         while not self._stop.wait(self._seconds):
-            self._running = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-            os.setpriority(os.PRIO_PROCESS, self._running.pid, NICE)
-            said, _ = self._running.communicate()
-            self._ended(self._running.returncode)
-            lines = said.strip().splitlines()
-            # 3: the gate kept the old one, which is an answer and no failure
-            level = logging.INFO if self._running.returncode in (0, 3) else logging.WARNING
-            log.log(level, "Refresh ended with %s: %s", self._running.returncode, lines[-1] if lines else "")
+            try:
+                with locked(self._shop / LOCK, "the schedule"):
+                    self._once()
+                    while not self._stop.wait(self._seconds):
+                        self._once()
+            except BusyError:
+                continue
+            except StoreError as error:
+                self._ended(error.exit_code)
+                log.warning("No refresh: %s", error)
+
+    def _once(self) -> None:
+        self._running = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        os.setpriority(os.PRIO_PROCESS, self._running.pid, NICE)
+        said, _ = self._running.communicate()
+        self._ended(self._running.returncode)
+        lines = said.strip().splitlines()
+        level = logging.INFO if self._running.returncode in NO_FAILURE else logging.WARNING
+        log.log(level, "Refresh ended with %s: %s", self._running.returncode, lines[-1] if lines else "")

@@ -68,7 +68,7 @@ class Service:
         self.experiments = Experiments(ExperimentStore(store.database), self.live, kept_days=config.retention_days)
         self.erased = Erased(store.erasures)
         self.vitals = Vitals(self)
-        self.clock = Clock()
+        self.clock = Clock(shop.path)
         self.ready = False
 
     def start(self) -> None:
@@ -142,15 +142,19 @@ class Service:
         """Erase a person from everything, this process first."""
         return forget(self.shop, user, self.erased.look)
 
+    def gone(self, live: Live) -> Callable[[str], bool]:
+        """Whether somebody was erased after a release was loaded."""
+        return lambda user: self.erased.at(user) > live.erased
+
     def not_erased(self, rows: Sequence[Row]) -> list[Row]:
         """Events without those from before the erasure of their person."""
         return [row for row in rows if row[c.TIMESTAMP] > self.erased.at(row[c.USER_ID])]
 
     def tidy(self) -> None:
         """What is done now and then: old events go, and so does from memory who was erased."""
-        if self.config.retention_days is not None and self.clock.steady():
+        if self.clock.steady() and self.config.retention_days is not None:
             self.events.drop_older(int(time.time()) - self.config.retention_days * DAY)
-        if self.erased.since(self.live.current.loaded_at):
+        if self.erased.latest > self.live.current.erased:
             self.live.reload()
 
     def put_item(self, item_id: str, fields: Mapping[str, Any]) -> Live:
@@ -201,7 +205,7 @@ class Service:
     def of_surface(self, question: Question) -> dict[str, Any]:
         """The answer of a surface other than the list of products."""
         live = self.live.of(question.user)
-        erased = question.user is not None and self._erased(live)(question.user)
+        erased = question.user is not None and self.gone(live)(question.user)
         known = question.surface if question.surface in SURFACES else "other"  # a caller may make up any name
         with self._observed(known, [question]), stage(known):
             return of_surface(live, question, erased=erased)
@@ -215,17 +219,13 @@ class Service:
             stack.enter_context(listening(self.monitor, *traced))
             yield
 
-    def _erased(self, live: Live) -> Callable[[str], bool]:
-        """Whether somebody was erased after a release was loaded."""
-        return lambda user: self.erased.at(user) >= live.loaded_at - 1
-
     def _answer(self, questions: Sequence[Question]) -> Sequence[dict[str, Any] | Exception]:
         lives = [self.live.of(question.user) for question in questions]
         answers: list[dict[str, Any] | Exception] = [{}] * len(questions)
         with in_this_thread(), self._observed("answer", questions):
             for live in {id(one): one for one in lives}.values():
                 places = [place for place, one in enumerate(lives) if one is live]
-                found = answer(live, self.events, [questions[place] for place in places], self._erased(live))
+                found = answer(live, self.events, [questions[place] for place in places], self.gone(live))
                 for place, one in zip(places, found, strict=True):
                     answers[place] = one
         return answers

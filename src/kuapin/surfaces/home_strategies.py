@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from kuapin import columns as c
+from kuapin.data.histories import Histories
 from kuapin.ranking.exploration import followed
 from kuapin.ranking.linear_bandit import LinearBandit
 from kuapin.surfaces.home import SHARES
@@ -214,14 +215,26 @@ class HomeStrategies:
         pages = read_pages(log, known, config.event)
         return cls(config, known, pages, learn(pages, known, np.ones(len(pages.reward), np.bool_)))
 
-    def choose(self, users: pl.Series, day: int) -> tuple[NDArray[np.int64], Vector]:
-        """The strategy of every user (its number) and the probability with which it is chosen; the same for a day."""
+    def choose(
+        self, users: pl.Series, day: int, histories: Histories | None = None
+    ) -> tuple[NDArray[np.int64], Vector]:
+        """The strategy of every user (its number) and the probability with which it is chosen; the same for a day.
+
+        Who has no id is known by his history, as long as it stays; who has neither gets another one every time.
+
+        Args:
+            users: ids; null: of a visitor.
+            day: since 1970.
+            histories: of the users; ``None``: of visitors nothing is known.
+        """
         context = np.array([self.pages.after.get(user, self.pages.nobody) for user in users.to_list()])
         chosen, chance = np.zeros(users.len(), np.int64), np.ones(users.len())
         if users.len() == 0:
             return chosen, chance
         for row, (user, of_user) in enumerate(zip(users.to_list(), features(context, self.known), strict=True)):
-            rng = np.random.default_rng([self.config.seed, max(day, 0), zlib.crc32((user or "").encode())])
+            own = histories.of(row).tobytes() if user is None and histories is not None else (user or "").encode()
+            seed = [self.config.seed, max(day, 0), zlib.crc32(own)]
+            rng = np.random.default_rng(seed if own else None)
             chances = self.bandit.chances(of_user, self.config.floor, rng)
             chosen[row] = rng.choice(len(self.known), p=chances)
             chance[row] = chances[chosen[row]]

@@ -25,6 +25,7 @@ def products(
     who: NDArray[np.integer] | None = None,
     now: datetime | None = None,
     explain: bool = False,
+    page: int | None = None,
 ) -> Answer:
     """The best ``n`` items of every history.
 
@@ -37,10 +38,11 @@ def products(
         who: int (n_users,), rows of the users' table, for rules about users; ``None``: unknown.
         now: for rules with a time; ``None``: the present.
         explain: whether every row gets its reason.
+        page: places that are seen together, see ``Exploration.choose``.
     """
     parts = []
     recommender, catalogue = reranker.recommender, reranker.catalogue
-    for users, ranked in reranker.ranked(histories, n, items, diversity, who=who, now=now):
+    for users, ranked in reranker.ranked(histories, n, items, diversity, who=who, now=now, page=page):
         asked = np.repeat(users, np.diff(ranked.found.indptr))
         reasons = None
         if explain:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from kuapin.cli.app import app
 from kuapin.cli.failures import run
+from kuapin.data.sql import transfer
 from kuapin.data.sql.database import open_database
 from kuapin.data.sql.erasures import Erasures
 from kuapin.data.sql.events import EventStore
@@ -85,6 +86,25 @@ def test_more_rows_than_one_step_takes(database, shop, tmp_path):
     read_store(tmp_path / "out", other, shop)
     assert EventStore(other).table().equals(EventStore(database).table())
     other.close()
+
+
+def test_no_more_of_a_table_is_in_memory_than_a_file_holds(filled, database, shop, tmp_path, monkeypatch):
+    monkeypatch.setattr(transfer, "AT_ONCE", 10)
+    monkeypatch.setattr(transfer, "IN_FILE", 20)
+    EventStore(filled).add([[event(number) for number in range(10, 60)]])
+    assert write_store(filled, tmp_path / "out", shop)["interactions"] == 53
+    files = sorted((tmp_path / "out").glob("interactions*.parquet"))
+    assert [pl.read_parquet(path).height for path in files] == [20, 13, 20]  # -1, -2, and the first
+    assert read_store(tmp_path / "out", database, shop)["interactions"] == 53
+    assert EventStore(database).table().equals(EventStore(filled).table())
+    whole = files[1].read_bytes()
+    for torn in (None, whole[:100] + bytes(1_000) + whole[1_100:]):
+        files[1].unlink() if torn is None else files[1].write_bytes(torn)
+        other = open_database(f"sqlite:///{tmp_path / 'other.sqlite'}")
+        with pytest.raises(InputError, match="not whole"):
+            read_store(tmp_path / "out", other, shop)
+        assert not any(content(other).values())
+        other.close()
 
 
 def test_who_was_erased_since_comes_back_with_no_store(filled, database, shop, tmp_path):

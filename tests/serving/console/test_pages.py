@@ -1,5 +1,6 @@
 """What every page says, and what its buttons do."""
 
+import os
 import re
 import time
 from html import unescape
@@ -9,6 +10,7 @@ import polars as pl
 from kuapin.model import Model
 from kuapin.model_folder import Releases
 from kuapin.ranking.safety import TASK
+from kuapin.serving.console import measured
 from tests import served
 from tests.serving.console.asking import everybody, page, send, signed_in, words
 from tests.serving.console.conftest import BLOCKED, DOUBTFUL, show_and_click
@@ -58,6 +60,31 @@ def test_an_erased_user_is_a_stranger_at_once(rich):
         text = page(client, f"/?user={USER}")
         assert "Personal" not in text
         assert "Popular in the shop" in text
+
+
+def test_an_erased_user_is_in_no_search_no_compared_release_and_no_trial_of_rules(rich):
+    with everybody(rich) as client:
+        live = client.app.state.service.live.current.model.release
+        other = next(one.version for one in Releases(rich.models).versions() if not one.live)
+        client.post("/v1/experiments", json={"challenger": other}).raise_for_status()  # which keeps the other release
+        paths = [f"/compare?user=%s&left={other}&right={live}", "/rules?user=%s"]
+
+        def told(user):
+            return [
+                re.sub(user, "?", re.search(r"<main.*</main>", page(client, path % user), re.DOTALL)[0])
+                for path in paths
+            ]
+
+        one = client.app.state.service.live.current.model.users.id(3)
+        before = told(one)
+        client.delete(f"/v1/users/{one}").raise_for_status()
+        assert client.get(f"/console/users.json?text={one}").json() == []
+        after, nobody = told(one), told("nobody")
+        for path in range(2):
+            assert before[path] != after[path] == nobody[path]
+        busy = re.findall(r"user=(user[^\"&]*)", page(client, "/"))
+        client.delete(f"/v1/users/{busy[0].replace('+', ' ')}").raise_for_status()
+        assert re.findall(r"user=(user[^\"&]*)", page(client, "/")) == busy[1:]
 
 
 def test_what_a_rule_changed_is_told(rich):
@@ -214,6 +241,14 @@ def test_a_report_is_drawn_and_the_whole_of_it_runs_nothing(rich):
             assert client.get(f"/console/reports/{name}").status_code == 404
         assert "There is no report “none”" in page(client, "/reports?name=none")
         assert "There is no report" in page(client, "/reports?name=../data/tables")
+
+
+def test_reports_that_were_written_over_do_not_pile_up(rich):
+    path = rich.reports / "evaluate-temporal.json"
+    for second in range(measured.KEPT + 5):
+        os.utime(path, (second, second))
+        assert measured.read(rich.reports, path.stem).title == "A made-up shop"
+    assert measured._read.cache_info().currsize == measured.KEPT
 
 
 def test_launches_say_what_was_expected_and_what_replays_said(rich):

@@ -26,6 +26,7 @@ from kuapin.errors import StoreError
 
 FILE = "erasures.jsonl"
 LOCK = ".erasures.lock"
+NEVER = -1
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Erasure:
 
     Attributes:
         person: HMAC-SHA256 of the user id with the shop's privacy key, hexadecimal.
-        erased_at: unix seconds, of no two the same; what the person does later counts again.
+        erased_at: unix seconds, later than that of any before; what the person does later counts again.
         receipt: what the person is given to name the erasure by.
     """
 
@@ -67,6 +68,10 @@ class Erasures:
                 found[one.person] = one
         return found
 
+    def latest(self) -> int:
+        """Time of the last tombstone; it rises with every one, whatever the clock does. ``NEVER``: there is none."""
+        return max((one.erased_at for one in self.all().values()), default=NEVER)
+
     def synchronise(self) -> None:
         """Bring file and database to the same content."""
         every = self.all()
@@ -79,11 +84,16 @@ class Erasures:
             for one in set(every.values()) - set(self._of_database()):
                 self._store(one)
 
-    def add(self, user: str) -> Erasure:
-        """Set the tombstone of a user; on return it is on the disk."""
+    def add(self, user: str, newest: int = 0) -> Erasure:
+        """Set the tombstone of a user; on return it is on the disk.
+
+        Args:
+            user: whose.
+            newest: unix seconds of what the user did last: no clock that was put back leaves it uncovered.
+        """
         with self._alone():
-            latest = max((one.erased_at for one in self.all().values()), default=0)
-            one = Erasure(self.person(user), max(int(time.time()), latest + 1), secrets.token_hex(8))
+            at = max(int(time.time()), self.latest() + 1, newest)
+            one = Erasure(self.person(user), at, secrets.token_hex(8))
             self._write([*self._of_file(), one])
         if self.database is not None:
             self._store(one)

@@ -11,7 +11,7 @@ from kuapin import columns as c
 from kuapin.data.ledger import ImportedFile
 from kuapin.data.merging import Change, append
 from kuapin.data.sql.database import Database
-from kuapin.data.sql.erasures import Erasures
+from kuapin.data.sql.erasures import NEVER, Erasures
 from kuapin.data.sql.events import EventStore
 from kuapin.data.sql.items import ItemStore
 from kuapin.data.stacking import stack
@@ -50,8 +50,8 @@ class ServedTables(TableStore):
         if self.events and self.items:
             position = self.events.position() if self.until is None else self.until
             marks += [f"e{position}", f"i{self.items.position()}"]
-        erased = [one.erased_at for one in self.erasures.all().values()]
-        return "-".join([self.tables.snapshot, *marks, *([f"f{max(erased)}"] if erased else [])])
+        erased = self.erasures.latest()
+        return "-".join([self.tables.snapshot, *marks, *([] if erased == NEVER else [f"f{erased}"])])
 
     @property
     def files(self) -> tuple[ImportedFile, ...]:

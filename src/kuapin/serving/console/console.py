@@ -11,6 +11,7 @@ from pathlib import Path
 import jinja2
 
 from kuapin.data.people import privacy_key
+from kuapin.data.sql.erasures import NEVER
 from kuapin.model import Model
 from kuapin.serving.console.phrases import CODES, LANGUAGES, Language
 from kuapin.serving.console.search import Search
@@ -51,6 +52,7 @@ class Console:
         self.tries = Rates(TRIES_A_SECOND, TRIES_AT_ONCE)
         self._loading = threading.Lock()
         self._other: Model | None = None
+        self._other_erased = NEVER
         self._search: Search | None = None
         self._spoken: tuple[Model, Model] | None = None
 
@@ -73,6 +75,10 @@ class Console:
         """The release that answers."""
         return self.service.live.current.model
 
+    def gone(self, user: str) -> bool:
+        """Whether somebody was erased after the live release was loaded."""
+        return self.service.gone(self.service.live.current)(user)
+
     def spoken(self, model: Model, language: Language) -> Model:
         """A release that answers, giving the reasons of its products in a language; the last one is kept."""
         if model.reranker.language == language:
@@ -91,11 +97,11 @@ class Console:
         """Finds users and items of the live release."""
         found, live = self._search, self.live
         if found is None or found.model is not live:
-            self._search = found = Search(live)
+            self._search = found = Search(live, self.gone)
         return found
 
     def model(self, version: str) -> Model:
-        """A release in memory: the live one, or the one other that was asked for last.
+        """A release in memory: the live one, or the one other that was asked for last, read since the last erasure.
 
         Raises:
             UnknownIdError: there is no such release.
@@ -105,8 +111,8 @@ class Console:
             return self.live
         with self._loading:
             other = self._other
-            if other is None or other.release != version:
-                self._other = None  # never three in memory
+            if other is None or other.release != version or self.service.erased.latest > self._other_erased:
+                self._other, self._other_erased = None, self.service.erased.latest  # never three in memory
                 self._other = other = Model.load(self.service.shop, version=version)
             return other
 

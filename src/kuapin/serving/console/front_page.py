@@ -90,7 +90,7 @@ def of_user(service: Service, live: Live, model: Model, user: str, n: int = ROWS
         user: the id under which the user is kept.
         n: rows.
     """
-    if service.erased.at(user) >= live.loaded_at - 1:
+    if service.gone(live)(user):
         return of_visitor(model, (), n)
     faces, histories = Faces(model), model.histories_of([user])
     table = model.recommend(user, n, surface=home_surface.NAME, explain=True)

@@ -4,7 +4,7 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from kuapin.serving.console import charts
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
 MOST_LINES = 4
+KEPT = 64
+"""Reports in memory, those that were written over included."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ def _adapter() -> TypeAdapter[Report]:
     return TypeAdapter(Report)
 
 
-@cache
+@lru_cache(KEPT)
 def _read(path: Path, _written: float) -> Report | None:
     try:
         text = path.read_text(encoding="utf-8")

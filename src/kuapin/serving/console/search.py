@@ -1,6 +1,8 @@
 """Finding users and items by a part of what they are called."""
 
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 import polars as pl
@@ -17,10 +19,11 @@ class Search:
 
     Args:
         model: the release.
+        gone: whether a user was erased since it was loaded.
     """
 
-    def __init__(self, model: Model) -> None:
-        self.model = model
+    def __init__(self, model: Model, gone: Callable[[str], bool]) -> None:
+        self.model, self._gone = model, gone
 
     def users(self, text: str, n: int = FOUND) -> list[str]:
         """Ids of users that hold a text: the same, then those that begin with it, then the others."""
@@ -34,7 +37,7 @@ class Search:
             pl.col("id").str.len_chars(),
             "id",
         )
-        return ranked["id"].head(n).to_list()
+        return list(islice(self._there(ranked["id"]), n))
 
     def items(self, text: str, n: int = FOUND) -> list[str]:
         """Ids of items whose title, brand, shelf or id has all of the words; the most met first."""
@@ -60,9 +63,16 @@ class Search:
                 firsts.append(catalogue.items.id(int(rows[np.argmax(met[rows])])))
         return firsts
 
-    @cached_property
+    @property
     def busy(self) -> list[str]:
         """Users to begin with: some of those with a history of middling length, always the same."""
+        return list(self._there(self._busy))
+
+    def _there(self, users: Iterable[str]) -> Iterator[str]:
+        return (user for user in users if not self._gone(user))
+
+    @cached_property
+    def _busy(self) -> list[str]:
         lengths = self.model.histories.lengths
         known = np.flatnonzero(lengths > 0)
         order = known[np.argsort(lengths[known], kind="stable")]

@@ -73,7 +73,7 @@ def _sides(console: Console, user: str, versions: tuple[str, str], surface: str)
     for version in versions:
         model = console.model(version)
         try:
-            answers.append((version, _cards(model, user, surface), ""))
+            answers.append((version, _cards(model, "" if console.gone(user) else user, surface), ""))
         except InputError as error:  # a surface that the release has not learnt
             answers.append((version, [], str(error)))
     ranks = [{card.target: card.rank for card in cards} for _, cards, _ in answers]

@@ -25,7 +25,7 @@ async def home(request: Request, user: str = "") -> Response:
     live = service.live.of(person)
     model = console.spoken(live.model, language_of(request))
     page = await anyio.to_thread.run_sync(partial(front_page.of_user, service, live, model, person))
-    return show(request, "home", user=user, page=page, busy=busy, users=known, known=person in model.users)
+    return show(request, "home", user=user, page=page, busy=busy, users=known, known=bool(page.met))
 
 
 @router.get("/users.json")

@@ -20,7 +20,9 @@ async def rules(request: Request, user: str = "") -> Response:
     model = console.live
     bound, faces, changed = model.reranker.rules.bound, Faces(model), []
     if user and bound:
-        trial = await anyio.to_thread.run_sync(partial(model.try_rules, console.service.person(user), TRIED))
+        person = console.service.person(user)
+        asked = None if console.gone(person) else person
+        trial = await anyio.to_thread.run_sync(partial(model.try_rules, asked, TRIED))
         changed = effects(faces, trial)
     busy = await anyio.to_thread.run_sync(lambda: console.search.busy)
     path = console.service.shop.path / FILE
