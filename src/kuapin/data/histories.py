@@ -115,9 +115,10 @@ def slices_of(indptr: NDArray[np.int64], rows: NDArray[np.integer]) -> tuple[NDA
     Returns:
         The ``indptr`` of the taken slices, int64 (len(rows) + 1,), and the places to take, int64 (its last,).
     """
-    lengths = np.diff(indptr)[rows]
+    first = indptr[rows]
+    lengths = indptr[np.asarray(rows) + 1] - first
     taken = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
-    return taken, np.repeat(indptr[:-1][rows] - taken[:-1], lengths) + np.arange(taken[-1], dtype=np.int64)
+    return taken, np.repeat(first - taken[:-1], lengths) + np.arange(taken[-1], dtype=np.int64)
 
 
 def from_interactions(

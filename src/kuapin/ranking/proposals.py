@@ -38,6 +38,12 @@ def _best(source: Source, histories: Histories, n: int, items: NDArray[np.intege
     )
 
 
+def everything(items: NDArray[np.int32], n_users: int) -> Candidates:
+    """A few items for everybody, in their order and with a score of 0."""
+    indptr = np.arange(n_users + 1, dtype=np.int64) * len(items)
+    return Candidates(indptr, np.tile(items, n_users), np.zeros(indptr[-1], np.float32))
+
+
 def union(proposed: Proposals, n_users: int, n_items: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """All that is proposed to every user: indptr int64 (n_users + 1,), item rows int32, ascending within a user."""
     keys = [_users(one) * n_items + one.items for one in proposed.values()]

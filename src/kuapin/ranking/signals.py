@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
 from kuapin.observation import tell_candidates
-from kuapin.ranking.proposals import proposals, union
+from kuapin.ranking.proposals import everything, proposals, union
 from kuapin.ranking.signal_table import Facts, Signal, every_signal, everything_of, possible_signals, signal_names
 from kuapin.retrieval.source import Arrays, Candidates, NewItems, Scores, Visible
 from kuapin.retrieval.sources.settings import SourcesConfig
@@ -133,7 +133,11 @@ class Signals:
         new = self.arrivals if items is None else np.intersect1d(self.arrivals, items)
         if len(new) and TEXTS in self.signals:
             # Of what nobody has met, none of the others may speak: those that read most like the history are looked at
-            found["arrivals"] = proposals({TEXTS: self.signals[TEXTS].source}, histories, ARRIVALS, new)[TEXTS]
+            found["arrivals"] = (
+                everything(new, len(histories))
+                if len(new) <= ARRIVALS
+                else proposals({TEXTS: self.signals[TEXTS].source}, histories, ARRIVALS, new)[TEXTS]
+            )
         tell_candidates({name: len(one.items) for name, one in found.items()})
         return found
 

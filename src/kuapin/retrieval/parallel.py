@@ -32,14 +32,6 @@ def _pools() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def one_thread_a_product() -> None:
-    """From now on NumPy's matrix products take one thread: where requests run side by side, more threads only wait.
-
-    Of two cores, a second thread took as much time as the first, and a list became no faster.
-    """
-    _pools().limit(limits=1, user_api="blas")
-
-
 _OWN = threading.local()
 
 

@@ -20,7 +20,7 @@ from kuapin.data.sql.overlay import ServedTables
 from kuapin.errors import StoreError
 from kuapin.observation import listening, stage
 from kuapin.pipeline.forget import Receipt, forget
-from kuapin.retrieval.parallel import in_this_thread, one_thread_a_product
+from kuapin.retrieval.parallel import in_this_thread
 from kuapin.service_settings import ServiceConfig
 from kuapin.serving.access import Access
 from kuapin.serving.batching import Batcher
@@ -81,7 +81,6 @@ class Service:
             self.monitor.batch.observe,
             partial(self.monitor.stage, "queue"),
         )
-        one_thread_a_product()
         users = self.live.current.model.users.ids.head(3).to_list()
         self._answer([Question(user) for user in [*users, None]])
         # What is loaded stays: a full collection would walk through all of it, and keep requests waiting meanwhile

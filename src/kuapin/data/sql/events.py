@@ -26,6 +26,20 @@ AT_ONCE = 500
 _ALL = [column.name for column in INTERACTIONS.columns if column.name != "number"]
 
 
+def _done_by(column: sa.Column[Any]) -> sa.Select[Any]:
+    """What some users, or sessions, did after a position; made once, as every list asks for it."""
+    t = INTERACTIONS.c
+    return (
+        sa.select(column, t.item_id, t.timestamp, t.event)
+        .where(column.in_(sa.bindparam("asked", expanding=True)))
+        .where(t.number > sa.bindparam("position"), t.item_id.is_not(None), t.event.not_in(NOT_AN_ANSWER))
+        .order_by(t.timestamp, t.number)
+    )
+
+
+_OF_USERS, _OF_SESSIONS = _done_by(INTERACTIONS.c.user_id), _done_by(INTERACTIONS.c.session_id)
+
+
 @dataclass(frozen=True)
 class Written:
     """What became of a batch: events that are new, and those that were there already."""
@@ -92,26 +106,20 @@ class EventStore:
 
         Impressions and searches show nothing that a user wanted, and are left out.
         """
-        return self._latest(INTERACTIONS.c.user_id, users, position)
+        return self._latest(_OF_USERS, users, position)
 
     def of_sessions(self, sessions: Sequence[str]) -> dict[str, list[tuple[str, int, str]]]:
         """What was done in some sessions, as ``since``."""
-        return self._latest(INTERACTIONS.c.session_id, sessions, 0)
+        return self._latest(_OF_SESSIONS, sessions, 0)
 
     def _latest(
-        self, column: sa.Column[Any], values: Sequence[str], position: int
+        self, query: sa.Select[Any], values: Sequence[str], position: int
     ) -> dict[str, list[tuple[str, int, str]]]:
-        t, found = INTERACTIONS.c, dict[str, list[tuple[str, int, str]]]()
+        found = dict[str, list[tuple[str, int, str]]]()
         with self.database.reading() as connection:
             for first in range(0, len(values), AT_ONCE):
-                asked = values[first : first + AT_ONCE]
-                query = (
-                    sa.select(column, t.item_id, t.timestamp, t.event)
-                    .where(column.in_(asked), t.number > position, t.item_id.is_not(None))
-                    .where(t.event.not_in(NOT_AN_ANSWER))
-                    .order_by(t.timestamp, t.number)
-                )
-                for value, item, when, event in connection.execute(query):
+                asked = {"asked": values[first : first + AT_ONCE], "position": position}
+                for value, item, when, event in connection.execute(query, asked):
                     found.setdefault(value, []).append((item, when, event))
         return found
 
