@@ -58,11 +58,12 @@ def forget(shop: Shop, user: str, marked: Callable[[], None] = lambda: None) -> 
     user, url = shop.people.of(user), shop.database_url
     database = None if url is None else open_database(url)
     try:
-        erasure = Erasures(shop.path, database).add(user, _newest(shop, user))
+        events = None if database is None else EventStore(database)
+        erasure = Erasures(shop.path, database).add(user, _newest(shop, user, events))
         marked()
         rows, remains = 0, []
-        if database is not None:
-            rows += EventStore(database).erase(user)
+        if events is not None:
+            rows += events.erase(user)
         try:
             rows += ParquetStore(shop.path / "data").erase(user)
         except StoreError as error:
@@ -105,15 +106,17 @@ def _answering(shop: Shop) -> list[str]:
     return [version for version in dict.fromkeys(named) if version is not None and (shop.models / version).is_dir()]
 
 
-def _newest(shop: Shop, user: str) -> int:
-    """When a person did something last, unix seconds; 0 where nothing can be read."""
+def _newest(shop: Shop, user: str, events: EventStore | None) -> int:
+    """When a person did something last, unix seconds, as far as it can be read; 0 where nothing is known."""
+    newest = 0 if events is None else events.newest(user)
     try:
-        log = shop.store.read(c.INTERACTIONS, [c.USER_ID, c.TIMESTAMP])
+        log = ParquetStore(shop.path / "data").read(c.INTERACTIONS, [c.USER_ID, c.TIMESTAMP])
     except StoreError:
-        return 0
+        return newest
     if c.TIMESTAMP not in log.columns:
-        return 0
-    return int(log.filter(pl.col(c.USER_ID) == user)[c.TIMESTAMP].max() or 0)  # type: ignore[arg-type]
+        return newest
+    in_tables = log.filter(pl.col(c.USER_ID) == user)[c.TIMESTAMP].max()
+    return max(newest, int(in_tables or 0))  # type: ignore[arg-type]
 
 
 def _is_older(version: str, shop: Shop, erased_at: int) -> bool:

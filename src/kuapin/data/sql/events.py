@@ -170,6 +170,12 @@ class EventStore:
             rows = [tuple(row) for row in connection.execute(query)]
         return pl.DataFrame(rows, schema=schema, orient="row")
 
+    def newest(self, user: str) -> int:
+        """When a user did something last, unix seconds; 0 where he did nothing."""
+        t = INTERACTIONS.c
+        with self.database.reading() as connection:
+            return int(connection.scalar(sa.select(sa.func.max(t.timestamp)).where(t.user_id == user)) or 0)
+
     def erase(self, user: str) -> int:
         """Delete all events of one user; returns how many there were."""
         with self.database.writing() as connection:
