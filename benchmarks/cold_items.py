@@ -21,7 +21,8 @@ from kuapin.retrieval.sources.content import Content, ContentConfig
 from kuapin.retrieval.sources.popularity import Popularity
 from kuapin.sequence.compiled import UserModel
 from kuapin.sequence.settings import SequenceConfig
-from kuapin.sequence.training import Validation, train
+from kuapin.sequence.training import train
+from kuapin.sequence.validation import Validation
 
 SHARE = 0.1
 K = 10

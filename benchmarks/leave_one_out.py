@@ -43,7 +43,8 @@ from kuapin.retrieval.sources.popularity import Popularity
 from kuapin.retrieval.whitening import whiten
 from kuapin.sequence.compiled import UserModel
 from kuapin.sequence.settings import SequenceConfig
-from kuapin.sequence.training import Validation, train
+from kuapin.sequence.training import train
+from kuapin.sequence.validation import Validation
 
 SET = "amazon14_beauty_sports"
 SEEDS = (0, 1, 2)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kuapin.data.histories import from_interactions
+from kuapin.data.histories import Histories, from_interactions
 from kuapin.sequence.batches import GAPS, Batches, gap_kinds, latest, padded
 
 CATEGORIES = np.array([0, 0, 0, 1, 1, 1, 1, 0], np.int32)
@@ -91,3 +91,14 @@ def test_the_share_of_openings(share, expected):
     batches = list(Batches(log, CATEGORIES, 50, 1, share).epoch(np.random.default_rng(0)))
     assert sum(batch.opening for batch in batches) == expected
     assert sum(not batch.opening for batch in batches) == (0 if share == 1.0 else 8)
+
+
+def test_an_opening_costs_what_its_users_did(monkeypatch):
+    """The log of all others is not touched: a pass would take the square of its length."""
+    log = histories_of(*([[0, 1, 5, 6]] * 300))
+    batches = Batches(log, CATEGORIES, 10, 4, 1.0)
+    seen = []
+    keep = Histories.keep
+    monkeypatch.setattr(Histories, "keep", lambda self, mask: seen.append(len(mask)) or keep(self, mask))
+    batches.batch(np.arange(4), np.random.default_rng(0), opening=True)
+    assert seen == [16]

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from kuapin.sequence.model import hidden, initial_weights
@@ -48,3 +49,17 @@ def test_the_same_seed_gives_the_same_weights(config):
     assert all(np.array_equal(one[name], two[name]) for name in one)
     other = initial_weights(config.model_copy(update={"seed": 1}), 5, 8, 2)
     assert not np.array_equal(one["text"], other["text"])
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_one_place_alone_is_what_it_is_among_all(config, layers):
+    torch.manual_seed(0)
+    config = config.model_copy(update={"layers": layers})
+    w = {name: torch.from_numpy(value) for name, value in initial_weights(config, 5, 8, 2).items()}
+    w |= {name: torch.randn_like(value) for name, value in w.items() if name.endswith(("distance", "bias"))}
+    vectors, kinds = torch.randn(3, 5, config.embedding_size), torch.zeros(3, 5, dtype=torch.long)
+    places = torch.tensor([4, 0, 2])
+    whole = hidden(w, config, vectors, kinds, kinds, kinds)[torch.arange(3), places]
+    alone = hidden(w, config, vectors, kinds, kinds, kinds, only=places)
+    assert alone.shape == (3, 1, config.embedding_size)
+    assert torch.allclose(alone.squeeze(1), whole, atol=1e-5)

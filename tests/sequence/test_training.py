@@ -6,9 +6,12 @@ import torch
 
 from kuapin.data.histories import empty_histories
 from kuapin.errors import InputError, KuapinError
-from kuapin.sequence import training
+from kuapin.sequence import run as running
 from kuapin.sequence.batches import Batches, gap_kinds, latest, padded
-from kuapin.sequence.training import CHECKPOINT, Validation, hold_out, train
+from kuapin.sequence.checkpoint import CHECKPOINT
+from kuapin.sequence.run import Run
+from kuapin.sequence.training import train
+from kuapin.sequence.validation import Validation, hold_out
 from tests.sequence.test_batches import histories_of
 
 NOBODY = Validation(empty_histories(0, 80, timed=True), np.empty(0, np.int32))
@@ -39,7 +42,7 @@ def test_every_variant_learns(shop, config, change):
 
 def test_an_interrupted_training_goes_on_to_the_same_result(trained, shop, config, tmp_path, monkeypatch):
     passes = []
-    learn = training._Run.learn
+    learn = Run.learn
 
     def interrupted(run):
         passes.append(len(run.ndcg))
@@ -47,7 +50,7 @@ def test_an_interrupted_training_goes_on_to_the_same_result(trained, shop, confi
             raise KeyboardInterrupt
         learn(run)
 
-    monkeypatch.setattr(training._Run, "learn", interrupted)
+    monkeypatch.setattr(Run, "learn", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train(*shop, config, folder=tmp_path)
     again = train(*shop, config, folder=tmp_path)
@@ -89,8 +92,8 @@ def test_bad_input(shop, config):
         train(empty_histories(3, len(text), timed=False), text, categories, config)
 
 
-def run_of(shop, config, validation=NOBODY, **change):
-    return training._Run(*shop, config.model_copy(update=change), validation)
+def run_of(shop, config, **change):
+    return Run(*shop, config.model_copy(update=change))
 
 
 def test_the_weights_are_those_of_the_best_pass(shop, config):
@@ -120,7 +123,7 @@ def test_ndcg_by_hand(shop, config):
         queries = histories.select(np.arange(2))
         user = run.hidden(run.item_vectors(torch.from_numpy(queries.of(0).astype(np.int64)))[None], one(queries, 0))
     scores = np.linspace(1, -1, len(text))
-    run.item_vectors = lambda rows, id_dropout=0.0: fixed(user[0, -1], scores)[rows]
+    run.item_vectors = lambda rows, *_: fixed(user[0, -1], scores)[rows]
     run.hidden = lambda vectors, batch, dropout=0.0: user[:, -1:].expand(len(batch.items), batch.items.shape[1], -1)
     unmet = np.setdiff1d(np.arange(len(text)), queries.of(0))
     gains = [
@@ -147,7 +150,7 @@ def fixed(user, scores):
 
 
 def test_a_model_that_knows_nothing_is_not_judged_perfect(shop, config):
-    run = run_of(shop, config, hold_out(shop[0], 40, 0)[1], text=False)
+    run = run_of(shop, config, text=False)
     with torch.no_grad():
         run.weights["ids"].zero_()
     run.judge(hold_out(shop[0], 40, 0)[1])
@@ -155,8 +158,11 @@ def test_a_model_that_knows_nothing_is_not_judged_perfect(shop, config):
 
 
 def gradient_of(run, batch):
-    run._loss(batch).backward()
-    return run.weights["ids"].grad.norm(dim=1).numpy()
+    loss, rows, own = run.loss(batch)
+    loss.backward()
+    found = np.zeros(len(run.interactions))
+    found[rows] = own.grad.norm(dim=1)
+    return found
 
 
 @pytest.mark.parametrize("whole", [0, 1_000])
@@ -178,9 +184,9 @@ def test_the_right_item_is_not_drawn_against_itself(shop, config):
     """With one item in all, which is drawn a hundred times, nothing is left to be wrong."""
     log = histories_of([0, 0], [0, 0, 0])
     log = replace(log, n_items=1)
-    run = training._Run(log, None, np.zeros(1, np.int32), config.model_copy(update={"text": False}), NOBODY)
+    run = Run(log, None, np.zeros(1, np.int32), config.model_copy(update={"text": False}))
     (batch,) = run.batches.epoch(np.random.default_rng(0))
-    assert run._loss(batch).item() == pytest.approx(0, abs=1e-6)
+    assert run.loss(batch)[0].item() == pytest.approx(0, abs=1e-6)
 
 
 def test_the_draw_is_corrected(shop, config):
@@ -232,6 +238,6 @@ def test_texts_that_are_no_numbers(shop, config):
 
 
 def test_a_training_that_diverges_says_so(shop, config, monkeypatch):
-    monkeypatch.setattr(training, "sampled_softmax", lambda users, *_: users.sum() * float("nan"))
+    monkeypatch.setattr(running, "sampled_softmax", lambda users, *_: users.sum() * float("nan"))
     with pytest.raises(KuapinError, match=r"the loss of pass 1 is nan\. Lower the learning rate"):
         train(*shop, config)

@@ -100,15 +100,22 @@ class Batches:
 
     def epoch(self, rng: np.random.Generator) -> Iterator[Batch]:
         """All histories once, in a new order; of longer ones a stretch that ends somewhere."""
+        for users, opening in self.plan(rng):
+            yield self.batch(users, rng, opening=opening)
+
+    def plan(self, rng: np.random.Generator) -> list[tuple[NDArray[np.int64], bool]]:
+        """The users of every batch of a pass, and whether it replays an opening, in a random order."""
         batches = self._grouped(self.long_enough, rng)
         masked = self._grouped(self.several, rng)
         share = self.masked_share if masked else 0.0
         n_masked = min(round(len(batches) * share / (1 - share)) if share < 1 else len(masked), len(masked))
         plan = [(users, False) for users in (batches if share < 1 else [])]
         plan += [(users, True) for users in masked[:n_masked]]
-        for place in rng.permutation(len(plan)):
-            users, opening = plan[place]
-            yield self._opening(users, rng) if opening else self._next_items(users, rng)
+        return [plan[place] for place in rng.permutation(len(plan))]
+
+    def batch(self, users: NDArray[np.int64], rng: np.random.Generator, *, opening: bool) -> Batch:
+        """A batch of some users."""
+        return self._opening(users, rng) if opening else self._next_items(users, rng)
 
     def _grouped(self, users: NDArray[np.int64], rng: np.random.Generator) -> list[NDArray[np.int64]]:
         """Users of like lengths together, batches in any order."""
@@ -135,16 +142,14 @@ class Batches:
         return Batch(read.items, read.events, read.gaps, rows, places, answers)
 
     def _opening(self, users: NDArray[np.int64], rng: np.random.Generator) -> Batch:
-        left, answers = [], []
-        for user in users:
-            places = np.arange(self.histories.indptr[user], self.histories.indptr[user + 1])
-            category = self.categories[self.histories.items[places]]
-            inside = category == category[rng.integers(len(places))]
-            answers.append(rng.permutation(np.unique(self.histories.items[places[inside]]))[:MOST_ANSWERS])
-            left.append(places[~inside])
-        kept = np.zeros(len(self.histories.items), np.bool_)
-        kept[np.concatenate(left)] = True
-        others = self.histories.keep(kept).select(users)
+        whole = self.histories.select(users)  # never the whole log: a pass would take the square of its length
+        category = self.categories[whole.items]
+        kept, answers = np.ones(len(whole.items), np.bool_), []
+        for first, stop in zip(whole.indptr[:-1], whole.indptr[1:], strict=True):
+            inside = category[first:stop] == category[first + rng.integers(stop - first)]
+            kept[first:stop] = ~inside
+            answers.append(rng.permutation(np.unique(whole.items[first:stop][inside]))[:MOST_ANSWERS])
+        others = whole.keep(kept)
         # The gaps are those of what is left: a trace of what is hidden would not be there in a real opening.
         read = padded(others, gap_kinds(others), latest(others, self.max_history))
         lengths = np.minimum(others.lengths, self.max_history)

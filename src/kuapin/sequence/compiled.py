@@ -198,9 +198,8 @@ def _compiled(trained: Trained) -> Graph:
 
     class Transformer(torch.nn.Module):  # type: ignore[misc, name-defined]
         def forward(self, vectors: Any, events: Any, gaps: Any, categories: Any, last: Any) -> Any:
-            found = hidden(weights, config, vectors, events, gaps, categories)  # (B, L, d)
-            place = last.view(-1, 1, 1).expand(-1, 1, found.shape[-1])
-            return torch.gather(found, 1, place).squeeze(1) * weights["scale"].exp()  # (B, d)
+            found = hidden(weights, config, vectors, events, gaps, categories, only=last)  # (B, 1, d)
+            return found.squeeze(1) * weights["scale"].exp()  # (B, d)
 
     kinds = torch.zeros(2, 3, dtype=torch.long)
     example = {

@@ -62,8 +62,9 @@ def hidden(
     gaps: Any,
     categories: Any,
     dropout: float = 0.0,
+    only: Any = None,
 ) -> Any:
-    """What the model knows after every interaction: unit vectors, float32 (B, L, d).
+    """What the model knows after every interaction: unit vectors, float32 (B, L, d), or (B, 1, d) after one of each.
 
     Pre-norm transformer blocks (Vaswani et al. 2017) that look back only, as in SASRec (Kang and McAuley, ICDM 2018).
     Where something stands is told by its distance, with a learnt bias for every head and distance (Raffel et al. 2020),
@@ -77,6 +78,8 @@ def hidden(
         gaps: int64 (B, L).
         categories: int64 (B, L), of the items.
         dropout: in training.
+        only: int64 (B,), the one place of every history that is asked for, which spares most of the last block;
+            ``None``: all.
     """
     torch = require("torch", "train")
     functional = torch.nn.functional
@@ -91,18 +94,31 @@ def hidden(
     def drop(x: Any) -> Any:
         return functional.dropout(x, dropout) if dropout else x
 
+    def split(x: Any) -> Any:
+        return x.reshape(x.shape[0], -1, heads, d // heads).transpose(1, 2)  # (B, h, L, d/h)
+
+    def at(x: Any, places: Any) -> Any:
+        return torch.gather(x, 1, places.view(-1, 1, 1).expand(-1, 1, x.shape[-1]))  # (B, 1, d)
+
     length = vectors.shape[1]
     steps = torch.arange(length)
-    back = steps[:, None] - steps[None, :]  # (L, L), > 0: the column lies before the row
-    ahead = (back < 0) * FAR
+    back = steps[None, :, None] - steps  # (1, L, L), > 0: the column lies before the row
     x = drop(norm("first", vectors) + w["event"][events] + w["gap"][gaps] + w["category"][categories])  # (B, L, d)
     for layer in range(config.layers):
-        qkv = linear(f"{layer}.attend", norm(f"{layer}.before", x))
-        qkv = qkv.reshape(-1, length, 3, heads, d // heads).permute(2, 0, 3, 1, 4)  # (3, B, h, L, d/h)
-        query, key, value = qkv[0], qkv[1], qkv[2]
-        bias = w[f"{layer}.distance"][:, back.clamp(min=0, max=config.max_history - 1)] + ahead  # (h, L, L)
-        attention = torch.softmax(query @ key.transpose(-1, -2) / (d // heads) ** 0.5 + bias, dim=-1)
-        found = (drop(attention) @ value).permute(0, 2, 1, 3).reshape(-1, length, d)
+        read = norm(f"{layer}.before", x)
+        if only is not None and layer == config.layers - 1:
+            x, back = at(x, only), only[:, None, None] - steps  # (B, 1, d), (B, 1, L)
+            weight, offset = w[f"{layer}.attend.weight"], w[f"{layer}.attend.bias"]
+            query = split(at(read, only) @ weight[:, :d] + offset[:d])
+            key, value = (
+                split(read @ weight[:, part * d : (part + 1) * d] + offset[part * d : (part + 1) * d])
+                for part in (1, 2)
+            )
+        else:
+            query, key, value = (split(part) for part in linear(f"{layer}.attend", read).split(d, dim=-1))
+        bias = w[f"{layer}.distance"][:, back.clamp(min=0, max=config.max_history - 1)] + (back < 0) * FAR
+        logits = query @ key.transpose(-1, -2) / (d // heads) ** 0.5 + bias.transpose(0, 1)  # (B, h, L, L)
+        found = (drop(torch.softmax(logits, dim=-1)) @ value).permute(0, 2, 1, 3).reshape(x.shape)
         x = x + drop(linear(f"{layer}.join", found))
         inner = drop(functional.gelu(linear(f"{layer}.widen", norm(f"{layer}.between", x))))
         x = x + drop(linear(f"{layer}.narrow", inner))

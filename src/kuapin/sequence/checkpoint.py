@@ -1,0 +1,69 @@
+"""Where an interrupted training goes on."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuapin.data.histories import Histories
+from kuapin.extras import require
+from kuapin.sequence.item_representation import Vectors, Weights
+from kuapin.sequence.settings import SequenceConfig
+from kuapin.sequence.validation import Validation
+
+CHECKPOINT = "checkpoint.pt"
+OF = "of"
+
+
+def keep(folder: Path, state: dict[str, Any], of: str) -> None:
+    """Write the state of a training; ``of`` names all that its result depends on."""
+    torch = require("torch", "train")
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f"{CHECKPOINT}.part"
+    torch.save(state | {OF: of}, draft)
+    draft.replace(folder / CHECKPOINT)
+
+
+def kept(folder: Path, of: str) -> dict[str, Any] | None:
+    """What ``keep`` wrote of the same training; ``None`` where there is nothing whole, or it is of another."""
+    path = folder / CHECKPOINT
+    if not path.exists():
+        return None
+    torch = require("torch", "train")
+    try:
+        state: dict[str, Any] = torch.load(path, weights_only=True)
+    except Exception:  # torn by a crash; torch's errors share no narrower base
+        return None
+    return state if state.get(OF) == of else None
+
+
+def fingerprint(
+    histories: Histories,
+    text: Vectors | None,
+    categories: NDArray[np.int32],
+    config: SequenceConfig,
+    validation: Validation,
+    start: Weights | None = None,
+) -> str:
+    """Hash of all that the result depends on."""
+    queries = validation.queries
+    arrays: list[NDArray[np.generic] | None] = [
+        histories.indptr,
+        histories.items,
+        histories.times,
+        histories.events,
+        categories,
+        text,
+    ]
+    arrays += [queries.indptr, queries.items, queries.times, validation.answers, validation.items]
+    arrays += [value for _, value in sorted((start or {}).items())]
+    digest = hashlib.sha256(config.model_dump_json().encode())
+    for array in arrays:
+        if array is None:
+            digest.update(b"none")
+        else:
+            digest.update(f"{array.dtype}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).ravel().data)  # read where they lie: texts of a shop fill memory
+    return digest.hexdigest()
