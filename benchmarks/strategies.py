@@ -5,15 +5,17 @@ of a surface earn less the further down they stand, and the dial of products sui
 others when turned to more of the same. A policy that knows nothing and draws strategies evenly makes the log; from it
 the policy is learnt as a shop learns it (``HomeStrategies``), and then
 
-- ``ratio``: what it earns a page, its expectation taken exactly, against the best fixed mix: of all strategies, and of
-  2,000 mixes drawn within the shop's bounds with any of the three dials, the one that earns most, chosen knowing the
-  truth;
+- ``ratio``: what it earns a page, its expectation taken exactly, against the best fixed mix: of all strategies, of the
+  corners of the shop's bounds (all surfaces but one at a bound) and of 1,000 mixes drawn within them, with any of the
+  three dials, the one that earns most, chosen knowing the truth;
 - ``online.ratio``: the same while it goes on learning, by Thompson sampling, from its first page on;
 - ``covered``: of the runs, in how many the 95 % interval of its off-policy estimate covers the truth. The policy is
   learnt on one half of the users, the estimate and the truth are of the pages of the other half.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import polars as pl
@@ -35,7 +37,7 @@ from kuapin.surfaces.home_strategies import (
 ROWS, TASTE, FADES, TURN = 20, 0.9, 0.97, 0.3
 USUAL = {"products": 0.06, "bundles": 0.05, "similar": 0.05, "brands": 0.04, "campaigns": 0.05, "trends": 0.04}
 """Share of rows that succeed, by surface; statements of a profile are not clicked."""
-DRAWN_MIXES = 2_000
+DRAWN_MIXES = 1_000
 
 
 @dataclass(frozen=True)
@@ -107,22 +109,37 @@ def visits(
 def best_fixed(
     people: People, config: StrategiesConfig, known: tuple[Strategy, ...], rng: np.random.Generator
 ) -> float:
-    """What the best mix for all earns, of the strategies and of many drawn within the bounds."""
-    best = people.worth(known).mean(axis=0).max()
-    usual = np.array(list(SHARES.values()))
-    for draw in range(DRAWN_MIXES):
-        factor = (
-            rng.choice([config.least, 1.0, config.most], len(usual))
-            if draw % 2
-            else rng.uniform(config.least, config.most, len(usual))
-        )
-        shares = usual * factor / (usual * factor).sum()
-        if (shares < config.least * usual - 1e-9).any() or (shares > config.most * usual + 1e-9).any():
-            continue
+    """What the best mix for all earns: of the strategies, the corners of the bounds and many drawn within them."""
+    best, usual = people.worth(known).mean(axis=0).max(), np.array(list(SHARES.values()))
+    for shares in [*corners(usual, config.least, config.most), *drawn(usual, config, rng)]:
         mix = dict(zip(SHARES, shares.tolist(), strict=True))
         for dial in (0.0, config.same, config.discover):
-            best = max(best, float(people.worth((Strategy("drawn", mix, dial),)).mean()))
+            best = max(best, float(people.worth((Strategy("fixed", mix, dial),)).mean()))
     return float(best)
+
+
+def corners(usual: NDArray[np.float64], least: float, most: float) -> Iterator[NDArray[np.float64]]:
+    """The mixes of which all shares but one are ``least`` or ``most`` times the usual ones, and that one between.
+
+    What a page earns is nearly a sum over shares, so that one of them earns nearly the most.
+    """
+    for free in range(len(usual)):
+        for factors in product((least, most), repeat=len(usual) - 1):
+            shares = usual * np.insert(np.array(factors), free, 0.0)
+            shares[free] = 1 - shares.sum()
+            if least * usual[free] - 1e-9 <= shares[free] <= most * usual[free] + 1e-9:
+                yield shares
+
+
+def drawn(
+    usual: NDArray[np.float64], config: StrategiesConfig, rng: np.random.Generator
+) -> Iterator[NDArray[np.float64]]:
+    """Mixes anywhere within the bounds."""
+    for _ in range(DRAWN_MIXES):
+        factor = rng.uniform(config.least, config.most, len(usual))
+        shares = usual * factor / (usual * factor).sum()
+        if (shares >= config.least * usual).all() and (shares <= config.most * usual).all():
+            yield shares
 
 
 def estimate(pages: Pages, known: tuple[Strategy, ...]) -> tuple[OffPolicy, NDArray[np.bool_], NDArray[np.int64]]:
