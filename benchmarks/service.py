@@ -1,9 +1,10 @@
 """The service on Complete Journey under an open-loop load from another process: uniform users, n = 10, no cached lists.
 
-One request in ten is preceded by an event of its user. ``products.*`` is at 100 requests/s; ``max_rps`` is the highest
-of the rates tried at which p99 stays within 100 ms and nothing is refused; ``beyond.*`` is at twice that. Latency
-counts from the moment at which a request was due. ``cpu_ms`` is what the server's process computes for one list: it
-depends less than the times on who else uses the machine.
+One request in ten is preceded by an event of its user. As many processes answer as there are cores (``--workers``), on
+SQLite; ``one_process.*`` is the same with one, and so is ``start_s``. ``products.*`` is at 100 requests/s; ``max_rps`` is
+the highest of the rates tried at which 99 of 100 requests are answered within 100 ms, one that is refused being none of
+them; ``beyond.*`` is at twice that. Latency counts from the moment at which a request was due. ``cpu_ms`` is what the
+server's processes compute for one list: it depends less than the times on who else uses the machine.
 """
 
 import asyncio
@@ -37,10 +38,12 @@ DRIVE = "from benchmarks.load import main; main()"
 RATE = 100.0
 RATES = (50.0, 100.0, 150.0, 200.0, 250.0, 300.0, 350.0, 400.0, 500.0, 600.0)
 P99_MS = 100.0
+OK = 200
 BATCH = 500
+ONE = 1
 OPTIONS = {
     "--shop": {"type": Path, "metavar": "FOLDER", "help": "a copy of a trained shop, instead of making one"},
-    "--workers": {"type": int, "metavar": "N", "default": 2, "help": "processes that answer"},
+    "--workers": {"type": int, "metavar": "N", "default": 2, "help": "processes that answer, by default 2"},
 }
 
 
@@ -134,7 +137,8 @@ def lists(server: Server, shop: Shop, seconds: float, rates: Sequence[float]) ->
     for rate in rates:
         seen = drive(Load(rate=rate, seconds=seconds, seed=3, **same))
         rows.append(_row(rate, seen))
-        good = set(seen.statuses) == {200} and np.quantile(seen.latency_ms, 0.99) <= P99_MS
+        refused = sum(count for status, count in seen.statuses.items() if status != OK)
+        good = np.quantile([*seen.latency_ms, *[np.inf] * refused], 0.99, method="higher") <= P99_MS
         if good:
             best = rate
         elif rate > RATE:
@@ -204,27 +208,34 @@ def main() -> None:
         database = open_database(shop.service_database())
         key = Keyring(database).create("benchmark", ["recommend", "write", "admin"], rate=1e6)[1]
         database.close()
-        starts = []
-        for _ in range(1 if arguments.quick else 3):
-            with serving(shop, key, workers) as server:
-                starts.append(server.start_s)
+        starts: dict[int, list[float]] = {ONE: [], workers: []}
+        for processes in starts:
+            for _ in range(1 if arguments.quick else 3):
+                with serving(shop, key, processes) as server:
+                    starts[processes].append(server.start_s)
+        rates = RATES[::2] if arguments.quick else RATES
+        with serving(shop, key, ONE) as server:
+            alone, rows_alone = lists(server, shop, seconds, rates)
         with serving(shop, key, workers) as server:
-            starts.append(server.start_s)
-            figures, rows = lists(server, shop, seconds, RATES[::2] if arguments.quick else RATES)
+            figures, rows = lists(server, shop, seconds, rates)
             figures["events_per_s"] = Figure(asyncio.run(_events(server, shop, seconds)), unit="events/s")
             upserts = asyncio.run(_upserts(server, 3 if arguments.quick else 10))
             items = shop.store.read(c.ITEMS, [c.ITEM_ID]).height
             figures |= {
                 "item_upsert_s": interval(upserts, "s"),
                 "item_upsert_s.max": Figure(max(upserts), unit="s"),
-                "start_s": interval(starts, "s"),
-                "rss_mb": Figure(server.rss_mb(), unit="MB"),
-                "rss_mb_per_100k_items": Figure(server.rss_mb() / items * 100_000, unit="MB"),
+                "start_s": interval(starts[ONE], "s"),
+                "start_s.all": interval(starts[workers], "s"),
+                "rss_mb": Figure(server.rss_mb() / workers, unit="MB"),
+                "rss_mb_per_100k_items": Figure(server.rss_mb() / workers / items * 100_000, unit="MB"),
             }
+    figures |= {f"one_process.{name}": figure for name, figure in alone.items()}
     heads = ["requests/s", "p50 ms", "p99 ms", "sent", "not answered", "generator late ms"]
-    print_table("Open loop", heads, rows)
-    table = [dict(zip(heads, row, strict=True)) for row in rows]
-    extra = {"rates": table, "items": items, "workers": workers}
+    tables = {}
+    for name, made in (("rates", rows), ("rates_of_one_process", rows_alone)):
+        print_table(name, heads, made)
+        tables[name] = [dict(zip(heads, row, strict=True)) for row in made]
+    extra = tables | {"items": items, "workers": workers}
     write_result("service", figures, seeds=[seed], quick=arguments.quick, extra=extra)
 
 
