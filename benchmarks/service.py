@@ -1,7 +1,7 @@
 """The service on Complete Journey under an open-loop load from another process: uniform users, n = 10, no cached lists.
 
 One request in ten is preceded by an event of its user. As many processes answer as there are cores (``--workers``), on
-SQLite; ``one_process.*`` is the same with one, and so is ``start_s``. ``products.*`` is at 100 requests/s; ``max_rps`` is
+SQLite; ``one_process.*`` is the same with one, and so is ``start_s``. ``products.*`` is at 100 requests/s. ``max_rps``:
 the highest of the rates tried at which 99 of 100 requests are answered within 100 ms, one that is refused being none of
 them; ``beyond.*`` is at twice that. Latency counts from the moment at which a request was due. ``cpu_ms`` is what the
 server's processes compute for one list: it depends less than the times on who else uses the machine.
