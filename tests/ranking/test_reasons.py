@@ -11,8 +11,10 @@ from kuapin.ranking.ranker import RankingConfig, fixed_ranker
 from kuapin.ranking.reason_case import Case
 from kuapin.ranking.reason_kinds import CODES
 from kuapin.ranking.reasons import explain_products
-from kuapin.ranking.signals import TEXTS, SignalsConfig
+from kuapin.ranking.signals import TEXTS, Signals, SignalsConfig
 from kuapin.retrieval.source import Candidates
+from kuapin.retrieval.sources.settings import SourcesConfig
+from kuapin.sequence.settings import SequenceConfig
 
 NAMES_ITEM = r"(?:Reads like|People also met) (.*), (?:bought|met) before"
 
@@ -103,6 +105,25 @@ def test_a_release_that_reads_ease_and_leaf_gives_their_reasons(fitted, visible)
             n = int((leaf[met] == leaf[item]).sum())
             said = "another item was" if n == 1 else f"{n} items were"
             assert texts[row] == f"From {catalogue.leaves[leaf[item]]}, of which {said} met before"
+
+
+def test_rows_of_the_user_model_name_an_item_whose_loss_is_felt(fitted, visible):
+    small = SequenceConfig(embedding_size=8, layers=1, max_history=8, epochs=2, validation_users=50)
+    config = SignalsConfig(candidates=20, sources=("popularity", "sequence"))
+    signals = Signals.fit(visible, config, settings=SourcesConfig(sequence=small))
+    ranker = fixed_ranker(signals.names, 2)
+    ranker = replace(ranker, linear=replace(ranker.linear, weight=np.array([0.0, 1.0])))
+    recommender = replace(fitted.recommender, signals=signals, ranker=ranker)
+    ((_, ranked),) = list(recommender.ranked(visible.histories.select(np.arange(40)), 10))
+    said = explain_products(recommender, visible.catalogue, visible.histories.select(np.arange(40)), ranked)
+    users = np.repeat(np.arange(40), np.diff(ranked.found.indptr))
+    rows = np.flatnonzero(np.array(said.codes) == "together")
+    assert len(rows) > 20
+    for row in rows:
+        assert len(said.evidence[row])
+        assert set(said.evidence[row].tolist()) <= set(visible.histories.of(users[row]).tolist()) - {
+            int(ranked.found.items[row])
+        }
 
 
 def test_an_item_met_twice_is_no_other_item(fitted, visible):

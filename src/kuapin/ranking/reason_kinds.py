@@ -34,6 +34,7 @@ KIND_OF = {
     "lexical": SIMILAR,
     "item_knn": TOGETHER,
     "ease": TOGETHER,
+    "sequence": TOGETHER,
     "leaf": CATEGORY,
     "leaf_affinity": CATEGORY,
     "graph": PATH,

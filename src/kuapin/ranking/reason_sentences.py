@@ -29,6 +29,10 @@ from kuapin.retrieval.sources.content import Content
 from kuapin.retrieval.sources.ease import Ease
 from kuapin.retrieval.sources.graph import Graph
 from kuapin.retrieval.sources.item_knn import ItemKnn
+from kuapin.retrieval.sources.sequence import Sequence
+
+Together = ItemKnn | Ease | Sequence
+"""Sources that learn from what people met together, and can say what each item of a history has to do with it."""
 
 
 def _repeat(case: Case, rows: NDArray[np.intp]) -> Said:
@@ -73,7 +77,7 @@ def _together_with_several(case: Case, rows: NDArray[np.intp]) -> Said:
     loudest = case.loudest(names)[rows]
     for number, name in enumerate(names):
         source, said = case.recommender.signals.signals[name].source, loudest == number
-        if isinstance(source, ItemKnn | Ease):
+        if isinstance(source, Together):
             listed[said] = case.shortlist(rows[said], partial(_added, source))
     return _with_items(case, rows, listed, case.say.together)
 
@@ -102,12 +106,14 @@ def _together(case: Case, rows: NDArray[np.intp]) -> Said:
     loudest, evidence = case.loudest(names)[rows], np.full(len(rows), -1, np.int64)
     for number, name in enumerate(names):
         source, said = case.recommender.signals.signals[name].source, loudest == number
-        if isinstance(source, ItemKnn | Ease):
+        if isinstance(source, Together):
             evidence[said] = case.strongest(rows[said], partial(_added, source))
     return _with_item(case, rows, evidence, case.say.together)
 
 
-def _added(source: ItemKnn | Ease, history: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
+def _added(
+    source: ItemKnn | Ease | Sequence, history: NDArray[np.int32], items: NDArray[np.int32]
+) -> NDArray[np.float32]:
     """What each item of a history adds, where it adds something: float32 (h, i), else -inf."""
     added = source.between(history, items)
     return np.where(added > 0, added, np.float32(-np.inf))

@@ -4,6 +4,7 @@ from copy import copy
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kuapin.data.histories import Histories
 from kuapin.retrieval.source import Arrays, NewItems, Scores, Visible
@@ -54,6 +55,10 @@ class Sequence(FactorSource):
             category, progress = visible.catalogue.category, visible.progress
             done = go_on(done, visible.histories, white, category, passes, progress=progress)
         return self._take(done, visible, white)
+
+    def between(self, history: NDArray[np.integer], items: NDArray[np.integer]) -> Scores:
+        """The cosine of each item of a history and each item, float32 (len(history), len(items))."""
+        return np.asarray(self.factors[history] @ self.factors[items].T, np.float32)
 
     def _take(self, trained: Trained, visible: Visible, white: Scores | None) -> Self:
         counts = np.bincount(visible.histories.items, minlength=len(visible.catalogue))
