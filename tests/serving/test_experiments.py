@@ -101,6 +101,7 @@ def test_it_goes_on_after_an_erasure_and_what_lost_goes_at_its_end(shop, two):
             assert [version for version in two for line in remains if version in line] == list(two)
         assert not (shop.models / other).exists()
         service.experiments.follow()
+        service.live.current = service.live._loaded(two[0])  # and the other could not be read
         service.tidy()
         for live in (service.live.current, service.live.beside[1]):
             assert (live.model.users.rows(asked) == -1).all()
