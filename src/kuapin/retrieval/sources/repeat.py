@@ -39,7 +39,7 @@ class OwnItems(Source):
 
     @abstractmethod
     def values(self, histories: Histories, met: Distinct) -> NDArray[np.floating]:
-        """The scores of the distinct items of the histories, (k,), in their order; 0: none."""
+        """The scores of what is ``met``, the distinct items of the histories, (k,), in their order; 0: none."""
 
     def fit(self, visible: Visible) -> Self:
         """Nothing is learned: whatever counts is in the history at hand."""
