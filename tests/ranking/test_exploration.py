@@ -1,6 +1,7 @@
 """Places that try: which they are, with what probability they hold what they hold, and what stays as it was."""
 
 from collections import Counter
+from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -9,6 +10,7 @@ import polars as pl
 import pytest
 
 from kuapin.data.vocabulary import Vocabulary
+from kuapin.ranking import exploration as exploring
 from kuapin.ranking.diversity import DiversityConfig
 from kuapin.ranking.exploration import Evidence, Exploration, ExplorationConfig, evidence_of, followed, seen_of
 from kuapin.ranking.reranker import Reranker
@@ -74,7 +76,7 @@ def test_what_is_shown_comes_as_often_as_its_propensity_says():
     places, seen, said = np.zeros(10, np.bool_), Counter(), {}
     for seed in range(3000):
         rng = np.random.default_rng(seed)
-        found, propensity = tries.choose(chosen, free, np.arange(12), probability, alike, places, rng)
+        found, propensity = tries.choose(chosen, free, np.arange(12), probability, alike, places, np.arange(12), rng)
         assert (found[propensity == 1] == chosen[propensity == 1]).all()
         assert set(np.flatnonzero(propensity < 1)) == {4, 9}
         seen[int(found[4])] += 1
@@ -146,3 +148,21 @@ def test_pages_of_one_list_agree(model, spread):
     assert all(len(set(own)) == 40 for own in items)
     assert (np.flatnonzero((chance < 1).any(axis=0)) == [9, 19, 29, 39]).all()
     assert (items[:, 10:] != asked(40, 40)[0][:, 10:]).any()  # what the first page put off is not lost
+
+
+@pytest.mark.parametrize("penalised", [False, True])
+def test_pages_agree_where_little_is_proposed_or_safety_changes_the_order(model, monkeypatch, penalised):
+    monkeypatch.setattr(exploring, "DEPTH", 20)
+    signals = copy(model.recommender.signals)
+    signals.config = signals.config.model_copy(update={"candidates": 10})
+    few = copy(model)
+    few.recommender = replace(model.recommender, signals=signals)
+    penalty = np.where(np.arange(96) % 5 == 0, 2.0, 0.0) if penalised else None
+    tries = with_tries(few, exploration(weight=2.0, share=0.1), penalty=penalty)
+    users = few.histories.select(np.arange(60))
+
+    def asked(n):
+        return tries.answer(users, n, who=np.arange(60), now=NOON, page=10).items.reshape(60, n)
+
+    whole = asked(50)
+    assert all((asked(n) == whole[:, :n]).all() for n in (10, 20, 30, 40))

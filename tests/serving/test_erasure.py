@@ -156,6 +156,21 @@ def test_a_clock_that_was_put_back_keeps_nobody(shop, tmp_path, monkeypatch):
         assert basis(client) == "shop_popular"
 
 
+def test_no_rule_knows_an_erased_user_by_his_row_in_the_table(shop):
+    shop.store.write({"users": pl.DataFrame({"user_id": [USER], "age": [40]})})
+    (shop.path / "rules.toml").write_text('[[exclude]]\ncategory = "Pets"\nusers = { column = "age", equals = 40 }\n')
+    with served.client(Shop.open(shop.path)) as client:
+
+        def shown(user):
+            rows = client.get("/v1/recommendations", params={"user_id": user, "n": 40}).json()["recommendations"]
+            return [row["target_id"] for row in rows]
+
+        assert shown("nobody") != [item for item in shown("nobody") if not item.startswith("P-")]
+        assert shown(USER) == [item for item in shown(USER) if not item.startswith("P-")]
+        client.delete(f"/v1/users/{USER}").raise_for_status()
+        assert shown(USER) == shown("nobody")
+
+
 def test_the_tombstone_does_not_name_the_person(shop):
     erasure = forget(shop, USER).erasure
     text = (shop.path / "erasures.jsonl").read_text()

@@ -101,6 +101,7 @@ def test_it_goes_on_after_an_erasure_and_what_lost_goes_at_its_end(shop, two):
             assert [version for version in two for line in remains if version in line] == list(two)
         assert not (shop.models / other).exists()
         service.experiments.follow()
+        service.live.current = service.live._loaded(two[0])  # and the other could not be read
         service.tidy()
         for live in (service.live.current, service.live.beside[1]):
             assert (live.model.users.rows(asked) == -1).all()
@@ -109,6 +110,13 @@ def test_it_goes_on_after_an_erasure_and_what_lost_goes_at_its_end(shop, two):
         assert client.get(f"/v1/experiments/{one['experiment_id']}").json()["ended_at"] is None
         client.post(f"/v1/experiments/{one['experiment_id']}/stop").raise_for_status()
     assert [version.version for version in Releases(shop.models).versions()] == [two[0]]
+
+
+def test_its_end_takes_no_release_where_nobody_was_erased(shop, two):
+    with served.client(shop) as client:
+        one = start(client, two[1])
+        client.post(f"/v1/experiments/{one['experiment_id']}/stop").raise_for_status()
+    assert {version.version for version in Releases(shop.models).versions()} == set(two)
 
 
 def test_items_that_go_are_shown_by_neither(shop, two):

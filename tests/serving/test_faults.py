@@ -308,6 +308,29 @@ def test_a_few_bytes_after_an_answer_keep_no_connection(shop, monkeypatch, bytes
     listening.stop()
 
 
+def test_a_body_that_is_refused_may_be_sent_whole_and_has_one_answer(shop, monkeypatch):
+    monkeypatch.setattr(connections, "HEAD_S", 1.0)
+    listening = Listening(shop, authentication="off on loopback")
+    size, head = 3_000_000, b"POST /v1/interactions HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", listening.port), timeout=30) as one:
+        for asked, status in ((head % size, b"413"), (b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n", b"200")):
+            one.sendall(asked + b"x" * (size if status == b"413" else 0))
+            answer = b""
+            while b"}" not in answer:
+                answer += one.recv(4096)
+            assert answer.count(b"HTTP/1.1") == 1
+            assert answer.startswith(b"HTTP/1.1 " + status)
+    with socket.create_connection(("127.0.0.1", listening.port), timeout=30) as one:
+        one.sendall(head % size + b"x" * 1_000_000)  # and no more
+        answer = b""
+        with contextlib.suppress(ConnectionResetError):
+            while more := one.recv(4096):
+                answer += more
+        assert answer.startswith(b"HTTP/1.1 413")
+        assert answer.count(b"HTTP/1.1") == 1
+    listening.stop()
+
+
 def test_a_head_without_end_is_refused(shop):
     listening = Listening(shop, authentication="off on loopback")
     with socket.create_connection(("127.0.0.1", listening.port), timeout=30) as endless:

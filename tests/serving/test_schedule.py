@@ -69,8 +69,10 @@ def test_stopping_ends_the_command(folder, tmp_path):
 
 
 def test_one_of_several_processes_keeps_it_until_it_ends(folder, tmp_path):
-    first, second = (Schedule(folder, seconds, write(tmp_path / name, 0)) for name, seconds in (("a", 0.3), ("b", 0.5)))
-    until(lambda: len(lines(tmp_path / "a")) >= 4)
+    first = Schedule(folder, 0.1, write(tmp_path / "a", 0))
+    until(lambda: lines(tmp_path / "a"))
+    second = Schedule(folder, 0.1, write(tmp_path / "b", 0))
+    until(lambda: len(lines(tmp_path / "a")) >= 5)
     assert lines(tmp_path / "b") == []
     first.stop()
     until(lambda: lines(tmp_path / "b"))

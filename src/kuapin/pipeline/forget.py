@@ -10,7 +10,7 @@ import polars as pl
 from kuapin import columns as c
 from kuapin.data.locking import locked
 from kuapin.data.sql.database import open_database
-from kuapin.data.sql.erasures import Erasure, Erasures
+from kuapin.data.sql.erasures import NEVER, Erasure, Erasures
 from kuapin.data.sql.events import EventStore
 from kuapin.data.sql.experiments import ExperimentStore
 from kuapin.data.sql.overlay import ServedTables
@@ -89,6 +89,8 @@ def finish(shop: Shop) -> list[str]:
     if not isinstance(store, ServedTables):
         return []
     latest = store.erasures.latest()
+    if latest == NEVER:
+        return []
     releases, kept = Releases(shop.models, shop.config.releases), _answering(shop)
     old = [
         one.version for one in releases.versions() if one.version not in kept and _is_older(one.version, shop, latest)

@@ -167,6 +167,7 @@ class Exploration:
         probability: Vector,
         alike: NDArray[np.integer],
         fixed: NDArray[np.bool_],
+        rank: NDArray[np.integer],
         rng: np.random.Generator,
         page: int | None = None,
     ) -> tuple[NDArray[np.intp], Vector]:
@@ -179,6 +180,7 @@ class Exploration:
             probability: float64 (depth,), the ranker's.
             alike: int (depth, m), groups that the list counts; what is exchanged has the same.
             fixed: bool (n,), places that must stay.
+            rank: int (depth,), the candidates' places in the ranker's list, of which a longer list has more.
             rng: of the draws.
             page: places that are seen together; a later page shows what an earlier one put off. ``None``: all.
 
@@ -191,7 +193,7 @@ class Exploration:
             places, behind = every[(every >= first) & (every < first + page)], slice(first + page, None)
             later = chosen[behind][(chosen[behind] >= 0) & ~fixed[behind]]
             others = np.union1d(np.flatnonzero(free), later)
-            others = others[others < reach(first + page)]  # a longer list has more of them
+            others = others[rank[others] < reach(first + page)]
             for number, place in enumerate(places.tolist()):
                 own = chosen[place]
                 if own < 0 or fixed[place]:

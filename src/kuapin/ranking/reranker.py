@@ -109,8 +109,11 @@ class Reranker:
             return
         moved = tries or not spread.idle or any(not one.hides for one in rules.bound)
         depth = reach(n) if moved else SPARE * n
-        # Floors, boosts and the dial choose among more than what was proposed; all else is content with n
-        wide = bool(spread.categories or spread.brands or spread.leaves or spread.discovery or rules.of_kind(Boost))
+        # Floors, boosts and the dial choose among more than what was proposed, and a place that tries among the same
+        # however long the list is; all else is content with n
+        wide = tries or bool(
+            spread.categories or spread.brands or spread.leaves or spread.discovery or rules.of_kind(Boost)
+        )
         for users, pool in self.recommender.ranked(histories, depth, items, spread.per_category, depth if wide else n):
             ask = _Ask(histories.select(users), who[users], names[users], n, items, spread, rules, now, page)
             yield users, self._listed(ask, pool, depth)
@@ -166,7 +169,7 @@ class Reranker:
         dial = self._dial(ask, rows) if ask.diversity.discovery and rows.size else None
         chosen, cause = fill(value, present, ask.n, pinned=pinned, spreads=spreads, shares=shares, dial=dial)
         counted = np.stack([*(s.codes for s in spreads), *(s.members for s in shares), np.zeros_like(rows)], axis=-1)
-        chosen, propensity = self._tried(ask, chosen, rows, present, value, counted, (pin >= 0) | (cause >= 0))
+        chosen, propensity = self._tried(ask, chosen, rows, present, value, counted, (pin >= 0) | (cause >= 0), order)
         asked, slot = np.nonzero(chosen >= 0)
         origin = found.indptr[:-1][asked] + order[asked, chosen[asked, slot]]
         named = [*(one.rule.name for one in ask.rules.of_kind(Pin)), *(one.rule.name for one in quotas), None]
@@ -185,6 +188,7 @@ class Reranker:
         value: NDArray[np.float64],
         counted: NDArray[np.integer],
         fixed: Mask,
+        rank: NDArray[np.intp],
     ) -> tuple[NDArray[np.intp], NDArray[np.float64] | None]:
         """The lists with some places tried, and the probability of what every place holds."""
         if self.exploration is None:
@@ -194,7 +198,7 @@ class Reranker:
             free = present[user].copy()
             free[own[own >= 0]] = False
             rng = self.exploration.rng(ask.histories, user, int(ask.names[user]), ask.now)
-            of_user = free, rows[user], expit(value[user]), counted[user], fixed[user]
+            of_user = free, rows[user], expit(value[user]), counted[user], fixed[user], rank[user]
             tried[user], propensity[user] = self.exploration.choose(own, *of_user, rng, ask.page)
         return tried, propensity
 

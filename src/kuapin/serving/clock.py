@@ -17,8 +17,8 @@ TRUSTED_S = 86_400.0
 class Clock:
     """Compares the clock with the one that only counts up, and with what was believed before the process started.
 
-    A clock that is put forward by years would make every event old; one that has moved by more than an hour, or is
-    not within a day of what was believed last, is not believed until it has kept pace for a day.
+    A clock that is put forward by years would make every event old; one that has moved by more than an hour, or is more
+    than an hour behind or a day ahead of what was believed last, is not believed until it has kept pace for a day.
 
     Args:
         folder: the shop's.

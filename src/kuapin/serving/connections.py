@@ -20,7 +20,8 @@ class Connection(HttpToolsProtocol):
 
     _head: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
-    _head_bytes = 0
+    _head_bytes: int | None = None
+    """Of a head that has begun."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Somebody has come."""
@@ -35,10 +36,10 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come."""
-        if self._head is not None:
+        if self._head_bytes is not None:
             self._head_bytes += len(data)
         super().data_received(data)
-        if self._head is not None and self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
+        if (self._head_bytes or 0) > HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response("The head of the request is too large.")
         if self._head is None and self.timeout_keep_alive_task is None and self._at_rest():
             self._await_head()  # an empty line, or the rest of a refused body, has ended uvicorn's wait for a request
@@ -49,6 +50,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
+        self._head_bytes = 0
         if self._head is None:
             self._await_head()
 
@@ -68,10 +70,10 @@ class Connection(HttpToolsProtocol):
         super().resume_writing()
 
     def _await_head(self) -> None:
-        self._head_bytes = 0
         self._head = self.loop.call_later(HEAD_S, self.transport.abort)
 
     def _head_is_there(self) -> None:
+        self._head_bytes = None
         if self._head is not None:
             self._head.cancel()
             self._head = None

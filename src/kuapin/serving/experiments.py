@@ -176,9 +176,12 @@ class Experiments:
         if not ended:
             return
         log.info("Experiment %s ended: %s", one.experiment_id, decision)
-        try:
-            if decision == BETTER and one.terms.activate and self.live.releases.live() == one.control:
+        if decision == BETTER and one.terms.activate and self.live.releases.live() == one.control:
+            try:
                 self.live.activate(one.challenger)
+            except KuapinError as error:
+                log.warning("%s won, and cannot be made live: %s", one.challenger, error)
+        try:
             finish(self.live.shop)  # an erasure had left both
         except KuapinError as error:
-            log.warning("After experiment %s: %s", one.experiment_id, error)
+            log.warning("Releases from before an erasure stay: %s", error)

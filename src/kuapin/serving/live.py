@@ -183,6 +183,11 @@ class LiveModel:
         self._arrivals(live.model.release).warm()
         live.model.recommend(live.model.users.ids.head(1), surface=HOME)
 
+    def holds(self, erased: int) -> bool:
+        """Whether a release in memory was loaded before a tombstone was set."""
+        beside = self.beside
+        return self.current.erased < erased or (beside is not None and beside[1].erased < erased)
+
     def reload(self) -> None:
         """Read the histories anew."""
         with self._switching:

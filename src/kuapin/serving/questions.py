@@ -94,7 +94,8 @@ def answer(
     """
     with stage("histories"):
         histories, bases = _histories(live, events, questions, erased)
-    who = live.model.users.rows(pl.Series([question.user for question in questions], dtype=pl.String)).astype(np.int64)
+    known = [None if one.user is None or erased(one.user) else one.user for one in questions]
+    who = live.model.users.rows(pl.Series(known, dtype=pl.String)).astype(np.int64)
     for place in np.flatnonzero(who < 0).tolist():
         name = questions[place].user or questions[place].session
         if name:

@@ -153,7 +153,7 @@ class Service:
         """What is done now and then: old events go, and so does from memory who was erased."""
         if self.clock.steady() and self.config.retention_days is not None:
             self.events.drop_older(int(time.time()) - self.config.retention_days * DAY)
-        if self.erased.latest > self.live.current.erased:
+        if self.live.holds(self.erased.latest):
             self.live.reload()
 
     def put_item(self, item_id: str, fields: Mapping[str, Any]) -> Live:

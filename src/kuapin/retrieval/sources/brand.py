@@ -32,9 +32,9 @@ class _Loyalty(ByGroup):
         met = self.met(histories)
 
         def score(user: int, wanted: NDArray[np.int32]) -> Scores:
-            counts = np.log1p(met(user)).astype(np.float32)
-            counts[-1] = 0.0
-            return counts[self.group[wanted]]
+            counts = met(user)
+            counts[-1] = 0
+            return np.log1p(counts[self.group[wanted]]).astype(np.float32)
 
         return pairs_by_user(score, indptr, items)
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from kuapin.data.distinct import Distinct
 from kuapin.data.histories import Histories
 from kuapin.retrieval.best import best_columns
 from kuapin.retrieval.selection import Best, allowed, top_by_user
@@ -37,8 +38,8 @@ class OwnItems(Source):
     learns = False
 
     @abstractmethod
-    def values(self, histories: Histories) -> NDArray[np.floating]:
-        """The scores of the distinct items of the histories, (k,), in their order; 0: none."""
+    def values(self, histories: Histories, met: Distinct) -> NDArray[np.floating]:
+        """The scores of what is ``met``, the distinct items of the histories, (k,), in their order; 0: none."""
 
     def fit(self, visible: Visible) -> Self:
         """Nothing is learned: whatever counts is in the history at hand."""
@@ -47,12 +48,13 @@ class OwnItems(Source):
     def score(self, histories: Histories, items: NDArray[np.integer] | None = None) -> Scores:
         """Scores of every item, float32 (n_users, n_items); see the class."""
         met, scores = histories.distinct(), np.zeros((len(histories), histories.n_items), np.float32)
-        scores[met.users, met.items] = self.values(histories)
+        scores[met.users, met.items] = self.values(histories, met)
         return scores if items is None else scores[:, items]
 
     def top(self, histories: Histories, n: int, items: NDArray[np.integer] | None = None) -> Candidates:
         """The user's best items; those never met are left out."""
-        met, values = histories.distinct(), self.values(histories).astype(np.float32)
+        met = histories.distinct()
+        values = self.values(histories, met).astype(np.float32)
         if items is not None:
             values *= allowed(items, histories.n_items)[met.items]
         ends = met.indptr.tolist()
@@ -66,8 +68,9 @@ class OwnItems(Source):
 
     def pairs(self, histories: Histories, indptr: NDArray[np.int64], items: NDArray[np.int32]) -> Scores:
         """Scores of given pairs, float32 (n,)."""
-        values = np.append(self.values(histories), 0.0).astype(np.float32)  # behind them what was not found, at -1
-        return np.asarray(values[histories.distinct().find(indptr, items)], np.float32)
+        met = histories.distinct()
+        values = np.append(self.values(histories, met), 0.0).astype(np.float32)  # behind them what was not found, at -1
+        return np.asarray(values[met.find(indptr, items)], np.float32)
 
     def with_items(self, new: NewItems) -> Self:
         """Whatever is in a history counts, items that are new among it."""
@@ -94,9 +97,8 @@ class Repeat(OwnItems):
     def __init__(self, config: RepeatConfig | None = None) -> None:
         self.config = config or RepeatConfig()
 
-    def values(self, histories: Histories) -> NDArray[np.floating]:
+    def values(self, histories: Histories, met: Distinct) -> NDArray[np.floating]:
         """Frequency and recency of every item met."""
-        met = histories.distinct()
         recency = (met.last - histories.indptr[met.users] + 1) / histories.lengths[met.users]
         return met.counts + recency / 2
 
@@ -141,9 +143,8 @@ class FadingRepeat(_Dated):
     def __init__(self, config: FadingConfig | None = None) -> None:
         self.config = config or FadingConfig()
 
-    def values(self, histories: Histories) -> NDArray[np.floating]:
+    def values(self, histories: Histories, met: Distinct) -> NDArray[np.floating]:
         """Faded counts of every item met; never below 1e-30, so that nothing met is forgotten."""
-        met = histories.distinct()
         age = (self._present(histories)[histories.users] - histories.times) / DAY
         weight = np.maximum(np.exp2(-age / self.config.half_life_days), 1e-30)[met.order]
         return np.add.reduceat(weight, met.starts) if len(met.starts) else weight
@@ -168,9 +169,8 @@ class Due(_Dated):
     name = "due"
     MOST = 20.0
 
-    def values(self, histories: Histories) -> NDArray[np.floating]:
+    def values(self, histories: Histories, met: Distinct) -> NDArray[np.floating]:
         """Share of the usual gap that has passed, of every item met on two days or more; of others 0."""
-        met = histories.distinct()
         if len(met.starts) == 0:
             return np.zeros(0)
         times = histories.times[met.order]  # histories are in the order of time, and stay so within a pair

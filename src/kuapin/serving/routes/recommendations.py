@@ -90,7 +90,7 @@ async def of_visitor(request: Request, asking: Asking, body: VisitorIn) -> JSONR
     wanted = None if body.categories is None else tuple(body.categories)
     question = Question(
         None,
-        body.session_id if "recommend" in asking.scopes else None,
+        body.session_id,
         history,
         body.n,
         body.offset,
