@@ -3,14 +3,15 @@
 The start: a user model trained on all of amazon18_arts_office. The new shops: amazon18_office_industrial_timed and
 online_retail_uk, the last tenth of whose logs is asked for. 100 %, 10 % and 1 % of a new shop's users, drawn by the
 seed, are learnt from; those who are asked are always the same (4,000 at most), and their whole histories are read. The
-user model alone ranks all items that a person has not met; NDCG@10 of what was new to him. ``from scratch``,
-``everything tuned``, ``adapter tuned`` and ``as it is`` (nothing tuned); ``popularity`` of the same log beside them.
-``ratio`` is to ``from scratch``, paired by user. Training ends by early stopping or after ``--passes``; one seed.
+user model alone ranks all items that a person has not met; NDCG@10 of what was new to him. ``scratch``; begun from the
+other shop with ``all`` tuned, the ``adapter`` alone, or ``none`` (zero-shot); ``popularity`` of the same log beside
+them. ``ratio`` is to ``scratch``, paired by user. Training ends by early stopping or after ``--passes``; one seed.
 
-``--set FOLDER`` takes that folder, with times, as the new shop. An interrupted run of a clean commit goes on: finished
-parts lie under ``$KUAPIN_CACHE``.
+``--set FOLDER`` takes that folder, with times, as the new shop; ``--users N`` learns from N users of any shop at most.
+An interrupted run of a clean commit goes on: finished parts lie under ``$KUAPIN_CACHE``, the start in ``--start``.
 """
 
+import hashlib
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -41,15 +42,11 @@ from kuapin.sequence.training import train
 FIRST = "amazon18_arts_office"
 SHOPS = ("amazon18_office_industrial_timed", "online_retail_uk")
 SHARES = (1.0, 0.1, 0.01)
-SCRATCH, AS_IT_IS, POPULARITY = "from scratch", "as it is", "popularity"
-METHODS: Mapping[str, str | None] = {
-    SCRATCH: None,
-    "everything tuned": "all",
-    "adapter tuned": "adapter",
-    AS_IT_IS: "none",
-}
+SCRATCH, POPULARITY = "scratch", "popularity"
+METHODS = (SCRATCH, "all", "adapter", "none")
+"""From scratch, and what is tuned of the other shop's user model."""
 METRIC = "ndcg@10"
-USERS, QUICK_USERS = 4_000, 300
+ASKED, QUICK_USERS, EVERYBODY = 4_000, 300, 10**9
 PASSES, QUICK_PASSES = 20, 1
 USERS_AT_ONCE = 512
 
@@ -63,56 +60,57 @@ class NewShop:
         split: over time.
         whitening: of its texts.
         white: float32 (n_items, d).
+        most: users that are learnt from at most.
     """
 
     data: DataSet
     split: Temporal
     whitening: Whitening
     white: Scores
+    most: int
 
     @classmethod
-    def of(cls, folder: Path, most: int, seed: int) -> "NewShop":
-        """Read a folder."""
+    def of(cls, folder: Path, asked: int, most: int, seed: int) -> "NewShop":
+        """Read a folder; ``asked`` users at most are asked."""
         data = load_set(folder)
-        whitening = fit_whitening(data.vectors())
-        return cls(
-            data, temporal(data.dataset, max_test_users=most, seed=seed), whitening, whitening.of(data.vectors())
-        )
+        split, whitening = temporal(data.dataset, max_test_users=asked, seed=seed), fit_whitening(data.vectors())
+        return cls(data, split, whitening, whitening.of(data.vectors()), most)
 
     def log(self, share: float, seed: int) -> Histories:
         """What a share of the users did before the last tenth."""
         visible = self.split.visible
-        asked = np.random.default_rng([seed, 5]).random(len(visible)) < share
-        return visible.keep(asked[visible.users])
+        order = np.random.default_rng([seed, 5]).permutation(np.flatnonzero(visible.lengths))[: self.most]
+        learnt = np.zeros(len(visible), np.bool_)
+        learnt[order[: max(1, round(share * len(order)))]] = True
+        return visible.keep(learnt[visible.users])
 
 
-def start_of(folder: Path, seed: int, passes: int, most: int) -> tuple[Start, dict[str, float]]:
-    """The user model of the first shop, of at most so many of its users, and what its training took."""
+def start_of(seed: int, passes: int, most: int, folder: Path) -> None:
+    """Train a user model on at most so many users of the first shop, and leave it in a folder."""
     data = load_set(data_set(FIRST))
-    log = data.dataset.histories
+    log, category = data.dataset.histories, data.dataset.catalogue.category
     log = log.select(np.sort(np.random.default_rng(seed).permutation(len(log))[:most]))
-    settings = {"set": data.fingerprint, "passes": passes, "users": len(log), "seed": seed}
-    kept = KeptCells("start of another shop", settings)
-    place = kept.folder if kept.lasting else folder
     whitening = fit_whitening(data.vectors())
-    if not (place / FILE).exists():
-        white, category = whitening.of(data.vectors()), data.dataset.catalogue.category
-        done = train(log, white, category, SequenceConfig(seed=seed, epochs=passes, minutes=None), folder=place)
-        print(f"{FIRST}: validation {max(done.ndcg):.4f}, {len(done.ndcg)} passes, {done.seconds:.0f} s", flush=True)
-        save_whitening(whitening, place)
-        UserModel.of(done, white, done.interactions, category).save(place)
-    return Start.of(UserModel.load(place), load_whitening(place).axes), {"users": float(len(log))}
+    white = whitening.of(data.vectors())
+    done = train(log, white, category, SequenceConfig(seed=seed, epochs=passes, minutes=None), folder=folder)
+    print(f"{FIRST}: validation {max(done.ndcg):.4f}, {len(done.ndcg)} passes, {done.seconds:.0f} s", flush=True)
+    save_whitening(whitening, folder)
+    UserModel.of(done, white, done.interactions, category).save(folder)
+
+
+def fingerprint_of(path: Path) -> str:
+    """Hash of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def user_model(shop: NewShop, start: Start, method: str, log: Histories, config: SequenceConfig) -> UserModel:
     """The user model of a new shop, by one of the methods."""
-    tune = METHODS[method]
     mine = start.on(shop.whitening.axes, shop.white)
-    if tune == "none":
+    if method == "none":
         return mine.untuned(shop.white)
     category = shop.data.dataset.catalogue.category
-    config = config.model_copy(update={} if tune is None else {"tune": tune})
-    done = train(log, shop.white, category, config, start=None if tune is None else mine)
+    config = config.model_copy(update={} if method == SCRATCH else {"tune": method})
+    done = train(log, shop.white, category, config, start=None if method == SCRATCH else mine)
     told = f"validation {np.max(done.ndcg):.4f} after {np.argmax(done.ndcg) + 1} of {len(done.ndcg)} passes"
     print(f"{shop.data.name}, {method}, {len(log.items):,} interactions: {told}, {done.seconds:.0f} s", flush=True)
     return UserModel.of(done, shop.white, done.interactions, category)
@@ -168,19 +166,27 @@ def main() -> None:
     """Train, rank, print, write ``results/other_shop.json``."""
     options = {
         "--passes": {"type": int, "default": PASSES, "metavar": "N", "help": "passes over a log at most"},
-        "--first-users": {"type": int, "default": 10**9, "metavar": "N", "help": "users of the first shop at most"},
+        "--users": {"type": int, "default": EVERYBODY, "metavar": "N", "help": "users of any shop learnt from at most"},
+        "--start": {"type": Path, "metavar": "FOLDER", "help": "where the start is left, or was by an earlier run"},
     }
     arguments = parse_arguments(__doc__, options=options)
-    quick, seed = arguments.quick, (arguments.seeds or (0,))[0]
+    quick, seed, most = arguments.quick, (arguments.seeds or (0,))[0], arguments.extra.users
     passes = QUICK_PASSES if quick else arguments.extra.passes
-    first_users = QUICK_USERS if quick else arguments.extra.first_users
     figures: dict[str, Figure] = {}
     rows: list[list[object]] = []
     with tempfile.TemporaryDirectory() as scratch:
-        start, first = start_of(Path(scratch), seed, passes, first_users)
-        settings = {"passes": passes, "users": QUICK_USERS if quick else USERS, "first_users": first["users"]}
+        place = arguments.extra.start or Path(scratch)
+        if not (place / FILE).exists():
+            start_of(seed, passes, QUICK_USERS if quick else most, place)
+        start = Start.of(UserModel.load(place), load_whitening(place).axes)
+        settings = {
+            "passes": passes,
+            "asked": QUICK_USERS if quick else ASKED,
+            "users": most,
+            "start": fingerprint_of(place / FILE),
+        }
         for folder in [arguments.folder] if arguments.folder else [data_set(name) for name in SHOPS]:
-            shop = NewShop.of(folder, int(settings["users"]), seed)
+            shop = NewShop.of(folder, settings["asked"], most, seed)
             for share in SHARES[1:] if quick else SHARES:
                 values = {
                     method: values_of(shop, start, method, share, seed, settings) for method in (*METHODS, POPULARITY)
