@@ -43,7 +43,7 @@ from kuapin.sequence.compiled import UserModel
 from kuapin.sequence.item_representation import Vectors
 from kuapin.sequence.run import Run
 from kuapin.sequence.settings import SequenceConfig
-from kuapin.sequence.training import Trained
+from kuapin.sequence.trained import Trained
 from kuapin.sequence.validation import hold_out
 
 ITEMS, LOG = (10_000, 100_000, 1_000_000), (100_000, 1_000_000, 10_000_000)

@@ -49,6 +49,11 @@ ABOUT = {
         "items): seconds of the processor a pass, all else once, peak memory, and the slope between sizes (1: linear). "
         "Vectors of users, histories of 50. Asked for: one_user_ms ≤ 2, batch_2000_s ≤ 1 on two cores."
     ),
+    "other_shop": (
+        "A user model trained on arts_office starts another shop, 100 %, 10 % and 1 % of whose users are learnt from: "
+        "NDCG@10 of the user model alone, of what was new to people in the last tenth of the log; `ratio` to one from "
+        "scratch. Asked for: above 1."
+    ),
     "diversity": (
         "The dial from more of the same (below 0) over the ranker's order (0) to discovery: NDCG@10 and its change "
         "(`cost`), category entropy in bits, intra-list distance of the texts, novelty, coverage, share met before."

@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 
 from kuapin import columns as c
-from kuapin.arrivals import WHITENING, save_whitening
 from kuapin.data.dataset import build_catalogue, build_dataset
 from kuapin.errors import ModelFolderError, UnknownIdError
 from kuapin.manifest import Route, Routing, read_routing
@@ -21,7 +20,7 @@ from kuapin.ranking.recommender import RANKER, Recommender
 from kuapin.ranking.routed import Routed, Served
 from kuapin.ranking.signals import SignalsConfig
 from kuapin.release_parts import CATALOGUE, LATER
-from kuapin.retrieval.whitening import fit_whitening
+from kuapin.retrieval.whitening import WHITENING, fit_whitening, save_whitening
 from kuapin.workspace import Shop
 from tests import market
 

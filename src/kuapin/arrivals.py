@@ -10,7 +10,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kuapin import columns as c
-from kuapin.arrays import load_arrays, save_arrays
 from kuapin.data.dataset import build_catalogue
 from kuapin.encoding.encoder import Encoder
 from kuapin.encoding.items import encoded_now
@@ -23,32 +22,9 @@ from kuapin.ranking.routed import Routed, Served
 from kuapin.ranking.safety import SCHEMA, decide
 from kuapin.ranking.safety_judge import Judge
 from kuapin.ranking.signals import TEXTS
-from kuapin.retrieval.whitening import Whitening
+from kuapin.retrieval.whitening import load_whitening
 from kuapin.text.template import TextConfig, render_titles
 from kuapin.workspace import Shop
-
-WHITENING = "whitening.safetensors"
-"""In a release: what was done to the text vectors of its items, to be done to those of later ones."""
-
-
-def save_whitening(whitening: Whitening, folder: Path) -> None:
-    """Write the whitening into a release's draft."""
-    save_arrays(folder / WHITENING, {"mean": whitening.mean, "axes": whitening.axes})
-
-
-def load_whitening(folder: Path) -> Whitening:
-    """The whitening of a part of a release.
-
-    Raises:
-        ModelFolderError: it has none.
-    """
-    try:
-        saved = load_arrays(folder / WHITENING)
-        return Whitening(np.asarray(saved["mean"], np.float32), np.asarray(saved["axes"], np.float32))
-    except (OSError, KeyError, ModelFolderError) as error:
-        raise ModelFolderError(
-            f"{folder} takes no new items: it was trained by an older Kuapin. Train again."
-        ) from error
 
 
 def with_surfaces(model: Model, before: Model) -> Model:

@@ -139,10 +139,15 @@ class Shop:
     def config(self) -> Config:
         """The settings of ``kuapin.toml``; the defaults where there is none.
 
-        A backbone that the shop tuned itself is named by its folder's name; here it is the folder.
+        A backbone that the shop tuned itself is named by its folder's name; here it is the folder. So is another shop
+        that the user model starts from, whose path is relative to this one's.
         """
         path = self.path / _CONFIG
         config = Config.load(path) if path.exists() else Config()
+        sequence = config.sources.sequence
+        if sequence.start is not None:
+            sequence = sequence.model_copy(update={"start": self.path / sequence.start})
+            config = config.model_copy(update={"sources": config.sources.model_copy(update={"sequence": sequence})})
         own = self.path / "backbones" / Path(config.encoding.backbone).name
         if own.name != config.encoding.backbone or not own.is_dir():
             return config

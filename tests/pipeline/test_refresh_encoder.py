@@ -9,7 +9,7 @@ pytest.importorskip("peft")
 
 from kuapin import columns as c
 from kuapin.arrays import load_arrays
-from kuapin.arrivals import Arrivals, load_whitening
+from kuapin.arrivals import Arrivals
 from kuapin.encoding.items import encoded_now
 from kuapin.encoding.opening import load_encoder
 from kuapin.evaluation.gate import Paired
@@ -22,6 +22,7 @@ from kuapin.pipeline.finetune import finetune
 from kuapin.pipeline.refresh import refresh
 from kuapin.pipeline.train import train
 from kuapin.release_parts import LATER_VECTORS
+from kuapin.retrieval.whitening import load_whitening
 from kuapin.workspace import Shop
 from tests import market
 from tests.finetuning.conftest import bert as _bert  # noqa: F401 - a fixture

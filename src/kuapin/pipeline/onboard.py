@@ -16,7 +16,6 @@ from pydantic import JsonValue
 
 from kuapin import columns as c
 from kuapin.arrays import load_arrays
-from kuapin.arrivals import save_whitening
 from kuapin.config import Config
 from kuapin.counts import counted
 from kuapin.data.dataset import Catalogue, Dataset, build_catalogue, build_dataset
@@ -44,7 +43,7 @@ from kuapin.ranking.signals import TEXTS
 from kuapin.ranking.simulation import SimulationConfig, shot_level
 from kuapin.release_parts import CATALOGUE, LATER, PARTS
 from kuapin.retrieval.source import Visible
-from kuapin.retrieval.whitening import fit_whitening
+from kuapin.retrieval.whitening import fit_whitening, save_whitening
 from kuapin.text.template import TextConfig, render
 from kuapin.workspace import Shop
 

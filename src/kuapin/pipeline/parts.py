@@ -13,7 +13,6 @@ import numpy as np
 import polars as pl
 
 from kuapin import columns as c
-from kuapin.arrivals import WHITENING, load_whitening
 from kuapin.data.dataset import Catalogue, Dataset, build_catalogue
 from kuapin.encoding.items import encoded_now
 from kuapin.encoding.opening import load_encoder
@@ -24,6 +23,7 @@ from kuapin.model import KEPT
 from kuapin.pipeline.train import ENCODER, Texts
 from kuapin.ranking.recommender import DESCRIPTION, RANKER, SOURCES
 from kuapin.release_parts import CATALOGUE, LATER, LATER_VECTORS, PARTS, write_later
+from kuapin.retrieval.whitening import WHITENING, load_whitening
 from kuapin.text.template import TextConfig
 
 OF_A_PART = (CATALOGUE, DESCRIPTION, RANKER, SOURCES, WHITENING)

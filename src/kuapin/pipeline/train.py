@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from kuapin import columns as c
-from kuapin.arrivals import save_whitening
 from kuapin.config import Config
 from kuapin.counts import counted
 from kuapin.data.dataset import Catalogue, Dataset
 from kuapin.encoding.encoder import Encoder
 from kuapin.encoding.items import encoded
 from kuapin.encoding.opening import open_encoder
+from kuapin.errors import InputError
 from kuapin.list_layer import SAFETY
 from kuapin.manifest import Route, Routing
 from kuapin.model import KEPT, Model
@@ -30,7 +30,8 @@ from kuapin.ranking.safety import SCHEMA
 from kuapin.ranking.safety_judge import Judge
 from kuapin.release_parts import CATALOGUE
 from kuapin.retrieval.source import Visible
-from kuapin.retrieval.whitening import Whitening, fit_whitening
+from kuapin.retrieval.start_folder import open_start
+from kuapin.retrieval.whitening import Whitening, fit_whitening, save_whitening
 from kuapin.storefront import FOLDER
 from kuapin.text.template import render
 from kuapin.workspace import Shop
@@ -110,12 +111,23 @@ def read_texts(shop: Shop, catalogue: Catalogue, progress: Progress = SILENT) ->
     config = shop.config
     texts = render(catalogue.frame, config.text)
     encoder = open_encoder(config.encoding, shop.vectors / "encoders", texts.to_list(), progress)
+    _check_start(config, encoder)
     vectors = encoded(encoder, config.text, catalogue.frame, texts, shop.vectors, progress)
     whitening = fit_whitening(vectors)
     with progress.step("Looking for what may not be shown"):
         labels = shop.store.read(c.LABELS)
         decisions, judge = judged(catalogue.frame, labels, encoder, config, vectors, shop.vectors)
     return Texts(encoder, texts, vectors, whitening, whitening.of(vectors), decisions, judge)
+
+
+def _check_start(config: Config, encoder: Encoder) -> None:
+    """Refuse to begin from the user model of a shop whose texts another language model reads, before work is done."""
+    path = config.sources.sequence.start
+    if path is not None and open_start(path).encoder != encoder.description.weights_hash:
+        raise InputError(
+            f"[sources.sequence] start = {str(path)!r}: another language model reads that shop's texts. Set the same "
+            "[encoding] backbone and pooling in both."
+        )
 
 
 def visible_of(dataset: Dataset, read: Texts) -> Visible:

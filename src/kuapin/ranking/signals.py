@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib.util import find_spec
 from typing import Self
 
 import numpy as np
@@ -16,7 +15,7 @@ from kuapin.ranking.proposals import everything, proposals, union
 from kuapin.ranking.signal_table import Facts, Signal, every_signal, everything_of, possible_signals, signal_names
 from kuapin.retrieval.source import Arrays, Candidates, NewItems, Scores, Visible
 from kuapin.retrieval.sources.settings import SourcesConfig
-from kuapin.sequence.settings import SequenceConfig
+from kuapin.sequence.training import worth_training
 
 
 class SignalsConfig(BaseModel):
@@ -209,18 +208,11 @@ def _signals(visible: Visible, config: SignalsConfig, settings: SourcesConfig) -
             been = int(np.count_nonzero(np.diff(visible.histories.matrix()[:, visible.opening].indptr)))
         idle = {*NAMED_ONLY, *ON_REQUEST, *(RUNNING_ONLY if visible.opening is not None else ())}
         idle |= {name for name, least in OPENING_ONLY.items() if been < least}
-        if visible.opening is None and not _trains_users(visible, settings.sequence):
+        begun = settings.sequence.start is not None
+        if visible.opening is None and not begun and not worth_training(visible.histories, settings.sequence):
             idle.add("sequence")
         table = {name: signal for name, signal in table.items() if name not in idle}
     return _chosen(table, config)
-
-
-def _trains_users(visible: Visible, config: SequenceConfig) -> bool:
-    """Whether a user model is trained here: enough people who came back for something else, and torch."""
-    log = visible.histories
-    if int((log.lengths >= 3).sum()) < config.least_users or find_spec("torch") is None:
-        return False
-    return bool(1 - log.matrix().nnz / len(log.items) <= config.most_repeated)
 
 
 def opening_config(visible: Visible, config: SignalsConfig, *, counted: bool) -> SignalsConfig:

@@ -1,11 +1,17 @@
 """Whitened text vectors: directions in which all texts vary alike stop drowning the ones that tell items apart."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kuapin.arrays import load_arrays, save_arrays
+from kuapin.errors import ModelFolderError
+
 SHRINKAGE = 0.2
+WHITENING = "whitening.safetensors"
+"""In a release: what was done to the text vectors of its items, to be done to those of later ones."""
 
 
 @dataclass(frozen=True)
@@ -50,3 +56,23 @@ def fit_whitening(vectors: NDArray[np.float32], shrinkage: float = SHRINKAGE) ->
 def whiten(vectors: NDArray[np.float32], shrinkage: float = SHRINKAGE) -> NDArray[np.float32]:
     """The vectors of a catalogue by their own whitening, float32 (n, d)."""
     return fit_whitening(vectors, shrinkage).of(vectors)
+
+
+def save_whitening(whitening: Whitening, folder: Path) -> None:
+    """Write the whitening into a release's draft."""
+    save_arrays(folder / WHITENING, {"mean": whitening.mean, "axes": whitening.axes})
+
+
+def load_whitening(folder: Path) -> Whitening:
+    """The whitening of a part of a release.
+
+    Raises:
+        ModelFolderError: it has none.
+    """
+    try:
+        saved = load_arrays(folder / WHITENING)
+        return Whitening(np.asarray(saved["mean"], np.float32), np.asarray(saved["axes"], np.float32))
+    except (OSError, KeyError, ModelFolderError) as error:
+        raise ModelFolderError(
+            f"{folder} takes no new items: it was trained by an older Kuapin. Train again."
+        ) from error

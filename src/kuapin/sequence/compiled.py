@@ -17,12 +17,14 @@ from kuapin.engines.openvino import GRAPH, OpenVINOEngine, openvino_without_tele
 from kuapin.errors import InputError, ModelFolderError
 from kuapin.extras import require
 from kuapin.sequence.batches import LENGTH_STEP, gap_kinds, latest, padded
-from kuapin.sequence.item_representation import Vectors, item_vectors, unit
+from kuapin.sequence.item_representation import Vectors, Weights, item_vectors, unit
 from kuapin.sequence.model import hidden
 from kuapin.sequence.settings import SequenceConfig
-from kuapin.sequence.training import Trained
+from kuapin.sequence.trained import Trained
 
 FILE = "user_model.safetensors"
+TENSOR = "tensor."
+"""Before the names of the transformer's weights in it."""
 TENSORS_AT_ONCE = 2**20
 """Floats of one input batch, about."""
 THREADS = 1
@@ -42,6 +44,8 @@ class UserModel:
         text: float32 (d_text, d), what makes the vector of an item that comes; without rows where texts are not read.
         none: the code of every category that came after training.
         graph: the transformer.
+        weights: the transformer's, for a training that begins from it; empty in a model of an older Kuapin.
+        known: so many codes of categories are those of training; greater ones are read as none.
     """
 
     def __init__(
@@ -52,9 +56,12 @@ class UserModel:
         text: Vectors,
         none: int,
         graph: Graph,
+        weights: Weights,
+        *,
+        known: int | None = None,
     ) -> None:
         self.config, self.items, self.categories, self.text, self.none = config, items, categories, text, none
-        self.graph = graph
+        self.graph, self.weights, self.known = graph, weights, none if known is None else known
         self._engine = OpenVINOEngine((graph[0].tobytes(), graph[1].tobytes()), "f32", THREADS)
 
     @classmethod
@@ -91,7 +98,8 @@ class UserModel:
         vectors = item_vectors(trained.weights, trained.config, text, own, interactions)
         none = len(trained.weights["category"]) - 1
         known = np.minimum(categories.astype(np.int64), none)
-        return cls(trained.config, vectors, known, trained.weights["text"], none, _compiled(trained))
+        text_weights, graph = trained.weights["text"], _compiled(trained)
+        return cls(trained.config, vectors, known, text_weights, none, graph, _of_any_shop(trained.weights))
 
     def users(self, histories: Histories) -> Vectors:
         """Vectors of users, float32 (n_users, d), all of one length; 0 for those without a history.
@@ -133,15 +141,16 @@ class UserModel:
     def with_items(self, items: Vectors, categories: NDArray[np.integer]) -> "UserModel":
         """The same model with other items: vectors (n, d) and codes of their categories (n,)."""
         other = copy(self)  # with the same compiled graph
-        other.items, other.categories = items, np.minimum(categories.astype(np.int64), self.none)
+        other.items, other.categories = items, np.where(categories < self.known, categories, self.none).astype(np.int64)
         return other
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """All that it is, as named arrays fit for safetensors."""
         config = np.frombuffer(self.config.model_dump_json().encode(), np.uint8)
         return {
-            "items": self.items, "categories": self.categories, "text": self.text, "none": np.array([self.none]),
-            "graph": self.graph[0], "weights": self.graph[1], "config": config,
+            "items": self.items, "categories": self.categories, "text": self.text, "config": config,
+            "none": np.array([self.none, self.known]), "graph": self.graph[0], "weights": self.graph[1],
+            **{f"{TENSOR}{name}": value for name, value in self.weights.items()},
         }  # fmt: skip
 
     @classmethod
@@ -155,12 +164,18 @@ class UserModel:
             config = SequenceConfig.model_validate_json(arrays["config"].tobytes())
             items, text = (np.asarray(arrays[name], np.float32) for name in ("items", "text"))
             categories, none = np.asarray(arrays["categories"], np.int64), int(arrays["none"][0])
-            graph, weights = (np.asarray(arrays[name], np.uint8) for name in ("graph", "weights"))
+            graph, numbers = (np.asarray(arrays[name], np.uint8) for name in ("graph", "weights"))
+            known = int(arrays["none"][-1])
         except (KeyError, TypeError, ValueError, ValidationError) as error:
             raise ModelFolderError(f"The user model cannot be read ({error}). Train again.") from error
         if items.shape != (len(categories), config.embedding_size):
             raise ModelFolderError("The parts of the user model do not fit together. Train again.")
-        return cls(config, items, categories, text, none, (graph, weights))
+        weights = {
+            name.removeprefix(TENSOR): np.asarray(value, np.float32)
+            for name, value in arrays.items()
+            if name.startswith(TENSOR)
+        }
+        return cls(config, items, categories, text, none, (graph, numbers), weights, known=known)
 
     def save(self, folder: Path) -> None:
         """Write ``user_model.safetensors`` into a folder."""
@@ -174,6 +189,11 @@ class UserModel:
             ModelFolderError: it is missing, cut short or of another format.
         """
         return cls.restore(load_arrays(folder / FILE))
+
+
+def _of_any_shop(weights: Weights) -> Weights:
+    """What is no shop's own."""
+    return {name: value for name, value in weights.items() if name not in ("text", "ids", "category")}
 
 
 def _alike(lengths: NDArray[np.int64], size: int) -> list[NDArray[np.intp]]:

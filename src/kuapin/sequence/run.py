@@ -1,7 +1,7 @@
 """A training under way: the weights, a step, a pass, and how good they are."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,16 @@ OWN = "ids"
 
 
 class Run:
-    """The state of a training."""
+    """The state of a training.
+
+    Args:
+        histories: all that it may learn from.
+        text: as of ``training.train``.
+        categories: likewise.
+        config: likewise.
+        start: weights to begin with, by name; all others are random.
+        tuned: names of the weights that are trained, own vectors aside, which always are; ``None``: all.
+    """
 
     def __init__(
         self,
@@ -37,7 +46,7 @@ class Run:
         categories: NDArray[np.int32],
         config: SequenceConfig,
         start: Weights | None = None,
-        tuned: Callable[[str], bool] = lambda name: True,
+        tuned: Collection[str] | None = None,
     ) -> None:
         torch = self.torch = require("torch", "train")
         self.config, self.categories = config, torch.from_numpy(categories.astype(np.int64))
@@ -48,7 +57,9 @@ class Run:
         size = 0 if text is None else text.shape[1]
         initial = initial_weights(config, histories.n_items, size, n_categories) | (start or {})
         self.weights = {name: torch.from_numpy(np.array(value)) for name, value in initial.items()}
-        self.moved = [value.requires_grad_() for name, value in self.weights.items() if tuned(name) and name != OWN]
+        self.moved = [
+            value.requires_grad_() for name, value in self.weights.items() if name in (tuned or initial) and name != OWN
+        ]
         self.optimiser = torch.optim.AdamW(
             self.moved, lr=config.learning_rate, weight_decay=config.weight_decay, betas=BETAS
         )

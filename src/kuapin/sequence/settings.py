@@ -1,6 +1,7 @@
 """How the user model is built and trained."""
 
-from typing import Self
+from pathlib import Path
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -63,6 +64,16 @@ class SequenceConfig(BaseModel):
     )
     least_users: int = Field(
         500, ge=1, description="People with three interactions or more; with fewer the user model is not trained."
+    )
+    start: Path | None = Field(
+        None,
+        description="Another shop, or a release of one, whose user model this one begins from; relative to the shop's "
+        "folder. The same language model reads both; the shape follows from it.",
+    )
+    tune: Literal["all", "adapter", "none"] = Field(
+        "all",
+        description="What is trained of a model that was begun from another shop's: all, how items are read, or "
+        "nothing; nothing either where a user model would not be trained.",
     )
     seed: int = Field(0, ge=0, description="Of the weights, the batches and what is dropped.")
 

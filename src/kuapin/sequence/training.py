@@ -1,6 +1,7 @@
 """Training of the user model: until it gets no better, or some passes more."""
 
-from dataclasses import dataclass
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -11,29 +12,16 @@ from kuapin.errors import InputError
 from kuapin.extras import require
 from kuapin.progress import SILENT, Progress
 from kuapin.sequence.checkpoint import fingerprint, keep, kept
-from kuapin.sequence.item_representation import Vectors, Weights
+from kuapin.sequence.item_representation import Vectors
 from kuapin.sequence.run import Run
 from kuapin.sequence.settings import SequenceConfig
+from kuapin.sequence.starting import Start
+from kuapin.sequence.trained import Trained
 from kuapin.sequence.validation import Validation, hold_out, nobody
 
-
-@dataclass(frozen=True)
-class Trained:
-    """A trained user model.
-
-    Attributes:
-        config: how.
-        weights: see ``model.initial_weights``; those of the best pass.
-        interactions: int64 (n_items,), of every item in training; row of the item = row of its own vector.
-        ndcg: NDCG@10 on the validation after every pass; NaN where nobody could be asked.
-        seconds: of training.
-    """
-
-    config: SequenceConfig
-    weights: Weights
-    interactions: NDArray[np.int64]
-    ndcg: tuple[float, ...]
-    seconds: float
+ADAPTER = ("text", "ids", "category", "scale")
+"""Weights that are tuned with ``tune = "adapter"``: how items are read. What reads histories stays, as in UniSRec (Hou
+et al., KDD 2022)."""
 
 
 def train(
@@ -44,6 +32,7 @@ def train(
     *,
     validation: Validation | None = None,
     folder: Path | None = None,
+    start: Start | None = None,
     progress: Progress = SILENT,
 ) -> Trained:
     """Train a user model on a log.
@@ -56,11 +45,19 @@ def train(
         validation: what decides when to stop; ``None``: the last interactions of some users, which are then not
             learnt from.
         folder: where the state is kept after every pass, and taken up again; ``None``: nowhere.
+        start: another shop's model, for these texts (``Start.on``); ``config.tune`` says what of it is trained.
         progress: told of every pass.
 
     Raises:
-        InputError: nobody has two interactions, or the config reads texts and there are none.
+        InputError: nobody has two interactions, the config reads texts and there are none, or nothing is to be tuned.
     """
+    initial = None
+    if start is not None:
+        if config.tune == "none":
+            raise InputError('With tune = "none" nothing is trained. Take Start.untuned, or tune something.')
+        config = start.shaped(config)
+        initial = start.initial(config, histories.n_items)
+    adapted = start is not None and config.tune == "adapter"
     if config.text and text is None:
         raise InputError("The user model reads texts, and no text vectors came. Encode the items or set text = false.")
     if validation is None:
@@ -70,13 +67,12 @@ def train(
         raise InputError(f"Text vectors are finite numbers; that of item row {row} is not. Encode the items again.")
     torch = require("torch", "train")
     with torch.random.fork_rng(devices=[]):  # the caller's own draws go on as if nothing had been trained
-        run = Run(histories, text, categories, config)
-        of = (
-            ""
-            if folder is None
-            else fingerprint(histories, text if config.text else None, categories, config, validation)
-        )
-        return _trained(run, validation, folder, of, progress)
+        run = Run(histories, text, categories, config, initial, tuned=ADAPTER if adapted else None)
+        of = ""
+        if folder is not None:
+            read = text if config.text else None
+            of = fingerprint(histories, read, categories, config, validation, initial)
+        return replace(_trained(run, validation, folder, of, progress), adapted=adapted)
 
 
 def go_on(
@@ -109,9 +105,18 @@ def go_on(
     config = trained.config.model_copy(update={"epochs": passes})
     torch = require("torch", "train")
     with torch.random.fork_rng(devices=[]):
-        run = Run(histories, text if config.text else None, categories, config, trained.weights)
+        tuned = ADAPTER if trained.adapted else None
+        run = Run(histories, text if config.text else None, categories, config, trained.weights, tuned=tuned)
         done = _trained(run, nobody(histories), None, "", progress)
-    return Trained(trained.config, done.weights, done.interactions, trained.ndcg, trained.seconds + done.seconds)
+    seconds = trained.seconds + done.seconds
+    return replace(trained, weights=done.weights, interactions=done.interactions, seconds=seconds)
+
+
+def worth_training(histories: Histories, config: SequenceConfig) -> bool:
+    """Whether a log teaches a user model: enough people who came back for something else, and torch is installed."""
+    if int((histories.lengths >= 3).sum()) < config.least_users or find_spec("torch") is None:
+        return False
+    return bool(1 - histories.matrix().nnz / len(histories.items) <= config.most_repeated)
 
 
 def _trained(run: Run, validation: Validation, folder: Path | None, of: str, progress: Progress) -> Trained:

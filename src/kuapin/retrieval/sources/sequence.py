@@ -9,9 +9,13 @@ from numpy.typing import NDArray
 from kuapin.data.histories import Histories
 from kuapin.retrieval.source import Arrays, NewItems, Scores, Visible
 from kuapin.retrieval.sources.factors import FactorSource
+from kuapin.retrieval.start_folder import open_start
+from kuapin.retrieval.whitening import fit_whitening
 from kuapin.sequence.compiled import UserModel
 from kuapin.sequence.settings import SequenceConfig
-from kuapin.sequence.training import Trained, go_on, train
+from kuapin.sequence.starting import Start
+from kuapin.sequence.trained import Trained
+from kuapin.sequence.training import go_on, train, worth_training
 
 
 class Sequence(FactorSource):
@@ -35,13 +39,29 @@ class Sequence(FactorSource):
     def fit(self, visible: Visible) -> Self:
         """Train until the last interactions of some users, which are held out, are found no better.
 
+        With ``start`` it begins from another shop's user model, and is that model where nothing is to be tuned.
+
         Raises:
             MissingExtraError: torch is not installed.
+            InputError: the model to start from does not fit.
         """
-        white = visible.whitened()
+        white, start = visible.whitened(), self._start(visible)
+        tuned = self.config.tune != "none" and worth_training(visible.histories, self.config)
+        if start is not None and white is not None and not tuned:
+            self.trained, self.model = None, start.untuned(white)
+            self.factors = self.model.items
+            return self
         config = self.config if white is not None else self.config.model_copy(update={"text": False, "ids": True})
         category, progress = visible.catalogue.category, visible.progress
-        return self._take(train(visible.histories, white, category, config, progress=progress), visible, white)
+        trained = train(visible.histories, white, category, config, start=start, progress=progress)
+        return self._take(trained, visible, white)
+
+    def _start(self, visible: Visible) -> Start | None:
+        """The model to begin from, for the texts of this shop."""
+        white = visible.whitened()
+        if self.config.start is None or visible.vectors is None or white is None:
+            return None
+        return open_start(self.config.start).start.on(fit_whitening(visible.vectors).axes, white)
 
     def refit(self, visible: Visible, before: Self) -> Self:
         """Go on from what was fitted on a part of the log, for a share of the passes that it took."""
