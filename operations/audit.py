@@ -13,6 +13,8 @@ from typing import Any
 IGNORED: dict[str, str] = {}
 """Advisory (PYSEC-…, GHSA-… or CVE-…) → why it does not touch Kuapin; take it out once the package is mended."""
 WAIT_S = 300
+MISUSED = 2
+"""What pip-audit ends with where it does not know an option."""
 AUDIT = ("--local", "--skip-editable", "--progress-spinner", "off", "--format", "json")
 
 
@@ -44,9 +46,10 @@ def main() -> int:
         code, lines = told(json.loads(done.stdout), IGNORED)
     except subprocess.TimeoutExpired:
         code, lines = 0, [f"Audit: not asked. No answer within {WAIT_S} s."]
-    except ValueError:  # it could not connect
+    except ValueError:  # it could not connect, or does not know how it was called
         said = done.stderr.strip().splitlines() or ["no answer"]
-        code, lines = 0, [f"Audit: not asked. {said[-1]}"]
+        misused = done.returncode == MISUSED
+        code, lines = int(misused), [f"Audit: {'pip-audit refuses the call' if misused else 'not asked'}. {said[-1]}"]
     print("\n".join(lines))
     return code
 

@@ -11,6 +11,7 @@ import sys
 import pytest
 import yaml
 
+from operations import audit
 from operations.audit import told
 from tests import served
 from tests.listening import Process
@@ -171,3 +172,9 @@ def test_the_audit_says_what_is_known_and_where_nobody_was_asked():
     assert (code, lines[0]) == (1, "Audit: c 2 has PYSEC-1; mended in 3")
     code, lines = told({"dependencies": [well, ill]}, {"CVE-1": "we never call it"})
     assert (code, lines[0]) == (0, "Audit: c 2 has PYSEC-1; ignored: we never call it")
+
+
+def test_an_audit_that_is_called_wrongly_is_no_audit_that_could_not_ask(monkeypatch, capsys):
+    monkeypatch.setattr(audit, "AUDIT", ("--no-such-option",))
+    assert audit.main() == 1
+    assert "refuses the call" in capsys.readouterr().out

@@ -69,6 +69,8 @@ class Service:
         self.erased = Erased(store.erasures)
         self.vitals = Vitals(self)
         self.clock = Clock(shop.path)
+        self.reloaded: list[Callable[[], None]] = []
+        """Called when the histories were read anew, for whoever holds a release of his own."""
         self.ready = False
 
     def start(self) -> None:
@@ -155,6 +157,8 @@ class Service:
             self.events.drop_older(int(time.time()) - self.config.retention_days * DAY)
         if self.live.holds(self.erased.latest):
             self.live.reload()
+            for drop in self.reloaded:
+                drop()
 
     def put_item(self, item_id: str, fields: Mapping[str, Any]) -> Live:
         """Keep an item and let the live release know it.

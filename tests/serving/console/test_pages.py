@@ -1,8 +1,10 @@
 """What every page says, and what its buttons do."""
 
+import gc
 import os
 import re
 import time
+import weakref
 from html import unescape
 
 import polars as pl
@@ -85,6 +87,19 @@ def test_an_erased_user_is_in_no_search_no_compared_release_and_no_trial_of_rule
         busy = re.findall(r"user=(user[^\"&]*)", page(client, "/"))
         client.delete(f"/v1/users/{busy[0].replace('+', ' ')}").raise_for_status()
         assert re.findall(r"user=(user[^\"&]*)", page(client, "/")) == busy[1:]
+
+
+def test_after_an_erasure_no_release_of_the_console_stays_in_memory(rich):
+    with everybody(rich) as client:
+        console, service = client.app.state.console, client.app.state.service
+        other = next(one.version for one in Releases(rich.models).versions() if not one.live)
+        page(client, f"/compare?user={USER}&left={other}&right={console.live.release}")
+        client.get("/console/users.json?text=u").raise_for_status()
+        held = [weakref.ref(console.model(other)), weakref.ref(console.search)]
+        client.delete("/v1/users/somebody").raise_for_status()
+        service.tidy()
+        gc.collect()
+        assert [one() for one in held] == [None, None]
 
 
 def test_what_a_rule_changed_is_told(rich):

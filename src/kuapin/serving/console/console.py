@@ -55,6 +55,12 @@ class Console:
         self._other_erased = NEVER
         self._search: Search | None = None
         self._spoken: tuple[Model, Model] | None = None
+        service.reloaded.append(self.drop)
+
+    def drop(self) -> None:
+        """Let go of the releases in memory: somebody who was erased may be in them."""
+        with self._loading:
+            self._other = self._search = self._spoken = None
 
     @cached_property
     def templates(self) -> jinja2.Environment:
