@@ -132,9 +132,9 @@ ABOUT = {
         "taken for them, NDCG@10 kept of the clean log's, with the defence and without."
     ),
     "service": (
-        "`kuapin serve` on Complete Journey, SQLite, a process a core (`one_process.*`: one), under an open-loop load from "
-        "another. Asked for: at 100 requests/s p50 ≤ 10 ms and p99 ≤ 40 ms; ≥ 300 requests/s within p99 ≤ 100 ms; ≥ 2,000 events/s; start "
-        "≤ 5 s; an item recommendable ≤ 1 s after it is put."
+        "`kuapin serve` on Complete Journey, SQLite, a process a core (`one_process.*`: one), under an open-loop load "
+        "from another. Asked for: at 100 requests/s p50 ≤ 10 ms and p99 ≤ 40 ms; ≥ 300 requests/s within p99 ≤ 100 "
+        "ms; ≥ 2,000 events/s; start ≤ 5 s; an item recommendable ≤ 1 s after it is put."
     ),
     "crash": (
         "`kill -9` at random moments while events, items, releases and a refresh are under way; what was acknowledged "
