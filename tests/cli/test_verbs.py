@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -341,3 +342,15 @@ def test_a_reader_that_leaves_and_a_full_disk(shop):
         assert result.stderr == (
             "the disk is full. Free some space, then run the same command again. What was there before is unchanged.\n"
         )
+
+
+def test_a_port_that_is_taken_is_told_in_one_line_before_anything_is_said_to_listen(kuapin, shop):
+    kuapin("publish", shop, release(shop, 0.25))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = kuapin("serve", shop, "--port", str(port))
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith(f"127.0.0.1:{port} cannot be listened on (")
+    assert result.err.count("\n") == 1

@@ -191,7 +191,10 @@ def test_an_item_that_is_put_later_reads_the_log_no_second_time(make_shop, monke
         shown = {"user_id": "u", "ranking_id": "r", "surface": "products", "release": "x"}
         body = [shown | {"items": [{"item_id": "late", "position": 1}]}]
         client.post("/v1/impressions", json={"impressions": body}).raise_for_status()
-        client.app.state.service.live.reload()
+        service = client.app.state.service
+        service.live.reload()
+        service.watch.stop()  # so that nobody else reads meanwhile
+        service.warming.stop()
         read, tables = ParquetStore.read, []
         monkeypatch.setattr(ParquetStore, "read", lambda self, *a: (tables.append(a[0]), read(self, *a))[1])
         client.put("/v1/items/late", json=item).raise_for_status()

@@ -210,6 +210,16 @@ def test_an_export_reads_back_to_the_same_tables(shop, tmp_path):
         export(shop, tmp_path / "out")
 
 
+def test_relations_of_a_person_go_from_exports_too(shop):
+    folder = shop.path / "exports" / "one"
+    folder.mkdir(parents=True)
+    links = {"head": [USER, "item", "other"], "relation": ["received"] * 3, "tail": ["campaign:1", USER, "campaign:1"]}
+    pl.DataFrame(links).write_parquet(folder / "relations.parquet")
+    receipt = forget(shop, USER)
+    assert "exports/one/relations.parquet" in receipt.files
+    assert pl.read_parquet(folder / "relations.parquet").rows() == [("other", "received", "campaign:1")]
+
+
 def test_two_who_are_erased_at_once_are_both_kept(shop):
     with ThreadPoolExecutor(8) as pool:
         times = list(pool.map(lambda number: Erasures(shop.path).add(f"user {number:03d}").erased_at, range(16)))

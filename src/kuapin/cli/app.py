@@ -56,7 +56,8 @@ def _root(
 ) -> None:
     """Recommendations across categories, for categories that have just opened.
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 refused by the gate, 130 interrupted.
+    Exit codes: 0 done, 1 failed, 2 wrong usage or bad input, 3 refused by the gate, 4 another
+    process is at work there, 130 interrupted.
     """
     if version:
         typer.echo(f"kuapin {kuapin.__version__}")

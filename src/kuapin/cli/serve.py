@@ -34,8 +34,9 @@ def serve(
             f"--host is {host}, and nobody needs a key: that is allowed on {LOOPBACK[0]} alone. "
             f'Set service.authentication = "required" in kuapin.toml and make a key: kuapin keys {folder} --create NAME'
         )
-    from kuapin.serving.running import run
+    from kuapin.serving.running import check, run
 
+    check(shop, host, port)
     remark(
         f"Listening on http://{host}:{port}, {'without keys' if open_to_all else 'for those who have a key'}.",
         quiet=quiet,

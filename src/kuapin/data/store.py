@@ -162,7 +162,7 @@ class ParquetStore:
             try:
                 for table in parts:
                     frame = self._read(manifest, table)
-                    kept = _without(frame, user)
+                    kept = without_person(frame, user)
                     if kept.height < frame.height:
                         gone += frame.height - kept.height
                         parts[table] = (self._put(table, kept, number),) if kept.height else ()
@@ -262,7 +262,7 @@ class ParquetStore:
             return
 
 
-def _without(frame: pl.DataFrame, user: str) -> pl.DataFrame:
+def without_person(frame: pl.DataFrame, user: str) -> pl.DataFrame:
     """A table without the rows of a user; of relations those that name him at either end."""
     for name in (c.USER_ID, c.HEAD, c.TAIL):
         if name in frame.columns:

@@ -14,7 +14,7 @@ from kuapin.data.sql.erasures import NEVER, Erasure, Erasures
 from kuapin.data.sql.events import EventStore
 from kuapin.data.sql.experiments import ExperimentStore
 from kuapin.data.sql.overlay import ServedTables
-from kuapin.data.store import ParquetStore
+from kuapin.data.store import ParquetStore, without_person
 from kuapin.errors import ModelFolderError, StoreError
 from kuapin.manifest import read_manifest
 from kuapin.model_folder import Releases
@@ -135,8 +135,9 @@ def _exports(shop: Shop, user: str) -> list[str]:
     changed = []
     for path in sorted((shop.path / EXPORTS).rglob("*.parquet")):
         frame = pl.read_parquet(path, memory_map=False)
-        if c.USER_ID in frame.columns and (frame[c.USER_ID] == user).any():
-            frame.filter(pl.col(c.USER_ID).ne_missing(user)).write_parquet(path)
+        kept = without_person(frame, user)
+        if kept.height < frame.height:
+            kept.write_parquet(path)
             changed.append(str(path.relative_to(shop.path)))
     return changed
 

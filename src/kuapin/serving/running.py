@@ -1,6 +1,7 @@
 """The server process, or several of them on one port."""
 
 import os
+import socket
 import time
 from contextlib import suppress
 from typing import Any
@@ -38,6 +39,26 @@ class Worker(multiprocess.Process):
         return False
 
 
+def check(shop: Shop, host: str, port: int) -> None:
+    """Find out what would keep a service from starting, before anybody is told that it has.
+
+    Raises:
+        ModelFolderError: there is no release.
+        KuapinError: the address cannot be listened on.
+    """
+    if Releases(shop.models, shop.config.releases).live() is None:
+        raise ModelFolderError(f"{shop.path} has no model yet. Run: kuapin train {shop.path}")
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(address)
+    except OSError as error:
+        raise KuapinError(
+            f"{host}:{port} cannot be listened on ({error.strerror or error}). Name another --host or --port."
+        ) from error
+
+
 def run(shop: Shop, host: str, port: int, workers: int, *, quiet: bool) -> None:
     """Serve a shop until the process is told to end.
 
@@ -49,11 +70,9 @@ def run(shop: Shop, host: str, port: int, workers: int, *, quiet: bool) -> None:
         quiet: whether requests are left out of the log.
 
     Raises:
-        ModelFolderError: there is no release, or it is damaged.
+        ModelFolderError: the release is damaged.
         KuapinError: the service did not start.
     """
-    if Releases(shop.models, shop.config.releases).live() is None:
-        raise ModelFolderError(f"{shop.path} has no model yet. Run: kuapin train {shop.path}")
     os.environ[SHOP] = str(shop.path.resolve())
     options: dict[str, Any] = {
         "factory": True,
