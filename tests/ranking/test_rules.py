@@ -107,7 +107,7 @@ def test_a_rule_of_the_wrong_form_is_refused_with_its_line(tmp_path, text, messa
     ("text", "message"),
     [
         ('[[exclude]]\nitems = ["nothing"]\n', "line 1, exclude 'exclude of line 1': There is no item with the id"),
-        ('[[exclude]]\ncategory = "Pet"\n', "No item of this shop is in 'Pet'"),
+        ('[[exclude]]\ncategory = "Pet"\n', "No item of this shop is in 'Pet'. Did you mean Pets?"),
         ('[[exclude]]\nbrand = "Oka"\n', "has the brand 'Oka'. Did you mean Oak?"),
         ('[[exclude]]\nwhere = { column = "stok", at_most = 0 }\n', "table has no column 'stok'. Did you mean stock?"),
         ('[[exclude]]\nwhere = { column = "stock", at_most = 0 }\n', "no item is meant"),

@@ -50,7 +50,7 @@ def test_conditions_by_hand(conditions, passing):
     [
         ({"categories": ("Garden",)}, "category 'Garden'"),
         ({"brands": ("Ash",)}, "brand 'Ash'"),
-        ({"leaves": ("Home > Be",)}, "is in 'Home > Be'"),
+        ({"leaves": ("Home > Be",)}, "is in 'Home > Be'. Did you mean Home > B"),
     ],
 )
 def test_unknown_names_are_refused(conditions, message):

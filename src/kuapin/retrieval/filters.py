@@ -88,6 +88,9 @@ def _below(wanted: tuple[str, ...], paths: tuple[str, ...]) -> list[int]:
     for path in wanted:
         below = [c for c, name in enumerate(paths) if name == path or name.startswith(path + CATEGORY_SEPARATOR)]
         if not below:
-            raise UnknownIdError(f"No item of this shop is in {path!r}. Correct the path or import its items.")
+            tops = tuple(dict.fromkeys(name.split(CATEGORY_SEPARATOR)[0] for name in paths))
+            raise UnknownIdError(
+                f"No item of this shop is in {path!r}. {offered(path, tops, 'categories', also=paths)}"
+            )
         codes += below
     return codes
