@@ -177,10 +177,10 @@ def _number(value: float | None) -> str:
 
 
 def command_line() -> str:
-    """The command that runs this program again."""
+    """The command that runs this program again; where a folder lies on this machine is left out."""
     name = getattr(sys.modules["__main__"].__spec__, "name", None)
     program = ["python", "-m", name] if name else ["python", sys.argv[0]]
-    return shlex.join([*program, *sys.argv[1:]])
+    return shlex.join([*program, *("FOLDER" if Path(one).is_absolute() else one for one in sys.argv[1:])])
 
 
 @cache
