@@ -34,7 +34,6 @@ from kuapin.ranking.reason_kinds import (
 from kuapin.ranking.recommender import Ranked, Recommender
 from kuapin.ranking.signals import TEXTS
 from kuapin.retrieval.recent import recent_items
-from kuapin.retrieval.selection import pairs_of_sparse
 from kuapin.retrieval.sources.groups import members, pairs_of_groups
 
 
@@ -70,7 +69,7 @@ class Case:
 
     def met(self) -> NDArray[np.bool_]:
         """Whether the user met the item itself, for every row."""
-        return pairs_of_sparse(self.histories.matrix(), self.ranked.found.indptr, self.items) > 0
+        return self.histories.distinct().find(self.ranked.found.indptr, self.items) >= 0
 
     def others_of(self, group: NDArray[np.int32]) -> NDArray[np.int64]:
         """How many other items of the item's brand or leaf category (n_items,) the user met, for every row."""

@@ -111,9 +111,7 @@ def _together(case: Case, rows: NDArray[np.intp]) -> Said:
     return _with_item(case, rows, evidence, case.say.together)
 
 
-def _added(
-    source: ItemKnn | Ease | Sequence, history: NDArray[np.int32], items: NDArray[np.int32]
-) -> NDArray[np.float32]:
+def _added(source: Together, history: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
     """What each item of a history adds, where it adds something: float32 (h, i), else -inf."""
     added = source.between(history, items)
     return np.where(added > 0, added, np.float32(-np.inf))
