@@ -26,6 +26,7 @@ from kuapin.ranking.phrases import ReasonsConfig
 from kuapin.ranking.ranker import RankingConfig
 from kuapin.ranking.safety import SafetyConfig
 from kuapin.ranking.signals import SignalsConfig
+from kuapin.refresh_settings import RefreshConfig
 from kuapin.retrieval.sources.settings import SourcesConfig
 from kuapin.service_settings import ServiceConfig
 from kuapin.surfaces.home_strategies import StrategiesConfig
@@ -60,6 +61,7 @@ class Config(BaseModel):
     ranking: RankingConfig = RankingConfig()
     live: LiveConfig = LiveConfig()
     gate: GateConfig = GateConfig()
+    refresh: RefreshConfig = RefreshConfig()
     diversity: DiversityConfig = DiversityConfig()
     exploration: ExplorationConfig = ExplorationConfig()
     strategies: StrategiesConfig = StrategiesConfig()

@@ -7,7 +7,7 @@ from kuapin.errors import InputError, ModelFolderError
 from kuapin.sequence.batches import gap_kinds, latest, padded
 from kuapin.sequence.compiled import FILE, UserModel
 from kuapin.sequence.model import hidden
-from kuapin.sequence.training import train
+from kuapin.sequence.training import go_on, train
 from tests.sequence.test_batches import histories_of
 
 
@@ -93,3 +93,29 @@ def test_a_file_cut_short_is_refused_by_name(folder, tmp_path):
     (tmp_path / FILE).write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ModelFolderError, match=FILE):
         UserModel.load(tmp_path)
+
+
+def test_what_a_release_holds_is_enough_to_go_on_from(trained, folder, shop):
+    """Own vectors come back out of unit vectors and lengths; items that came since begin with none."""
+    histories, text, categories = shop
+    back = UserModel.load(folder).trained(np.vstack((text, text[:2])))
+    met = trained.interactions > 0
+    for name in ("text", "category", "scale"):
+        np.testing.assert_array_equal(back.weights[name], trained.weights[name])
+    np.testing.assert_allclose(back.weights["ids"][:-2][met], trained.weights["ids"][met], atol=1e-5)
+    assert not back.weights["ids"][-2:].any()
+    assert (back.passes, back.adapted) == (trained.passes, False)
+    np.testing.assert_array_equal(back.interactions[:-2], trained.interactions)
+
+    one, two = (
+        go_on(model, histories, text, categories, 1) for model in (trained, UserModel.load(folder).trained(text))
+    )
+    for name in one.weights:
+        rows = met if name == "ids" else ...
+        np.testing.assert_allclose(one.weights[name][rows], two.weights[name][rows], atol=2e-3)
+
+
+def test_an_older_model_cannot_be_gone_on_from(folder, shop):
+    model = UserModel.load(folder)
+    older = {name: value for name, value in model.arrays().items() if not name.startswith("learnt.")}
+    assert UserModel.restore(older).trained(shop[1]) is None

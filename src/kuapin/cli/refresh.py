@@ -26,17 +26,21 @@ def refresh(
     force: Annotated[
         bool, typer.Option("--force", help="Let the new model serve every category, whatever the gate says.")
     ] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Train everything anew, where the live model could be gone on from.")
+    ] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train on what was imported since, compare with the live model on the newest log, and publish what is no worse.
+    """Learn what was imported since, compare with the live model on the newest log, and publish what is no worse.
 
+    Goes on from the live model where that is possible ([refresh] in kuapin.toml), and trains anew where it is not.
     Made for a scheduler. Exit code 3: the gate refused, and the live model stays.
     """
     from kuapin.pipeline.refresh import refresh as refresh_shop
 
     shop = open_shop(folder)
-    done = refresh_shop(shop, force=force, progress=progress(quiet=quiet or as_json))
+    done = refresh_shop(shop, force=force, full=full, progress=progress(quiet=quiet or as_json))
     if as_json:
         say_json(_plain(done))
     elif done.nothing_new:
@@ -65,6 +69,7 @@ def _say(done: "Refreshed", folder: object, *, quiet: bool) -> None:
         wrap=("what",),
     )
     say("")
+    say(f"Trained anew: {done.anew}." if done.anew else f"Went on from {done.champion}, whose ranker stays.")
     say_table(_table(done), right=("users", "live", "new", "change"), wrap=("verdict",))
     for name in done.new:
         say(f"{name} is new since {done.champion}: the new model serves it.")
@@ -124,6 +129,7 @@ def _plain(done: "Refreshed") -> dict[str, object]:
         "champion": done.champion,
         "release": done.release,
         "nothing_new": done.nothing_new,
+        "anew": done.anew,
         "new": list(done.new),
         "verdicts": [known(asdict(verdict)) for verdict in done.verdicts],
         "drift": [asdict(moved) | {"size": moved.size} for moved in done.drift],

@@ -1,4 +1,4 @@
-"""``refresh``: take in what is new, train again, and let the new model serve where it is no worse."""
+"""``refresh``: take in what is new, go on or train anew, and let the new model serve where it is no worse."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +21,7 @@ from kuapin.model_folder import Releases
 from kuapin.pipeline.challenge import everything_available, own_share, paired, together
 from kuapin.pipeline.challenges import read_challenges, record_challenge
 from kuapin.pipeline.forget import finish
+from kuapin.pipeline.going_on import WENT_ON, default_of, went_on, whitened_as, why_anew
 from kuapin.pipeline.newest import newest_stretch
 from kuapin.pipeline.onboard import OPENED, write_part
 from kuapin.pipeline.parts import in_order_of, keep_part
@@ -38,8 +39,8 @@ from kuapin.pipeline.train import (
     write_default,
 )
 from kuapin.progress import SILENT, Progress
-from kuapin.ranking.live import Fitted
-from kuapin.ranking.recommender import RANKER
+from kuapin.ranking.live import Fitted, go_on_live
+from kuapin.ranking.recommender import RANKER, Recommender
 from kuapin.storefront import FOLDER
 from kuapin.workspace import Shop
 
@@ -67,6 +68,7 @@ class Refreshed:
         forced: whether the gate was overruled.
         stages: categories that opened lately → where they stand; it holds where they pass.
         nothing_new: whether the tables were those that the champion was trained on.
+        anew: why everything was trained anew, in words; ``None``: it went on from the champion.
         own_share: share of the people in whose lists the champion had what they took, see ``challenge.own_share``.
     """
 
@@ -81,19 +83,22 @@ class Refreshed:
     stages: Mapping[str, Stage] = field(default_factory=dict)
     own_share: float = float("nan")
     nothing_new: bool = False
+    anew: str | None = None
 
 
-def refresh(shop: Shop, *, force: bool = False, progress: Progress = SILENT) -> Refreshed:
-    """Train on what lies before the newest stretch, compare on it with what is live, and publish what passes.
+def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Progress = SILENT) -> Refreshed:
+    """Learn what lies before the newest stretch, compare on it with what is live, and publish what passes.
 
-    A category in which a loss cannot be ruled out keeps the part that serves it. What goes live is trained again, on
-    everything. A category that the live release does not know is served by the new model in any case. Where either
-    model could not be measured, its scores are no probabilities, which cannot be put in one order with others: then
-    the shop is judged, and replaced or left, as a whole. Whatever ends the work before, the live release stays.
+    It goes on from the live release where ``going_on.why_anew`` has nothing against it. A category in which a loss
+    cannot be ruled out keeps the part that serves it. What goes live has learnt from everything. A category that the
+    live release does not know is served by the new model in any case. Where either model could not be measured, its
+    scores are no probabilities, which cannot be put in one order with others: then the shop is judged, and replaced or
+    left, as a whole. Whatever ends the work before, the live release stays.
 
     Args:
         shop: with a release.
         force: let the new model serve every category, whatever the gate says.
+        full: train everything anew.
         progress: told of every step.
 
     Raises:
@@ -116,7 +121,12 @@ def refresh(shop: Shop, *, force: bool = False, progress: Progress = SILENT) -> 
         before, after = (_dataset(dataset, part) for part in (newest.before, newest.after))
         champion = everything_available(champion, dataset.catalogue.items)
         drift = _drift(champion, read, before, after)
-        fitted = fit(shop.config, before, read, progress=progress)
+        anew = "it was asked for" if full else why_anew(shop, manifest, live, dataset, newest, drift)
+        if anew is None:
+            read, started = whitened_as(read, live), default_of(champion.recommender)
+            fitted = _gone_on(shop, before, read, started, _known(manifest), progress)
+        else:
+            fitted = fit(shop.config, before, read, progress=progress)
         challenger = Model("challenger", fitted.recommender, before.catalogue, before.users, before.histories)
         challenger = everything_available(challenger, dataset.catalogue.items)
         pairs = paired(champion, challenger, after, newest.users, seed=shop.config.seed, progress=progress)
@@ -129,6 +139,7 @@ def refresh(shop: Shop, *, force: bool = False, progress: Progress = SILENT) -> 
             pairs = {WHOLE_SHOP: together(pairs)}
         new = [name for name in dataset.catalogue.categories if name not in champion.catalogue.categories]
         known = [name for name in dataset.catalogue.categories if name in champion.catalogue.categories]
+        start = None if anew else fitted
         del champion, challenger, fitted  # their sources would lie in memory beside the final ones
         served = {name: _served_by(routing, live.name, name) for name in pairs}
         looks = _looks(challenges, served)
@@ -140,7 +151,7 @@ def refresh(shop: Shop, *, force: bool = False, progress: Progress = SILENT) -> 
         if passed or (new and mixes) or force:
             kept = [name for name in known if name not in passed] if mixes and not force else []
             own = [name for name in passed if name in stages and stages[name].own]
-            release = _publish(shop, releases, snapshot, dataset, read, live, kept, own, progress)
+            release = _publish(shop, releases, snapshot, dataset, read, live, kept, own, start, progress)
             finish(shop)
         return Refreshed(
             champion=live.name,
@@ -153,7 +164,24 @@ def refresh(shop: Shop, *, force: bool = False, progress: Progress = SILENT) -> 
             forced=force,
             stages=stages,
             own_share=own_share(pairs.values()),
+            anew=anew,
         )
+
+
+def _gone_on(
+    shop: Shop,
+    dataset: Dataset,
+    read: Texts,
+    recommender: Recommender,
+    metrics: Mapping[str, float],
+    progress: Progress,
+) -> Fitted:
+    visible = visible_of(dataset, read)
+    return go_on_live(visible, recommender, metrics, live=shop.config.live, progress=progress)
+
+
+def _known(manifest: Manifest) -> dict[str, float]:
+    return {name: value for name, value in manifest.metrics.items() if value is not None}
 
 
 def _mixes(manifest: Manifest, fitted: Fitted, shop: Shop) -> bool:
@@ -192,16 +220,22 @@ def _publish(
     live: Path,
     kept: Sequence[str],
     own: Sequence[str],
+    start: Fitted | None,
     progress: Progress,
 ) -> str:
-    """Train on everything, and publish it beside the parts that some categories keep, or have of their own.
+    """Learn from everything, and publish it beside the parts that some categories keep, or have of their own.
+
+    ``start`` is gone on from; ``None``: everything is trained anew.
 
     Returns:
         The release's name.
     """
     before, manifest = read_routing(live), read_manifest(live)
     said, alike = manifest.config, _read_alike(manifest, shop)
-    fitted = fit(shop.config, dataset, read, progress=progress)
+    if start is None:
+        fitted = fit(shop.config, dataset, read, progress=progress)
+    else:
+        fitted = _gone_on(shop, dataset, read, start.recommender, start.metrics, progress)
     opened = {name: opened_again(shop, dataset, read, name, progress) for name in own}
     visible = visible_of(dataset, read)
     learned = fit_surfaces(visible, fitted.recommender, shop.store, dataset.users, shop.config, progress=progress)
@@ -228,7 +262,9 @@ def _publish(
             routing=Routing(default=default, categories=routes),
             snapshot=snapshot,
             fingerprint=snapshot,
-            config=_told(described(shop.config, dataset, fitted), kept) | records,
+            config=_told(described(shop.config, dataset, fitted), kept)
+            | records
+            | {WENT_ON: 0 if start is None else went_on(manifest) + 1},
             metrics=fitted.metrics,
             activate=False,
         )

@@ -39,6 +39,8 @@ from kuapin.workspace import Shop
 ENCODER = "encoder"
 NEWEST = "newest"
 """In a manifest's config: unix seconds of the last interaction that the release has learnt from."""
+QUICK = "quick"
+"""Likewise: there where the release was a first look."""
 QUICK_USERS = 400
 QUICK_ROUNDS = 40
 QUICK_PASSES = 2
@@ -168,6 +170,7 @@ def described(config: Config, dataset: Dataset, fitted: Fitted, *, quick: bool =
     return config.model_dump(mode="json", exclude={"service"}) | {
         "note": _note(dataset, fitted, quick=quick),
         NEWEST: newest,
+        **({QUICK: True} if quick else {}),
     }
 
 

@@ -1,5 +1,6 @@
 """The recommender of the running shop: trained on its own last stretch, fitted on everything."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -92,8 +93,7 @@ def fit_live(
         progress: told of the steps.
     """
     live = live or LiveConfig()
-    suspects = find_suspects(visible.histories, live.suspects)
-    visible = replace(visible, histories=visible.histories.keep(suspects.kept), progress=progress)
+    visible, suspects = _trusted(visible, live, progress)
     replay = temporal_replay(visible, live)
     learning, held = _split(len(replay.queries), live)
     with progress.step("Fitting sources on the log before its last stretch"):
@@ -112,11 +112,47 @@ def fit_live(
     calibration, metrics = _measured(ranker, before, test, visible)
     strangers = _strangers(Recommender(before, ranker), replay.answers, len(visible.catalogue.categories))
     with progress.step("Fitting sources on everything"):
-        after = Signals.fit(visible, signals, like=before)
-        # The trees split on counts: those of the whole log lie beyond all that they were trained on
-        learnt = float(before.facts.users.sum() / max(float(after.facts.users.sum()), 1.0))
-        after.facts = replace(after.facts, learnt=learnt)
+        after = _learnt_since(before, Signals.fit(visible, signals, like=before))
     return Fitted(Recommender(after, ranker, calibration, strangers), metrics, suspects)
+
+
+def go_on_live(
+    visible: Visible,
+    recommender: Recommender,
+    metrics: Mapping[str, float],
+    *,
+    live: LiveConfig | None = None,
+    progress: Progress = SILENT,
+) -> Fitted:
+    """The same recommender after more of the log: its ranker and scales stay, its sources learn what came.
+
+    Sources that count are fitted anew; the user model goes on from where it was. Nothing is hidden and nothing
+    measured: the figures are those of the training that the ranker comes from.
+
+    Args:
+        visible: the whole log; items in the order of the recommender's, more of them behind, in the same categories.
+        recommender: of a shop that ran, fitted or out of a release.
+        metrics: that were measured when its ranker was trained.
+        live: what of the log is believed.
+        progress: told of the steps.
+    """
+    visible, suspects = _trusted(visible, live or LiveConfig(), progress)
+    before = recommender.signals
+    with progress.step("Going on from the live release"):
+        after = _learnt_since(before, Signals.fit(visible, before.config, like=before, anew=True))
+    return Fitted(replace(recommender, signals=after), dict(metrics), suspects)
+
+
+def _trusted(visible: Visible, live: LiveConfig, progress: Progress) -> tuple[Visible, Suspects]:
+    suspects = find_suspects(visible.histories, live.suspects)
+    return replace(visible, histories=visible.histories.keep(suspects.kept), progress=progress), suspects
+
+
+def _learnt_since(before: Signals, after: Signals) -> Signals:
+    """The trees split on counts: those of more of a log lie beyond all that they were trained on."""
+    learnt = before.facts.learnt * float(before.facts.users.sum() / max(float(after.facts.users.sum()), 1.0))
+    after.facts = replace(after.facts, learnt=learnt)
+    return after
 
 
 def temporal_replay(visible: Visible, config: LiveConfig) -> Replay:

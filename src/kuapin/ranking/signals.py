@@ -86,6 +86,7 @@ class Signals:
         like: Self | None = None,
         *,
         settings: SourcesConfig | None = None,
+        anew: bool = False,
     ) -> Self:
         """Fit every source on what is visible.
 
@@ -95,18 +96,19 @@ class Signals:
             like: signals of the same catalogue: the same are fitted, those of them that do not learn from interactions
                 are taken over.
             settings: of the sources; ``None``: those of ``like``, else the defaults.
+            anew: the catalogue of ``like`` may have been a shorter one, so that nothing is taken over.
         """
         settings = settings or (like.settings if like is not None else SourcesConfig())
         if like is None:
             signals = _signals(visible, config, settings)
         else:
             same = _chosen(possible_signals(visible, settings), config)
-            signals = {name: same[name] if old.source.learns else old for name, old in like.signals.items()}
+            signals = {name: same[name] if anew or old.source.learns else old for name, old in like.signals.items()}
         for name, signal in signals.items():
-            if like is None:
-                signal.source.fit(visible)
-            elif signal.source.learns:
+            if like is not None and signal.source.learns:
                 signal.source.refit(visible, like.signals[name].source)
+            elif like is None or anew:
+                signal.source.fit(visible)
         return cls(signals, config, facts_of(visible), settings)
 
     def only(self, config: SignalsConfig) -> "Signals":

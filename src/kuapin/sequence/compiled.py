@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Mapping
 from copy import copy
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from kuapin.engines.openvino import GRAPH, OpenVINOEngine, openvino_without_tele
 from kuapin.errors import InputError, ModelFolderError
 from kuapin.extras import require
 from kuapin.sequence.batches import LENGTH_STEP, gap_kinds, latest, padded
-from kuapin.sequence.item_representation import Vectors, Weights, item_vectors, unit
+from kuapin.sequence.item_representation import Vectors, Weights, item_sums, unit, warmth
 from kuapin.sequence.model import hidden
 from kuapin.sequence.settings import SequenceConfig
 from kuapin.sequence.trained import Trained
@@ -25,6 +25,8 @@ from kuapin.sequence.trained import Trained
 FILE = "user_model.safetensors"
 TENSOR = "tensor."
 """Before the names of the transformer's weights in it."""
+LEARNT = "learnt."
+"""Before the names of what its training goes on from."""
 TENSORS_AT_ONCE = 2**20
 """Floats of one input batch, about."""
 THREADS = 1
@@ -32,6 +34,24 @@ THREADS = 1
 
 Graph = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 """A graph of OpenVINO, its structure and its weights."""
+
+
+class Learnt(NamedTuple):
+    """What the training of a model goes on from, besides what it answers with.
+
+    Attributes:
+        lengths: float32 (n_items,), of the items' vectors before they were brought to length 1.
+        interactions: int64 (n_items,), of every item.
+        category: float32 (n_categories + 1, d), the vectors of categories.
+        passes: int64 (1,), over the log that it took.
+        adapted: bool (1,), see ``Trained``.
+    """
+
+    lengths: Vectors
+    interactions: NDArray[np.int64]
+    category: Vectors
+    passes: NDArray[np.int64]
+    adapted: NDArray[np.bool_]
 
 
 class UserModel:
@@ -46,6 +66,7 @@ class UserModel:
         graph: the transformer.
         weights: the transformer's, for a training that begins from it; empty in a model of an older Kuapin.
         known: so many codes of categories are those of training; greater ones are read as none.
+        learnt: what its training goes on from; ``None`` in a model of an older Kuapin, or that was not trained here.
     """
 
     def __init__(
@@ -59,7 +80,9 @@ class UserModel:
         weights: Weights,
         *,
         known: int | None = None,
+        learnt: Learnt | None = None,
     ) -> None:
+        self.learnt = learnt
         self.config, self.items, self.categories, self.text, self.none = config, items, categories, text, none
         self.graph, self.weights, self.known = graph, weights, none if known is None else known
         self._engine = OpenVINOEngine((graph[0].tobytes(), graph[1].tobytes()), "f32", THREADS)
@@ -95,11 +118,42 @@ class UserModel:
         own = np.full(n, -1)  # of an item that nobody met in training nothing of its own was learnt
         met = np.flatnonzero(trained.interactions)
         own[met] = met
-        vectors = item_vectors(trained.weights, trained.config, text, own, interactions)
+        vectors = item_sums(trained.weights, trained.config, text, own, interactions)
+        lengths = np.linalg.norm(vectors, axis=1)
+        learnt = Learnt(
+            lengths,
+            interactions.astype(np.int64),
+            trained.weights["category"],
+            np.array([trained.passes]),
+            np.array([trained.adapted]),
+        )
         none = len(trained.weights["category"]) - 1
         known = np.minimum(categories.astype(np.int64), none)
         text_weights, graph = trained.weights["text"], _compiled(trained)
-        return cls(trained.config, vectors, known, text_weights, none, graph, _of_any_shop(trained.weights))
+        weights = _of_any_shop(trained.weights)
+        return cls(trained.config, unit(vectors), known, text_weights, none, graph, weights, learnt=learnt)
+
+    def trained(self, text: Vectors | None) -> Trained | None:
+        """What a training leaves, to go on from; ``None`` where this model does not know.
+
+        Args:
+            text: float32 (n_items, d_text), as in training; more rows are items that came since, whose own vectors
+                are 0.
+        """
+        if self.learnt is None:
+            return None
+        lengths, interactions, category, passes, adapted = self.learnt
+        n, size = len(lengths), self.items.shape[1]
+        rows = n if text is None else len(text)
+        own = self.items[:n] * lengths[:, None]
+        if self.config.text and text is not None:
+            own -= text[:n] @ self.text
+        warm = warmth(interactions, self.config.fade)[:, None]
+        own = np.divide(own, warm, out=np.zeros_like(own), where=warm > 0)
+        ids = np.concatenate((own, np.zeros((rows - n, size), np.float32))) if self.config.ids else own[:0]
+        weights = self.weights | {"text": self.text, "ids": ids, "category": category}
+        met = np.append(interactions, np.zeros(rows - n, np.int64))
+        return Trained(self.config, weights, met, (np.nan,) * int(passes[0]), 0.0, bool(adapted[0]))
 
     def users(self, histories: Histories) -> Vectors:
         """Vectors of users, float32 (n_users, d), all of one length; 0 for those without a history.
@@ -151,6 +205,7 @@ class UserModel:
             "items": self.items, "categories": self.categories, "text": self.text, "config": config,
             "none": np.array([self.none, self.known]), "graph": self.graph[0], "weights": self.graph[1],
             **{f"{TENSOR}{name}": value for name, value in self.weights.items()},
+            **{f"{LEARNT}{name}": value for name, value in (self.learnt._asdict() if self.learnt else {}).items()},
         }  # fmt: skip
 
     @classmethod
@@ -170,12 +225,10 @@ class UserModel:
             raise ModelFolderError(f"The user model cannot be read ({error}). Train again.") from error
         if items.shape != (len(categories), config.embedding_size):
             raise ModelFolderError("The parts of the user model do not fit together. Train again.")
-        weights = {
-            name.removeprefix(TENSOR): np.asarray(value, np.float32)
-            for name, value in arrays.items()
-            if name.startswith(TENSOR)
-        }
-        return cls(config, items, categories, text, none, (graph, numbers), weights, known=known)
+        learnt = _named(arrays, LEARNT)
+        known_by = Learnt(**learnt) if learnt.keys() == set(Learnt._fields) else None
+        weights = {name: np.asarray(value, np.float32) for name, value in _named(arrays, TENSOR).items()}
+        return cls(config, items, categories, text, none, (graph, numbers), weights, known=known, learnt=known_by)
 
     def save(self, folder: Path) -> None:
         """Write ``user_model.safetensors`` into a folder."""
@@ -189,6 +242,10 @@ class UserModel:
             ModelFolderError: it is missing, cut short or of another format.
         """
         return cls.restore(load_arrays(folder / FILE))
+
+
+def _named(arrays: Mapping[str, NDArray[np.generic]], prefix: str) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
 
 
 def _of_any_shop(weights: Weights) -> Weights:

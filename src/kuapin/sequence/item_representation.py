@@ -20,14 +20,14 @@ def warmth(interactions: NDArray[np.integer], fade: float) -> Vectors:
     return (interactions / (interactions + fade)).astype(np.float32)
 
 
-def item_vectors(
+def item_sums(
     weights: Weights,
     config: SequenceConfig,
     text: Vectors | None,
     own: NDArray[np.integer],
     interactions: NDArray[np.integer],
 ) -> Vectors:
-    """Unit vectors e = norm(P t + n / (n + fade) · v) of items, float32 (n, embedding_size).
+    """Sums P t + n / (n + fade) · v of items, float32 (n, embedding_size); brought to length 1 they are the items.
 
     A cold item is represented by its text alone; one that is known by both, more and more by itself (DESIGN §5.3;
     the projected text with an added id vector is that of UniSRec, Hou et al., KDD 2022).
@@ -45,4 +45,4 @@ def item_vectors(
     if config.ids and len(weights["ids"]):
         known = np.where(own >= 0, warmth(interactions, config.fade), np.float32(0))
         total += known[:, None] * weights["ids"][np.maximum(own, 0)]
-    return unit(total)
+    return total

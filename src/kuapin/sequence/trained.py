@@ -28,3 +28,8 @@ class Trained:
     ndcg: tuple[float, ...]
     seconds: float
     adapted: bool = False
+
+    @property
+    def passes(self) -> int:
+        """Over the log until it was best; all of them where nobody could be asked."""
+        return len(self.ndcg) if np.isnan(self.ndcg).all() else int(np.nanargmax(self.ndcg)) + 1

@@ -65,12 +65,11 @@ class Sequence(FactorSource):
 
     def refit(self, visible: Visible, before: Self) -> Self:
         """Go on from what was fitted on a part of the log, for a share of the passes that it took."""
-        if before.trained is None:
+        white = visible.whitened()
+        done = before.trained or before.model.trained(white if before.model.config.text else None)
+        if done is None:
             return self.fit(visible)
-        ndcg, white = before.trained.ndcg, visible.whitened()
-        best = len(ndcg) if np.isnan(ndcg).all() else int(np.nanargmax(ndcg)) + 1
-        passes = round(best * self.config.more)
-        done = before.trained
+        passes = round(done.passes * self.config.more)
         if passes:
             category, progress = visible.catalogue.category, visible.progress
             done = go_on(done, visible.histories, white, category, passes, progress=progress)

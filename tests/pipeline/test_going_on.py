@@ -1,0 +1,170 @@
+"""Refreshes that go on from the live release; made-up vectors stand for texts, all else is what runs in a real shop."""
+
+import json
+import shutil
+
+import numpy as np
+import polars as pl
+import pytest
+
+from kuapin import columns as c
+from kuapin.manifest import read_manifest
+from kuapin.model import Model
+from kuapin.pipeline import refresh as refreshing
+from kuapin.pipeline import train as training
+from kuapin.pipeline.going_on import WENT_ON, default_of, why_anew
+from kuapin.pipeline.refresh import refresh
+from kuapin.pipeline.train import train
+from kuapin.workspace import Shop
+from tests import market
+from tests.pipeline.test_refresh import SETTINGS, imported, with_settings
+from tests.refreshed import read
+
+SMALL = {
+    "candidates = 100": "candidates = 20",
+    "pruned = true": "pruned = false",
+    "rounds = 100": "rounds = 10",
+    "most_repeated = 0.3": "most_repeated = 1.0",
+    "least_users = 200": "least_users = 20",
+    "embedding_size = 128": "embedding_size = 16",
+    "epochs = 60": "epochs = 4",
+    "anew_after = 6": "anew_after = 1",
+}
+
+
+@pytest.fixture(autouse=True)
+def without_a_language_model(monkeypatch):
+    monkeypatch.setattr(training, "read_texts", read)
+    monkeypatch.setattr(refreshing, "read_texts", read)
+
+
+@pytest.fixture(scope="module")
+def log():
+    return market.log(n_users=200).sort("timestamp")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, log):
+    folder = tmp_path_factory.mktemp("going-on")
+    shop = with_settings(Shop.init(folder / "shop"), SETTINGS | SMALL)
+    imported(shop, folder, items=market.items(), interactions=log[: int(0.6 * log.height)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "read_texts", read)
+        train(shop)
+    return shop.path
+
+
+@pytest.fixture
+def shop(trained, tmp_path):
+    """Trained on the first 60 % of the log."""
+    shutil.copytree(trained, tmp_path / "shop")
+    return Shop.open(tmp_path / "shop")
+
+
+def sources(shop):
+    return default_of(Model.load(shop).recommender).signals.signals
+
+
+def described(shop, release):
+    return json.loads((shop.models / release / "manifest.json").read_text())
+
+
+def test_the_ranker_stays_and_the_sources_learn(shop, log, tmp_path, monkeypatch):
+    more = market.items()[:1].with_columns(item_id=pl.lit("B-new"), title=pl.lit("rose soap huge"))
+    imported(shop, tmp_path, items=more, interactions=log[: int(0.8 * log.height)])
+    before, first = sources(shop), Model.load(shop)
+    monkeypatch.setattr(refreshing, "fit", None)  # nothing is trained anew
+    done = refresh(shop)
+    assert done.anew is None
+    assert done.release is not None
+    after, second = sources(shop), Model.load(shop)
+    assert list(after) == list(before)
+    assert default_of(second.recommender).ranker.signals == default_of(first.recommender).ranker.signals
+    table = np.random.default_rng(0).random((50, len(first.recommender.signals.names))).astype(np.float32)
+    np.testing.assert_array_equal(first.recommender.ranker.score(table), second.recommender.ranker.score(table))
+    row = second.catalogue.items.row("B-new")
+    new = after["sequence"].source
+    assert len(new.factors) == row + 1 == len(before["sequence"].source.factors) + 1
+    white = read(shop, first.catalogue).whitening.of(read(shop, second.catalogue).vectors)
+    np.testing.assert_allclose(new.model.cold(white[row:])[0], new.factors[row], atol=1e-5)
+    drift = np.sum(new.factors[:row] * before["sequence"].source.factors, axis=1)
+    assert 0.8 < drift.mean() < 1  # it went on from there, not from nothing
+    met = second.recommender.signals.facts.users.sum()
+    assert met > first.recommender.signals.facts.users.sum()
+    assert second.recommender.signals.facts.learnt == pytest.approx(
+        first.recommender.signals.facts.learnt * first.recommender.signals.facts.users.sum() / met
+    )
+    said = described(shop, done.release)
+    assert said["config"][WENT_ON] == 1
+    assert said["metrics"] == described(shop, first.release)["metrics"]
+
+    imported(shop, tmp_path, interactions=log)
+    monkeypatch.undo()
+    monkeypatch.setattr(refreshing, "read_texts", read)
+    again = refresh(Shop.open(shop.path))
+    assert again.anew == "1 refreshes went on since the last full training"
+    assert described(shop, again.release)["config"][WENT_ON] == 0
+
+
+def reason(shop, monkeypatch):
+    """Why a refresh would train anew; it ends there."""
+    told = []
+
+    def asked(*arguments):
+        told.append(why_anew(*arguments))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(refreshing, "why_anew", asked)
+    with pytest.raises(KeyboardInterrupt):
+        refresh(shop)
+    return told[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"warm = true": "warm = false"}, "[refresh] warm is false"),
+        ({"candidates = 20": "candidates = 25"}, "settings were changed since: signals"),
+        ({"anew_after = 1": "anew_after = 0"}, "0 refreshes went on since the last full training"),
+        ({}, None),
+    ],
+)
+def test_why_everything_is_trained_anew(shop, log, tmp_path, monkeypatch, change, why):
+    shop = with_settings(shop, change)
+    imported(shop, tmp_path, interactions=log[: int(0.8 * log.height)])
+    assert reason(shop, monkeypatch) == why
+
+
+def test_it_may_be_asked_for(shop, log, tmp_path):
+    imported(shop, tmp_path, interactions=log[: int(0.8 * log.height)])
+    done = refresh(shop, full=True)
+    assert done.anew == "it was asked for"
+    assert described(shop, done.release)["config"][WENT_ON] == 0
+
+
+def test_another_category_is_not_gone_on_into(shop, log, tmp_path, monkeypatch):
+    cars = market.items()[:3].with_columns(
+        item_id=pl.Series(["C-1", "C-2", "C-3"]), category=pl.lit("Cars > tyre"), title=pl.lit("rose tyre")
+    )
+    imported(shop, tmp_path, items=cars, interactions=log[: int(0.8 * log.height)])
+    assert reason(shop, monkeypatch) == "the categories are others"
+
+
+def test_what_moved_much_is_learnt_anew(shop, log, tmp_path, monkeypatch):
+    known, came = log[: int(0.6 * log.height)], log[int(0.6 * log.height) :]
+    pets = came.filter(pl.col(c.ITEM_ID).str.starts_with("P-"))
+    imported(shop, tmp_path, interactions=pl.concat([known, pets]))
+    assert reason(shop, monkeypatch).startswith("categories")
+
+
+def test_a_first_look_and_what_both_know_are_no_start(shop, log, tmp_path, monkeypatch):
+    imported(shop, tmp_path, interactions=log[: int(0.605 * log.height)])  # too few to be asked
+    with monkeypatch.context() as patch:
+        assert reason(shop, patch) == "the live release has learnt from what both are asked for"
+    imported(shop, tmp_path, interactions=log[: int(0.8 * log.height)])
+    monkeypatch.setattr(refreshing, "read_manifest", lambda live: quick(read_manifest(live)))
+    assert reason(shop, monkeypatch) == "the live release was a first look"
+
+
+def quick(manifest):
+    return manifest.model_copy(update={"config": dict(manifest.config) | {"quick": True}})
