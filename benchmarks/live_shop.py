@@ -103,7 +103,7 @@ def live_shop(folder: Path | None, *, seed: int = 0, users: int | None = None, s
 def source_hash() -> str:
     """Hash of the source files that a training depends on: another one is another training."""
     digest = hashlib.sha256()
-    for package in ("data", "encoding", "retrieval", "ranking", "text"):
+    for package in ("data", "encoding", "retrieval", "ranking", "sequence", "text"):
         for path in sorted((ROOT / "src" / "kuapin" / package).rglob("*.py")):
             if path.name not in LATER:
                 digest.update(path.read_bytes())
