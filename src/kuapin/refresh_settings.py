@@ -16,3 +16,8 @@ class RefreshConfig(BaseModel):
     anew_after: int = Field(
         6, ge=0, description="After so many refreshes in a row that went on, everything is trained anew."
     )
+    encoder: bool = Field(
+        default=True,
+        description="Tune the language model by an adapter where texts or categories moved much; the gate decides about it "
+        "as about all else. False: leave it as it is.",
+    )

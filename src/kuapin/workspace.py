@@ -37,6 +37,8 @@ _MARKER = "workspace.json"
 _CONFIG = "kuapin.toml"
 DATABASE = "service.sqlite"
 """The service's database, where no other is configured."""
+ADAPTED = "adapted.json"
+"""In ``backbones``: which of them a refresh made, and of which backbone; without it the one that is named reads."""
 ERASURES = "erasures.jsonl"
 """Who was erased (``data/sql/erasures.py``)."""
 _FOLDERS = ("data", "vectors", "models", "runs", "reports")
@@ -139,20 +141,40 @@ class Shop:
     def config(self) -> Config:
         """The settings of ``kuapin.toml``; the defaults where there is none.
 
-        A backbone that the shop tuned itself is named by its folder's name; here it is the folder. So is another shop
-        that the user model starts from, whose path is relative to this one's.
+        A backbone that the shop tuned itself is named by its folder's name; here it is the folder. So is one that a
+        refresh tuned out of the backbone that is named, and another shop that the user model starts from, whose path
+        is relative to this one's.
         """
-        path = self.path / _CONFIG
-        config = Config.load(path) if path.exists() else Config()
+        config = self._written
         sequence = config.sources.sequence
         if sequence.start is not None:
             sequence = sequence.model_copy(update={"start": self.path / sequence.start})
             config = config.model_copy(update={"sources": config.sources.model_copy(update={"sequence": sequence})})
-        own = self.path / "backbones" / Path(config.encoding.backbone).name
-        if own.name != config.encoding.backbone or not own.is_dir():
+        name = self._adapted() or config.encoding.backbone
+        own = self.path / "backbones" / Path(name).name
+        if own.name != name or not own.is_dir():
             return config
         encoding = config.encoding.model_copy(update={"backbone": str(own.resolve())})
         return config.model_copy(update={"encoding": encoding})
+
+    @cached_property
+    def _written(self) -> Config:
+        """The settings as they are written."""
+        path = self.path / _CONFIG
+        return Config.load(path) if path.exists() else Config()
+
+    @property
+    def named_backbone(self) -> str:
+        """The backbone that ``kuapin.toml`` names."""
+        return self._written.encoding.backbone
+
+    def _adapted(self) -> str | None:
+        """The folder of what a refresh made of that backbone."""
+        try:
+            said = json.loads((self.path / "backbones" / ADAPTED).read_bytes())
+            return str(said["to"]) if said["from"] == self.named_backbone else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     @cached_property
     def store(self) -> TableStore:

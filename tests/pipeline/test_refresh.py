@@ -25,7 +25,11 @@ from kuapin.workspace import Shop
 from tests import market
 from tests.refreshed import read
 
-SETTINGS = {"margin = 0.1": "margin = 0.5", "least_users = 50": "least_users = 20"}
+SETTINGS = {
+    "margin = 0.1": "margin = 0.5",
+    "least_users = 50": "least_users = 20",
+    "encoder = true": "encoder = false",  # vectors are made up here
+}
 
 
 @pytest.fixture(autouse=True)

@@ -123,3 +123,56 @@ def test_forced_it_serves_all(moved):
     shop, _, _ = moved
     refresh(shop, force=True)
     assert read_routing(Releases(shop.models).open_live()).categories == {}
+
+
+@pytest.fixture
+def opening(tmp_path, bert):
+    """Trained before anybody bought for pets; since then everybody does."""
+    log = market.log(n_users=200).sort("timestamp")
+    shop = Shop.init(tmp_path / "shop")
+    for old, new in (
+        ('backbone = "minilm"', f'backbone = "{bert}"'),
+        ('precision = "auto"', 'precision = "f32"'),
+        ("decisions are made at training.\nenabled = true", "decisions are made at training.\nenabled = false"),
+        ("margin = 0.1", "margin = 0.9"),
+        ("least_users = 50", "least_users = 20"),
+        ("candidates = 100", "candidates = 20"),
+    ):
+        shop = with_setting(shop, old, new)
+    pets = pl.col(c.ITEM_ID).str.starts_with("P-")
+    first, rest = log[:3_000].filter(~pets), log[3_000:].filter(pets)
+    imported(shop, tmp_path, items=market.items(), interactions=first)
+    train(shop, quick=True)
+    imported(shop, tmp_path, interactions=pl.concat([first, rest]))
+    return Shop.open(shop.path)
+
+
+def test_what_people_buy_moved_and_the_language_model_is_tuned(opening, bert, tmp_path):
+    before = Releases(opening.models).live()
+    done = refresh(opening, force=True)
+    assert done.encoder is not None
+    assert done.encoder.startswith("refresh-")
+    shop = Shop.open(opening.path)
+    assert shop.config.encoding.backbone == str((shop.backbones / done.encoder).resolve())
+    assert shop.named_backbone == str(bert)
+    hashes = [load_encoder(shop.models / name / "encoder").description.weights_hash for name in (before, done.release)]
+    assert hashes[0] != hashes[1]
+    assert refresh(shop).nothing_new
+    assert not [*shop.runs.iterdir()]
+    other = with_setting(shop, str(bert), "minilm")  # whoever names another backbone is read by that
+    assert other.config.encoding.backbone == "minilm"
+
+
+def test_a_language_model_that_does_not_serve_is_dropped(opening, monkeypatch):
+    good = np.random.default_rng(0).random(100)
+    monkeypatch.setattr(refreshing, "paired", lambda *_, **__: {"Pets": Paired(good, good / 40)})
+    done = refresh(opening)
+    assert (done.release, done.encoder) == (None, None)
+    assert [path.name for path in opening.backbones.iterdir()] == []
+
+
+def test_the_language_model_is_left_where_that_is_wanted(opening):
+    shop = with_setting(opening, "encoder = true", "encoder = false")
+    done = refresh(shop, force=True)
+    assert (done.encoder, done.untuned) == (None, None)
+    assert [*shop.backbones.iterdir()] == []

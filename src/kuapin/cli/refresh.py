@@ -70,6 +70,10 @@ def _say(done: "Refreshed", folder: object, *, quiet: bool) -> None:
     )
     say("")
     say(f"Trained anew: {done.anew}." if done.anew else f"Went on from {done.champion}, whose ranker stays.")
+    if done.encoder:
+        say(f"Texts moved, so the language model was tuned: backbones/{done.encoder} reads from now on.")
+    if done.untuned:
+        say(f"The language model stays as it is: {done.untuned}")
     say_table(_table(done), right=("users", "live", "new", "change"), wrap=("verdict",))
     for name in done.new:
         say(f"{name} is new since {done.champion}: the new model serves it.")
@@ -130,6 +134,7 @@ def _plain(done: "Refreshed") -> dict[str, object]:
         "release": done.release,
         "nothing_new": done.nothing_new,
         "anew": done.anew,
+        "encoder": done.encoder,
         "new": list(done.new),
         "verdicts": [known(asdict(verdict)) for verdict in done.verdicts],
         "drift": [asdict(moved) | {"size": moved.size} for moved in done.drift],

@@ -38,6 +38,7 @@ from kuapin.pipeline.train import (
     visible_of,
     write_default,
 )
+from kuapin.pipeline.tuned_encoder import Tuned, tuned, wants_tuning
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.live import Fitted, go_on_live
 from kuapin.ranking.recommender import RANKER, Recommender
@@ -84,6 +85,8 @@ class Refreshed:
     own_share: float = float("nan")
     nothing_new: bool = False
     anew: str | None = None
+    encoder: str | None = None
+    untuned: str | None = None
 
 
 def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Progress = SILENT) -> Refreshed:
@@ -122,10 +125,16 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
         champion = everything_available(champion, dataset.catalogue.items)
         drift = _drift(champion, read, before, after)
         anew = "it was asked for" if full else why_anew(shop, manifest, live, dataset, newest, drift)
+        language: Tuned | str | None = None
         if anew is None:
             read, started = whitened_as(read, live), default_of(champion.recommender)
             fitted = _gone_on(shop, before, read, started, _known(manifest), progress)
         else:
+            if wants_tuning(shop, drift):
+                language = tuned(shop, before, newest.before, progress)
+            if isinstance(language, Tuned):
+                shop = language.shop
+                read = read_texts(shop, dataset.catalogue, progress)
             fitted = fit(shop.config, before, read, progress=progress)
         challenger = Model("challenger", fitted.recommender, before.catalogue, before.users, before.histories)
         challenger = everything_available(challenger, dataset.catalogue.items)
@@ -153,6 +162,8 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
             own = [name for name in passed if name in stages and stages[name].own]
             release = _publish(shop, releases, snapshot, dataset, read, live, kept, own, start, progress)
             finish(shop)
+        if isinstance(language, Tuned):
+            (language.keep if release else language.drop)()
         return Refreshed(
             champion=live.name,
             release=release,
@@ -165,6 +176,8 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
             stages=stages,
             own_share=own_share(pairs.values()),
             anew=anew,
+            encoder=language.name if isinstance(language, Tuned) and release else None,
+            untuned=language if isinstance(language, str) else None,
         )
 
 

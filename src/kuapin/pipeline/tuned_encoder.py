@@ -1,0 +1,98 @@
+"""A refresh whose texts or categories have moved tunes the language model by an adapter."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from kuapin import columns as c
+from kuapin.config import read_preset, validated
+from kuapin.data.dataset import Dataset
+from kuapin.durable import write_durably
+from kuapin.errors import InputError
+from kuapin.evaluation.drift import Moved
+from kuapin.finetuning.adapting import adapt, run_key
+from kuapin.finetuning.material import Material
+from kuapin.finetuning.presets import find_preset
+from kuapin.finetuning.settings import FinetuningConfig
+from kuapin.pipeline.finetune import starting_backbone
+from kuapin.progress import SILENT, Progress
+from kuapin.text.template import render, render_titles
+from kuapin.workspace import ADAPTED, Shop
+
+PRESET = "refresh"
+READ = ("categories", "texts")
+"""The drift that the language model has to do with."""
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What became of the language model.
+
+    Attributes:
+        shop: the same, read by the tuned language model; nothing on disk says so before ``keep``.
+        name: of the folder in ``shop/backbones``.
+    """
+
+    shop: Shop
+    name: str
+
+    def keep(self) -> None:
+        """Read the shop by it from now on, as long as ``kuapin.toml`` names the same backbone as today."""
+        said = {"from": self.shop.named_backbone, "to": self.name}
+        write_durably(self.shop.backbones / ADAPTED, json.dumps(said).encode())
+
+    def drop(self) -> None:
+        """Remove it."""
+        shutil.rmtree(self.shop.backbones / self.name)
+
+
+def wants_tuning(shop: Shop, drift: Sequence[Moved]) -> bool:
+    """Whether the language model is to be tuned again: it has to do with what moved, and training is installed."""
+    moved = any(one.much and one.part in READ for one in drift)
+    return moved and shop.config.refresh.encoder and all(map(find_spec, ("torch", "peft")))
+
+
+def tuned(shop: Shop, before: Dataset, log: pl.DataFrame, progress: Progress = SILENT) -> Tuned | str:
+    """Tune the language model by the preset ``refresh``; an interrupted run of the same tables goes on.
+
+    Args:
+        shop: whose language model it is.
+        before: what may be learnt from, in the catalogue of today.
+        log: the same as rows.
+        progress: told of every step.
+
+    Returns:
+        What became of it; or why it stays as it is.
+    """
+    config = validated(FinetuningConfig, read_preset(find_preset(PRESET)), f"preset {PRESET}")
+    config = config.model_copy(update={"seed": shop.config.seed})
+    frame = before.catalogue.frame
+    material = Material(
+        dataset=before,
+        texts=tuple(render(frame, shop.config.text).to_list()),
+        titles=tuple(render_titles(frame, shop.config.text)),
+        allowed=np.ones(len(before.catalogue), np.bool_),
+        labels=shop.store.read(c.LABELS),
+        log=log,
+        seed=config.seed,
+    )
+    try:
+        backbone = starting_backbone(shop, config, material)
+        key = run_key(config, backbone, shop.snapshot)
+        name = f"{PRESET}-{key[:8]}"
+        with shop.run(f"finetune-{key}") as run:
+            if not (shop.backbones / name).is_dir():  # whoever was interrupted later has it already
+                adapt(material, config, backbone, run, shop.backbones / name, progress)
+    except InputError as error:
+        return str(error)
+    target: Path = shop.backbones / name
+    other = Shop(shop.path)
+    encoding = shop.config.encoding.model_copy(update={"backbone": str(target.resolve())})
+    other.config = shop.config.model_copy(update={"encoding": encoding})
+    return Tuned(other, name)
