@@ -18,6 +18,6 @@ class RefreshConfig(BaseModel):
     )
     encoder: bool = Field(
         default=True,
-        description="Tune the language model by an adapter where texts or categories moved much; the gate decides about it "
-        "as about all else. False: leave it as it is.",
+        description="Tune the language model by an adapter where texts or categories moved much; the gate decides "
+        "about it as about all else. False: leave it as it is.",
     )
