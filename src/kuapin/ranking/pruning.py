@@ -18,6 +18,9 @@ TOLERANCE = np.array([0.005, 0.02])
 ERRORS = 1.0
 """Reading a source is dear on every list: it must pay by more than so many standard errors as well. (Proposing is not
 judged so: what is not proposed is lost for good.)"""
+MOST = np.array([0.02, 0.1])
+"""But no source goes that seems to be worth more than this share: where few of the judges find anything, an error is as
+large as all that the best source gives."""
 LEAST_LISTS = 40
 WRONG = 150
 """So many wrong candidates of a list are enough for the small ranker."""
@@ -157,7 +160,7 @@ def _proposed(place: dict[str, NDArray[np.int64]], proposers: list[str], candida
 
 
 def _as_good(without: NDArray[np.float64], full: NDArray[np.float64], errors: float = 0.0) -> bool:
-    """Whether what users lose, on average, is small or within so many standard errors; in every row of (2, n_users)."""
-    loss = full - without
+    """Whether what users lose, on average, is small, or within so many errors and ``MOST``; in each row of (2, n)."""
+    loss, mean = full - without, full.mean(axis=1)
     error = loss.std(axis=1) / np.sqrt(max(loss.shape[1], 1))
-    return bool(np.all(loss.mean(axis=1) <= np.maximum(TOLERANCE * full.mean(axis=1), errors * error)))
+    return bool(np.all(loss.mean(axis=1) <= np.maximum(TOLERANCE * mean, np.minimum(errors * error, MOST * mean))))
