@@ -18,10 +18,10 @@ TOLERANCE = np.array([0.005, 0.02])
 ERRORS = 1.0
 """Reading a source is dear on every list: it must pay by more than so many standard errors as well. (Proposing is not
 judged so: what is not proposed is lost for good.)"""
-MOST = np.array([0.02, 0.1])
-"""But no source goes that seems to be worth more than this share: where few of the judges find anything, an error is as
-large as all that the best source gives."""
 LEAST_LISTS = 40
+SHARP = 0.08
+"""Nothing is left out where the judges tell their own NDCG@10 less exactly: its standard error is a greater share of it.
+Where few find anything, they cannot tell the best source from one that does nothing."""
 WRONG = 150
 """So many wrong candidates of a list are enough for the small ranker."""
 TREES = TreesConfig(rounds=40)
@@ -58,6 +58,8 @@ def prune(signals: Signals, queries: Histories, answers: Histories, seed: int) -
         return signals.config
     rankers = _rankers(asked, np.arange(asked.lists.features.shape[1]), list(signals.signals), seed)
     full = asked.quality(_crossed(rankers, asked))
+    if not _sharp(full[0]):
+        return signals.config
     place = places(proposed, asked.lists.indptr, asked.lists.items, queries.n_items)
 
     def enough(proposers: list[str], candidates: int) -> bool:
@@ -159,8 +161,13 @@ def _proposed(place: dict[str, NDArray[np.int64]], proposers: list[str], candida
     return np.asarray(np.any([place[name] < candidates for name in proposers], axis=0))
 
 
+def _sharp(quality: NDArray[np.float64]) -> bool:
+    """Whether the mean of a metric (n_users,) is known well enough to judge by."""
+    return bool(quality.std() <= SHARP * quality.mean() * np.sqrt(len(quality)))
+
+
 def _as_good(without: NDArray[np.float64], full: NDArray[np.float64], errors: float = 0.0) -> bool:
-    """Whether what users lose, on average, is small, or within so many errors and ``MOST``; in each row of (2, n)."""
-    loss, mean = full - without, full.mean(axis=1)
+    """Whether what users lose, on average, is small or within so many standard errors; in every row of (2, n_users)."""
+    loss = full - without
     error = loss.std(axis=1) / np.sqrt(max(loss.shape[1], 1))
-    return bool(np.all(loss.mean(axis=1) <= np.maximum(TOLERANCE * mean, np.minimum(errors * error, MOST * mean))))
+    return bool(np.all(loss.mean(axis=1) <= np.maximum(TOLERANCE * full.mean(axis=1), errors * error)))
