@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.harness import Figure, parse_arguments, print_table, write_result
+from benchmarks.harness import Figure, commit, parse_arguments, print_table, write_result
 from benchmarks.live_shop import shops_of
 from benchmarks.sets import DataSet, complete_journey, load_set
 from kuapin.data.histories import Histories
@@ -135,6 +135,7 @@ def figures_of(
 
 def main() -> None:
     """Train, refresh, ask, print, write ``results/refreshing.json``."""
+    commit()  # before anything else may move
     arguments = parse_arguments(__doc__)
     seed = (arguments.seeds or (0,))[0]
     figures: dict[str, Figure] = {}

@@ -20,8 +20,8 @@ ERRORS = 1.0
 judged so: what is not proposed is lost for good.)"""
 LEAST_LISTS = 40
 SHARP = 0.08
-"""Nothing is left out where the judges tell their own NDCG@10 less exactly: its standard error is a greater share of it.
-Where few find anything, they cannot tell the best source from one that does nothing."""
+"""Nothing is left out where the judges tell their own NDCG@10 less exactly, the standard error as a share of the mean:
+where few find anything, they cannot tell the best source from one that does nothing."""
 WRONG = 150
 """So many wrong candidates of a list are enough for the small ranker."""
 TREES = TreesConfig(rounds=40)
