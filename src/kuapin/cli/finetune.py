@@ -43,7 +43,7 @@ def finetune(
         typer.Option(
             "--preset",
             metavar="NAME|FILE",
-            help="apparel, apparel-tuned, beauty, beauty-tuned, launch, or a TOML file; options go first.",
+            help="apparel, apparel-tuned, beauty, beauty-tuned, launch, refresh, or a TOML file; options go first.",
             show_default=False,
         ),
     ] = None,
