@@ -11,7 +11,7 @@ from scipy import sparse
 from kuapin import columns as c
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
-from kuapin.ranking.deletion import drops, places_lost
+from kuapin.ranking.deletion import Losses, losses
 from kuapin.ranking.phrases import Phrases
 from kuapin.ranking.reason_kinds import (
     BRAND,
@@ -136,7 +136,7 @@ class Case:
             row, place = np.nonzero(listed[several] >= 0)
             gone = [np.array([item], np.int32) for item in listed[several][row, place]]
             felt = np.full(listed[several].shape, -np.inf)
-            felt[row, place] = drops(self.recommender, self.histories, self.ranked, rows[several[row]], gone)
+            felt[row, place] = self.losses(rows[several[row]], gone).drop
             listed[several, 0] = listed[several, np.argmax(felt, axis=1)]
         return listed[:, 0]
 
@@ -167,14 +167,13 @@ class Case:
             rest = np.setdiff1d(met.indices[met.indptr[user] : met.indptr[user + 1]], [*items, self.items[row]])
             rng = np.random.default_rng([int(self.items[row]), len(rest)])  # of the row alone: one user and many agree
             others.append(rng.permutation(rest)[: len(items)].astype(np.int32))
-        both = drops(self.recommender, self.histories, self.ranked, np.tile(rows, 2), [*evidence, *others])
-        drop, usual = np.split(both, 2)
-        clear = (drop > 0) & (drop >= 2 * usual)
-        rest = np.flatnonzero((drop > 0) & ~clear)
-        clear[rest] = places_lost(
-            self.recommender, self.histories, self.ranked, rows[rest], [evidence[k] for k in rest.tolist()]
-        )
-        return np.asarray(clear, np.bool_)
+        both = self.losses(np.tile(rows, 2), [*evidence, *others])
+        drop, usual = np.split(both.drop, 2)
+        return (drop > 0) & ((drop >= 2 * usual) | both.places[: len(rows)])
+
+    def losses(self, rows: NDArray[np.intp], evidence: Sequence[Evidence]) -> Losses:
+        """What rows lose when items are taken out of the history, see ``deletion.py``."""
+        return losses(self.recommender, self.histories, self.ranked, rows, evidence)
 
     def done(self, rows: NDArray[np.intp], items: NDArray[np.integer]) -> list[str]:
         """The event that the user of every row last did with an item of his history; empty where there is none."""

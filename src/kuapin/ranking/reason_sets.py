@@ -1,0 +1,67 @@
+"""Evidence found by taking it out: the few items of a history that a row would miss most."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuapin.ranking.reason_case import Case
+from kuapin.ranking.reason_kinds import SHORTLIST, SIMILAR, TAKEN_OUT, TASTE, TOGETHER, Evidence
+from kuapin.ranking.reason_sentences import Together, added, alike
+from kuapin.ranking.signals import TEXTS
+from kuapin.retrieval.recent import recent_items
+from kuapin.retrieval.sources.content import Content
+
+
+def missed_most(case: Case, rows: NDArray[np.intp]) -> dict[int, Evidence]:
+    """Row → the one, two or at most ``SHORTLIST`` items whose loss is felt; rows where none is are left out.
+
+    Each of the ``TAKEN_OUT`` latest items is taken out by itself, and those by which the score falls most together.
+    """
+    if len(rows) == 0:
+        return {}
+    recent, users = recent_items(case.histories, TAKEN_OUT), case.users
+    own = [recent.of(int(users[row])) for row in rows]
+    own = [items[items != case.items[row]] for row, items in zip(rows, own, strict=True)]
+    each = np.repeat(rows, [len(items) for items in own])
+    gone = [items[k : k + 1] for items in own for k in range(len(items))]
+    lost = np.split(case.losses(each, gone).drop, np.cumsum([len(items) for items in own]))[:-1]
+    order = [items[np.argsort(-drop, kind="stable")] for items, drop in zip(own, lost, strict=True)]
+    found: dict[int, Evidence] = {}
+    for size in range(1, SHORTLIST + 1):
+        left = [k for k, row in enumerate(rows.tolist()) if row not in found and len(order[k]) >= size]
+        felt = case.felt(rows[left], [order[k][:size] for k in left])
+        found |= {int(rows[k]): order[k][:size] for k, yes in zip(left, felt, strict=True) if yes}
+    return found
+
+
+def told_of(case: Case, found: dict[int, Evidence]) -> Iterator[tuple[int, str, str]]:
+    """Row, kind and sentence of every row whose evidence was found by taking it out.
+
+    What reads like all of it is told so, else what others met with all of it, else that people of like taste met it;
+    nothing where the release does not look for these.
+    """
+    kinds = _kinds(case, found)
+    for row, kind in kinds.items():
+        items = found[row]
+        names, done = case.names(items[:2]), set(case.done(np.full(len(items[:2]), row), items[:2]))
+        title = names[0] if len(items) == 1 else case.say.both(names[0], names[1], len(items) - 2)
+        say = {SIMILAR: case.say.similar, TOGETHER: case.say.together, TASTE: case.say.taste}[kind]
+        yield row, kind, say(title, done.pop() if len(done) == 1 else "")
+
+
+def _kinds(case: Case, found: dict[int, Evidence]) -> dict[int, str]:
+    signals, met_by = case.recommender.signals.signals, case.met_by
+    texts = signals[TEXTS].source if TEXTS in signals else None
+    beside = [signals[name].source for name in case.signals_of(TOGETHER)]
+    by_taste = len(case.signals_of(TASTE)) > 0
+    kinds = {}
+    for row, items in found.items():
+        one = case.items[row : row + 1]
+        if isinstance(texts, Content) and np.isfinite(alike(texts, items, one)).all():
+            kinds[row] = SIMILAR
+        elif any(isinstance(source, Together) and np.isfinite(added(source, items, one)).all() for source in beside):
+            kinds[row] = TOGETHER
+        elif by_taste and met_by[row]:
+            kinds[row] = TASTE
+    return kinds
