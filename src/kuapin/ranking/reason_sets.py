@@ -27,12 +27,23 @@ def missed_most(case: Case, rows: NDArray[np.intp]) -> dict[int, Evidence]:
     gone = [items[k : k + 1] for items in own for k in range(len(items))]
     lost = np.split(case.losses(each, gone).drop, np.cumsum([len(items) for items in own]))[:-1]
     order = [items[np.argsort(-drop, kind="stable")] for items, drop in zip(own, lost, strict=True)]
+    reads = [items[_reads_like(case, row, items)] for row, items in zip(rows.tolist(), order, strict=True)]
     found: dict[int, Evidence] = {}
-    for size in range(1, SHORTLIST + 1):
-        left = [k for k, row in enumerate(rows.tolist()) if row not in found and len(order[k]) >= size]
-        felt = case.felt(rows[left], [order[k][:size] for k in left])
-        found |= {int(rows[k]): order[k][:size] for k, yes in zip(left, felt, strict=True) if yes}
+    for several in (reads, order):  # what reads like the row says more than what does not
+        for size in range(1, SHORTLIST + 1):
+            left = [k for k, row in enumerate(rows.tolist()) if row not in found and len(several[k]) >= size]
+            felt = case.felt(rows[left], [several[k][:size] for k in left])
+            found |= {int(rows[k]): several[k][:size] for k, yes in zip(left, felt, strict=True) if yes}
     return found
+
+
+def _reads_like(case: Case, row: int, items: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Which items read like that of a row; none where the release reads no texts."""
+    signals = case.recommender.signals.signals
+    source = signals[TEXTS].source if TEXTS in signals else None
+    if not isinstance(source, Content):
+        return np.zeros(len(items), np.bool_)
+    return np.isfinite(alike(source, items, case.items[row : row + 1])[:, 0])
 
 
 def told_of(case: Case, found: dict[int, Evidence]) -> Iterator[tuple[int, str, str]]:
@@ -52,13 +63,12 @@ def told_of(case: Case, found: dict[int, Evidence]) -> Iterator[tuple[int, str, 
 
 def _kinds(case: Case, found: dict[int, Evidence]) -> dict[int, str]:
     signals, met_by = case.recommender.signals.signals, case.met_by
-    texts = signals[TEXTS].source if TEXTS in signals else None
     beside = [signals[name].source for name in case.signals_of(TOGETHER)]
     by_taste = len(case.signals_of(TASTE)) > 0
     kinds = {}
     for row, items in found.items():
         one = case.items[row : row + 1]
-        if isinstance(texts, Content) and np.isfinite(alike(texts, items, one)).all():
+        if _reads_like(case, row, items).all():
             kinds[row] = SIMILAR
         elif any(isinstance(source, Together) and np.isfinite(added(source, items, one)).all() for source in beside):
             kinds[row] = TOGETHER
