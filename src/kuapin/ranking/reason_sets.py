@@ -9,7 +9,6 @@ from kuapin.ranking.reason_case import Case
 from kuapin.ranking.reason_kinds import SHORTLIST, SIMILAR, TAKEN_OUT, TASTE, TOGETHER, Evidence
 from kuapin.ranking.reason_sentences import Together, added, alike
 from kuapin.ranking.signals import TEXTS
-from kuapin.retrieval.recent import recent_items
 from kuapin.retrieval.sources.content import Content
 
 
@@ -20,8 +19,7 @@ def missed_most(case: Case, rows: NDArray[np.intp]) -> dict[int, Evidence]:
     """
     if len(rows) == 0:
         return {}
-    recent, users = recent_items(case.histories, TAKEN_OUT), case.users
-    own = [recent.of(int(users[row])) for row in rows]
+    own = [case.recent.of(int(case.users[row]))[-TAKEN_OUT:] for row in rows]
     own = [items[items != case.items[row]] for row, items in zip(rows, own, strict=True)]
     each = np.repeat(rows, [len(items) for items in own])
     gone = [items[k : k + 1] for items in own for k in range(len(items))]
@@ -53,12 +51,19 @@ def told_of(case: Case, found: dict[int, Evidence]) -> Iterator[tuple[int, str, 
     nothing where the release does not look for these.
     """
     kinds = _kinds(case, found)
-    for row, kind in kinds.items():
-        items = found[row]
-        names, done = case.names(items[:2]), set(case.done(np.full(len(items[:2]), row), items[:2]))
-        title = names[0] if len(items) == 1 else case.say.both(names[0], names[1], len(items) - 2)
-        say = {SIMILAR: case.say.similar, TOGETHER: case.say.together, TASTE: case.say.taste}[kind]
-        yield row, kind, say(title, done.pop() if len(done) == 1 else "")
+    if not kinds:
+        return
+    rows = np.array(list(kinds), np.intp)
+    listed = np.full((len(rows), SHORTLIST), -1, np.int64)
+    for items, row in zip(listed, rows.tolist(), strict=True):
+        items[: len(found[row])] = found[row]
+    names = [case.names(np.maximum(items, 0)) for items in listed.T[:2]]
+    done = [case.done(rows, items) for items in listed.T[:2]]
+    say = {SIMILAR: case.say.similar, TOGETHER: case.say.together, TASTE: case.say.taste}
+    for k, (row, kind) in enumerate(kinds.items()):
+        several, event = len(found[row]), done[0][k]
+        title = names[0][k] if several == 1 else case.say.both(names[0][k], names[1][k], several - 2)
+        yield row, kind, say[kind](title, event if several == 1 or done[1][k] == event else "")
 
 
 def _kinds(case: Case, found: dict[int, Evidence]) -> dict[int, str]:

@@ -71,8 +71,8 @@ def explain_products(
 
 
 def _explained(case: Case) -> Explained:
-    said, own, repeat = case.evidence(), case.met(), CODES.index(REPEAT)
-    sure = own & (said[:, repeat] > 0)  # whatever else speaks for it: that it was met before is what a person knows
+    said, repeat = case.evidence(), CODES.index(REPEAT)
+    sure = case.had_before()  # whatever else speaks for it: that it was met before is what a person knows of it
     naming = said[:, : len(NAMING)].copy()
     naming[sure] = -np.inf
     told: dict[str, dict[int, tuple[str, Evidence]]] = {name: {} for name in CODES}
