@@ -24,6 +24,7 @@ LATER = (
     "reason_kinds.py",
     "reason_case.py",
     "reason_sentences.py",
+    "reason_sets.py",
     "deletion.py",
     "phrases.py",
     "reranker.py",

@@ -6,7 +6,8 @@ The first ten rows of users asked after the cut (Complete Journey and amazon18_o
 named evidence out of the history lowers the item's rank among the first 100, or its score (log odds) by at least twice
 the median drop that random evidence of the same kind causes (as many history items as the evidence, drawn from the rest
 of the history, per reason code), and by more than 0. Where a history is nothing but the evidence, there is no random
-one; the row counts in the share, and not in the median.
+one; the row counts in the share, and not in the median. ``named_share`` and ``named_holds`` count the rows beside these
+that name history items and say that people of like taste met it.
 """
 
 from collections.abc import Mapping
@@ -34,14 +35,16 @@ class Outcome:
     Attributes:
         user: whose row it is.
         code: of the reason.
-        specific: whether it names something.
-        lower: whether its rank fell without the evidence; of specific rows.
+        named: whether it names history items, a brand or a shelf.
+        specific: likewise, in another way than by people of like taste.
+        lower: whether its rank fell without the evidence; of named rows.
         drop: by how much its score fell; infinite where it left the first 100.
         random: drop without random evidence, NaN where there is none, float64 (n, DRAWS).
     """
 
     user: NDArray[np.int64]
     code: NDArray[np.str_]
+    named: NDArray[np.bool_]
     specific: NDArray[np.bool_]
     lower: NDArray[np.bool_]
     drop: NDArray[np.float64]
@@ -64,12 +67,12 @@ def measure(shop: LiveShop, users: int, seed: int) -> Outcome:
     queries = shop.split.test.queries
     asked = np.sort(rng.permutation(len(queries))[:users])
     queries = queries.select(asked)
-    columns: list[tuple[int, str, bool, bool, float, list[float]]] = []
+    columns: list[tuple[int, str, bool, bool, bool, float, list[float]]] = []
     for block, ranked in shop.recommender.ranked(queries, K):
         mine = queries.select(block)
         said = explain_products(shop.recommender, shop.catalogue, mine, ranked)
         owner = np.repeat(np.arange(len(block)), np.diff(ranked.found.indptr))
-        named = [row for row, items in enumerate(said.evidence) if len(items) and said.codes[row] in NAMING]
+        named = [row for row, items in enumerate(said.evidence) if len(items)]
         taken = [(owner[row], said.evidence[row]) for row in named]
         drawn = [(owner[row], _other(mine, owner[row], said.evidence[row], rng)) for row in named for _ in range(DRAWS)]
         rank = np.arange(len(owner)) - ranked.found.indptr[:-1][owner]
@@ -80,18 +83,19 @@ def measure(shop: LiveShop, users: int, seed: int) -> Outcome:
         for row in range(len(owner)):
             k = place.get(row)
             if k is None:
-                columns.append((int(asked[block[owner[row]]]), said.codes[row], False, False, 0.0, [np.nan] * DRAWS))
+                nothing = False, False, False, 0.0, [np.nan] * DRAWS
+                columns.append((int(asked[block[owner[row]]]), said.codes[row], *nothing))
                 continue
             others = [len(named) + DRAWS * k + d for d in range(DRAWS)]
             drops = [score[row] - after[o][1] if len(drawn[o - len(named)][1]) else np.nan for o in others]
             lower = after[k][0] > rank[row]
-            columns.append(
-                (int(asked[block[owner[row]]]), said.codes[row], True, lower, score[row] - after[k][1], drops)
-            )
-    user, code, specific, lower, drop, random = zip(*columns, strict=True)
+            found = True, said.codes[row] in NAMING, lower, score[row] - after[k][1], drops
+            columns.append((int(asked[block[owner[row]]]), said.codes[row], *found))
+    user, code, named, specific, lower, drop, random = zip(*columns, strict=True)
     return Outcome(
         np.array(user),
         np.array(code),
+        np.array(named),
         np.array(specific),
         np.array(lower),
         np.array(drop),
@@ -129,11 +133,14 @@ def _again(
 def figures_of(name: str, outcome: Outcome) -> dict[str, Figure]:
     """The shares with intervals over users, in all and of every code."""
     holds, figures = outcome.holds(), {}
-    share = interval(outcome.specific.astype(float), clusters=outcome.user)
-    figures[f"{name}specific_share"] = Figure(share.value, share.low, share.high)
-    named = outcome.specific
-    held = interval(holds[named].astype(float), clusters=outcome.user[named])
-    figures[f"{name}deletion_holds"] = Figure(held.value, held.low, held.high)
+    for names, shares, held in (
+        (outcome.specific, "specific_share", "deletion_holds"),
+        (outcome.named, "named_share", "named_holds"),
+    ):
+        for figure, values, of in ((shares, names, slice(None)), (held, holds[names], names)):
+            found = interval(values.astype(float), clusters=outcome.user[of])
+            figures[f"{name}{figure}"] = Figure(found.value, found.low, found.high)
+    named = outcome.named
     for code in np.unique(outcome.code):
         mine = outcome.code == code
         figures[f"{name}{code}.share"] = Figure(float(mine.mean()))
@@ -151,7 +158,7 @@ def both(outcomes: Mapping[str, Outcome]) -> Outcome:
         offset += int(outcome.user.max(initial=0)) + 1
     rest = [
         np.concatenate([getattr(outcome, name) for outcome in outcomes.values()])
-        for name in ("code", "specific", "lower", "drop", "random")
+        for name in ("code", "named", "specific", "lower", "drop", "random")
     ]
     return Outcome(np.concatenate(parts), *rest)
 

@@ -42,8 +42,8 @@ class Phrases(Protocol):
     def both(self, title: str, other: str, more: int) -> str:
         """Two titles and so many more, as part of a sentence."""
 
-    def taste(self) -> str:
-        """People of like taste met it."""
+    def taste(self, title: str | None, event: str) -> str:
+        """People with histories like his met it; the item that makes them alike, ``None``: none alone does."""
 
     def popular(self, n: int) -> str:
         """So many people met it."""
@@ -104,9 +104,9 @@ class English:
         """Rose soap and Oak lamp and one more."""
         return f"{title} and {other}" + (f" and {'one' if more == 1 else more} more" if more else "")
 
-    def taste(self) -> str:
-        """Met by people of like taste."""
-        return "Met by people of like taste"
+    def taste(self, title: str | None, event: str) -> str:
+        """Met by people who like such things as Rose soap, bought before."""
+        return self._with("Met by people who like such things as", title, event) or "Met by people of like taste"
 
     def popular(self, n: int) -> str:
         """Met by 12 people."""
@@ -178,9 +178,11 @@ class Chinese:
         """玫瑰皂”、“橡木灯 (in Chinese, to stand between quotation marks; how many more is not said)."""
         return f"{title}”、“{other}"
 
-    def taste(self) -> str:
-        """与您喜好相近的人选择了它 (in Chinese)."""
-        return "与您喜好相近的人选择了它"
+    def taste(self, title: str | None, event: str) -> str:
+        """喜欢您购买过的“玫瑰皂”这类商品的人选择了它 (in Chinese)."""
+        if title is None:
+            return "与您喜好相近的人选择了它"
+        return f"喜欢您{self._did(event)}过的“{title}”这类商品的人选择了它"
 
     def popular(self, n: int) -> str:
         """已有12人选择 (in Chinese)."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -11,7 +12,7 @@ from scipy import sparse
 from kuapin import columns as c
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
-from kuapin.ranking.deletion import drops, places_lost
+from kuapin.ranking.deletion import Losses, losses
 from kuapin.ranking.phrases import Phrases
 from kuapin.ranking.reason_kinds import (
     BRAND,
@@ -52,12 +53,22 @@ class Case:
         """Item row of every row."""
         return self.ranked.found.items
 
-    @property
+    @cached_property
+    def matrix(self) -> sparse.csr_matrix:
+        """What every user met, true (users, n_items)."""
+        return self.histories.matrix()
+
+    @cached_property
+    def recent(self) -> Histories:
+        """The ``READ_BACK`` latest distinct items of every history."""
+        return recent_items(self.histories, READ_BACK)
+
+    @cached_property
     def users(self) -> NDArray[np.int64]:
         """History of every row."""
         return np.repeat(np.arange(len(self.histories), dtype=np.int64), np.diff(self.ranked.found.indptr))
 
-    @property
+    @cached_property
     def met_by(self) -> NDArray[np.int64]:
         """How many people met the item of every row."""
         return self.recommender.signals.facts.users[self.items].astype(np.int64)
@@ -71,9 +82,16 @@ class Case:
         """Whether the user met the item itself, for every row."""
         return self.histories.distinct().find(self.ranked.found.indptr, self.items) >= 0
 
+    def had_before(self) -> NDArray[np.bool_]:
+        """Whether the user met the item itself, and that adds to the sum, for every row: it would be 0 otherwise."""
+        names, weight = self.recommender.ranker.signals, self.recommender.ranker.linear.weight
+        columns = [names.index(name) for name in self.signals_of(REPEAT)]
+        added = np.nan_to_num(self.ranked.features[:, columns]) @ weight[columns]
+        return np.asarray(self.met() & (added > 0))
+
     def others_of(self, group: NDArray[np.int32]) -> NDArray[np.int64]:
         """How many other items of the item's brand or leaf category (n_items,) the user met, for every row."""
-        counts = self.histories.matrix() @ members(group)
+        counts = self.matrix @ members(group)
         own = group[self.items]
         return pairs_of_groups(counts, self.ranked.found.indptr, own).astype(np.int64) - (self.met() & (own >= 0))
 
@@ -101,7 +119,7 @@ class Case:
                 number = CODES.index(KIND_OF[name])
                 said[:, number] += part
                 heard[number] = True
-        others = np.diff(self.histories.matrix().indptr)[self.users] - self.met()
+        others = np.diff(self.matrix.indptr)[self.users] - self.met()
         of_leaf = self.others_of(self.catalogue.leaf)
         there = {
             REPEAT: self.met(),
@@ -136,7 +154,7 @@ class Case:
             row, place = np.nonzero(listed[several] >= 0)
             gone = [np.array([item], np.int32) for item in listed[several][row, place]]
             felt = np.full(listed[several].shape, -np.inf)
-            felt[row, place] = drops(self.recommender, self.histories, self.ranked, rows[several[row]], gone)
+            felt[row, place] = self.losses(rows[several[row]], gone).drop
             listed[several, 0] = listed[several, np.argmax(felt, axis=1)]
         return listed[:, 0]
 
@@ -144,11 +162,10 @@ class Case:
         self, rows: NDArray[np.intp], value: Callable[[NDArray[np.int32], NDArray[np.int32]], NDArray[np.float32]]
     ) -> NDArray[np.int64]:
         """The ``SHORTLIST`` history items of greatest ``value(history, items)`` (h, i) of every row; then -1."""
-        recent = recent_items(self.histories, READ_BACK)
         listed = np.full((len(rows), SHORTLIST), -1, np.int64)
         users = self.users[rows]
         for first, stop in zip(*_runs(users), strict=True):
-            history, wanted = recent.of(int(users[first])), self.items[rows[first:stop]]
+            history, wanted = self.recent.of(int(users[first])), self.items[rows[first:stop]]
             if len(history) == 0:
                 continue
             values = np.where(history[:, None] == wanted[None, :], -np.inf, value(history, wanted))
@@ -161,20 +178,19 @@ class Case:
         """Whether taking the evidence away is felt: by a lower place, or twice as much as as much other history."""
         if len(rows) == 0:
             return np.zeros(0, np.bool_)
-        met, others = self.histories.matrix(), []
+        met, others = self.matrix, []
         for row, items in zip(rows, evidence, strict=True):
             user = self.users[row]
             rest = np.setdiff1d(met.indices[met.indptr[user] : met.indptr[user + 1]], [*items, self.items[row]])
             rng = np.random.default_rng([int(self.items[row]), len(rest)])  # of the row alone: one user and many agree
             others.append(rng.permutation(rest)[: len(items)].astype(np.int32))
-        both = drops(self.recommender, self.histories, self.ranked, np.tile(rows, 2), [*evidence, *others])
-        drop, usual = np.split(both, 2)
-        clear = (drop > 0) & (drop >= 2 * usual)
-        rest = np.flatnonzero((drop > 0) & ~clear)
-        clear[rest] = places_lost(
-            self.recommender, self.histories, self.ranked, rows[rest], [evidence[k] for k in rest.tolist()]
-        )
-        return np.asarray(clear, np.bool_)
+        both = self.losses(np.tile(rows, 2), [*evidence, *others])
+        drop, usual = np.split(both.drop, 2)
+        return (drop > 0) & ((drop >= 2 * usual) | both.places[: len(rows)])
+
+    def losses(self, rows: NDArray[np.intp], evidence: Sequence[Evidence]) -> Losses:
+        """What rows lose when items are taken out of the history, see ``deletion.py``."""
+        return losses(self.recommender, self.histories, self.ranked, rows, evidence)
 
     def done(self, rows: NDArray[np.intp], items: NDArray[np.integer]) -> list[str]:
         """The event that the user of every row last did with an item of his history; empty where there is none."""
@@ -192,7 +208,7 @@ class Case:
             group: int32 (n_items,), group of every item.
             wanted: (len(rows),), the group looked for.
         """
-        met = self.histories.matrix()
+        met = self.matrix
         found = []
         for row, code in zip(rows, wanted, strict=True):
             user = self.users[row]

@@ -50,12 +50,15 @@ Said = Iterable[tuple[str, Evidence]]
 """Of every row its sentence and the history items that it rests on."""
 NOTHING = np.empty(0, np.int32)
 SHORTLIST = 3
-"""Items of a history that are tried as the evidence of one row."""
+"""Items of a history that are tried as the evidence of one row, and named together at most."""
+TAKEN_OUT = 12
+"""Most recent distinct items of a history that are taken out one by one where no kind of evidence was felt."""
 LONGEST_TITLE = 80
 """Characters of a title in a sentence; what is longer is cut."""
 READ_BACK = 100
 """Most recent distinct items of a history that evidence is looked for in."""
 NAMING = (REPEAT, BRAND, SIMILAR, TOGETHER, CATEGORY, PATH)
-"""Those that name something of the user's own history."""
-MEASURED = (BRAND, SIMILAR, TOGETHER, CATEGORY, PATH)
-"""Those of them that are told only if taking the evidence away is felt; what was met before needs no proof."""
+"""Those that name something of the user's own history: told only if taking it away is felt.
+
+What was met before needs no proof where that speaks for an item.
+"""

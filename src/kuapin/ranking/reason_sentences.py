@@ -16,7 +16,6 @@ from kuapin.ranking.reason_kinds import (
     PATH,
     POPULAR,
     REPEAT,
-    SHORTLIST,
     SIMILAR,
     TASTE,
     TOGETHER,
@@ -57,48 +56,15 @@ def _brand(case: Case, rows: NDArray[np.intp]) -> Said:
 def _similar(case: Case, rows: NDArray[np.intp]) -> Said:
     source, found = case.recommender.signals.signals[TEXTS].source, np.full(len(rows), -1, np.int64)
     if isinstance(source, Content):
-        found = case.strongest(rows, partial(_cosine, source))
+        found = case.strongest(rows, partial(alike, source))
     return _with_item(case, rows, found, case.say.similar)
 
 
-def _cosine(source: Content, history: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
+def alike(source: Content, history: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
+    """The cosine of the texts of a history and of items, where it is above 0: float32 (h, i), else -inf."""
     vectors, text_of = source.vectors, source.text_of
-    return np.asarray(vectors[text_of[history]] @ vectors[text_of[items]].T, np.float32)
-
-
-def _similar_to_several(case: Case, rows: NDArray[np.intp]) -> Said:
-    source = case.recommender.signals.signals[TEXTS].source
-    listed = case.shortlist(rows, partial(_cosine, source)) if isinstance(source, Content) else _nobody(rows)
-    return _with_items(case, rows, listed, case.say.similar)
-
-
-def _together_with_several(case: Case, rows: NDArray[np.intp]) -> Said:
-    names, listed = case.signals_of(TOGETHER), _nobody(rows)
-    loudest = case.loudest(names)[rows]
-    for number, name in enumerate(names):
-        source, said = case.recommender.signals.signals[name].source, loudest == number
-        if isinstance(source, Together):
-            listed[said] = case.shortlist(rows[said], partial(_added, source))
-    return _with_items(case, rows, listed, case.say.together)
-
-
-def _nobody(rows: NDArray[np.intp]) -> NDArray[np.int64]:
-    return np.full((len(rows), SHORTLIST), -1, np.int64)
-
-
-def _with_items(
-    case: Case, rows: NDArray[np.intp], listed: NDArray[np.int64], say: Callable[[str | None, str], str]
-) -> Said:
-    """Sentences that name the first two of several items, and the items."""
-    names = [case.names(np.maximum(items, 0)) for items in listed.T[:2]]
-    done = [case.done(rows, items) for items in listed.T[:2]]
-    for row, items in enumerate(listed):
-        known = items[items >= 0].astype(np.int32)
-        if len(known) < 2:
-            yield say(None, ""), NOTHING
-            continue
-        event = done[0][row] if done[0][row] == done[1][row] else ""
-        yield say(case.say.both(names[0][row], names[1][row], len(known) - 2), event), known
+    cosine = vectors[text_of[history]] @ vectors[text_of[items]].T
+    return np.where(cosine > 0, cosine, np.float32(-np.inf))
 
 
 def _together(case: Case, rows: NDArray[np.intp]) -> Said:
@@ -107,11 +73,11 @@ def _together(case: Case, rows: NDArray[np.intp]) -> Said:
     for number, name in enumerate(names):
         source, said = case.recommender.signals.signals[name].source, loudest == number
         if isinstance(source, Together):
-            evidence[said] = case.strongest(rows[said], partial(_added, source))
+            evidence[said] = case.strongest(rows[said], partial(added, source))
     return _with_item(case, rows, evidence, case.say.together)
 
 
-def _added(source: Together, history: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
+def added(source: Together, history: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
     """What each item of a history adds, where it adds something: float32 (h, i), else -inf."""
     added = source.between(history, items)
     return np.where(added > 0, added, np.float32(-np.inf))
@@ -155,7 +121,7 @@ def _path(case: Case, rows: NDArray[np.intp]) -> Said:
 
 
 def _taste(case: Case, rows: NDArray[np.intp]) -> Said:
-    return ((case.say.taste(), NOTHING) for _ in rows)
+    return ((case.say.taste(None, ""), NOTHING) for _ in rows)
 
 
 def _popular(case: Case, rows: NDArray[np.intp]) -> Said:
@@ -177,8 +143,3 @@ SENTENCES: dict[str, Callable[[Case, NDArray[np.intp]], Said]] = {
     POPULAR: _popular,
     NEW: _new,
 }
-SEVERAL: dict[str, Callable[[Case, NDArray[np.intp]], Said]] = {
-    SIMILAR: _similar_to_several,
-    TOGETHER: _together_with_several,
-}
-"""How several history items together are told, where none alone is felt."""

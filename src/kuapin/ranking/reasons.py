@@ -4,7 +4,8 @@ How much a signal speaks is what it adds to the ranker's sum (``Linear.contribut
 found by what its deletion would take away: the history item with the greatest share in the signal; of texts, the one
 that reads most alike. A kind that names evidence is told only if taking it away is felt (``deletion.py``): the row
 falls behind its neighbours, or its score falls at least twice as much as when as much other history is taken. Where
-no item alone is felt, a few of them may be together; where nothing is felt, the row says what needs no evidence.
+no kind is felt, the history is taken out item by item (``reason_sets.py``); where nothing is, the row says what needs
+no evidence.
 """
 
 from collections.abc import Mapping
@@ -17,8 +18,9 @@ from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
 from kuapin.ranking.phrases import PHRASES, Language
 from kuapin.ranking.reason_case import Case
-from kuapin.ranking.reason_kinds import CODES, MEASURED, NAMING, NEW, NOTHING, REPEAT, RULE, SPOKEN, Evidence
-from kuapin.ranking.reason_sentences import SENTENCES, SEVERAL
+from kuapin.ranking.reason_kinds import CODES, NAMING, NOTHING, REPEAT, RULE, SPOKEN, Evidence
+from kuapin.ranking.reason_sentences import SENTENCES
+from kuapin.ranking.reason_sets import missed_most, told_of
 from kuapin.ranking.recommender import Ranked, Recommender
 from kuapin.ranking.reranker import Reranked
 from kuapin.ranking.routed import Routed, of_part
@@ -69,36 +71,31 @@ def explain_products(
 
 
 def _explained(case: Case) -> Explained:
-    said, own = case.evidence(), case.met()
-    heard = np.isfinite(said)
-    said[own] = -np.inf  # whatever else speaks for it: that it was met before is what a person knows of it
-    said[own, CODES.index(REPEAT)] = 0.0
-    told: dict[str, dict[int, tuple[str, Evidence]]] = {name: {} for name in MEASURED}
-    waiting = np.flatnonzero(~own)
-    while len(waiting):  # the loudest kind of every row, then the next where that was not felt
-        kind = np.argmax(said[waiting], axis=1)
-        again = []
-        for name in MEASURED:
-            number = CODES.index(name)
-            rows = waiting[(kind == number) & np.isfinite(said[waiting, number])]
-            if len(rows):
-                told[name] |= dict(zip(rows.tolist(), SENTENCES[name](case, rows), strict=True))
-                unfelt = rows[~case.felt(rows, [told[name][row][1] for row in rows.tolist()])]
-                said[unfelt, number] = -np.inf
-                again.append(unfelt)
-        waiting = np.concatenate([np.empty(0, np.intp), *again])
-    said[np.isneginf(said.max(axis=1)), CODES.index(NEW)] = 0.0
-    kind = np.argmax(said, axis=1)
-    silent = np.flatnonzero(~np.isin(kind, [CODES.index(name) for name in NAMING]))
-    for name, sentences in SEVERAL.items():  # what no single item carries, a few may carry together
-        rows = silent[heard[silent, CODES.index(name)]]
-        if len(rows):
-            made = list(sentences(case, rows))
-            felt = case.felt(rows, [items for _, items in made])
-            told[name] |= {row: one for row, one, yes in zip(rows.tolist(), made, felt, strict=True) if yes}
-            kind[rows[felt]] = CODES.index(name)
-            silent = np.setdiff1d(silent, rows[felt])
-    return _worded(case, kind, told)
+    said, repeat = case.evidence(), CODES.index(REPEAT)
+    sure = case.had_before()  # whatever else speaks for it: that it was met before is what a person knows of it
+    naming = said[:, : len(NAMING)].copy()
+    naming[sure] = -np.inf
+    told: dict[str, dict[int, tuple[str, Evidence]]] = {name: {} for name in CODES}
+    chosen = np.where(sure, repeat, -1)
+    while len(waiting := np.flatnonzero((chosen < 0) & np.isfinite(naming).any(axis=1))):
+        kind = np.argmax(naming[waiting], axis=1)  # the loudest of every row, then the next where that was not felt
+        for number, name in enumerate(NAMING):
+            rows = waiting[kind == number]
+            if len(rows) == 0:
+                continue
+            told[name] |= dict(zip(rows.tolist(), SENTENCES[name](case, rows), strict=True))
+            felt = case.felt(rows, [told[name][row][1] for row in rows.tolist()])
+            chosen[rows[felt]] = number
+            naming[rows, number] = -np.inf
+    found = missed_most(case, np.flatnonzero(chosen < 0))
+    for row, name, text in told_of(case, found):
+        told[name][row] = text, found[row]
+        chosen[row] = CODES.index(name)
+    rest = np.flatnonzero(chosen < 0)
+    unnamed = said[rest, len(NAMING) :]
+    unnamed[np.isneginf(unnamed).all(axis=1), -1] = 0.0  # nothing is known of it
+    chosen[rest] = len(NAMING) + np.argmax(unnamed, axis=1)
+    return _worded(case, chosen, told)
 
 
 def _worded(case: Case, kind: NDArray[np.intp], told: Mapping[str, Mapping[int, tuple[str, Evidence]]]) -> Explained:
@@ -106,10 +103,9 @@ def _worded(case: Case, kind: NDArray[np.intp], told: Mapping[str, Mapping[int, 
     codes = [CODES[k] for k in kind]
     texts, evidence = [""] * len(codes), [NOTHING] * len(codes)
     for number, name in enumerate(SPOKEN):
-        rows, known = np.flatnonzero(kind == number), told.get(name)
-        if len(rows) == 0:
-            continue
-        made = (known[row] for row in rows.tolist()) if known is not None else SENTENCES[name](case, rows)
-        for row, (text, items) in zip(rows, made, strict=True):
-            texts[row], evidence[row] = text, items
+        rows = np.flatnonzero(kind == number)
+        untold = rows[[row not in told[name] for row in rows.tolist()]]
+        made = dict(zip(untold.tolist(), SENTENCES[name](case, untold), strict=True)) if len(untold) else {}
+        for row in rows.tolist():
+            texts[row], evidence[row] = made.get(row) or told[name][row]
     return Explained(codes, texts, evidence)
