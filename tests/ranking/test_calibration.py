@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+from kuapin.ranking import calibration
 from kuapin.ranking.calibration import (
     Calibration,
     calibration_errors,
@@ -38,6 +39,12 @@ def asked(lists: Lists, new=None) -> Asked:
     fresh = np.zeros(len(lists.items), np.bool_) if new is None else new
     answers = np.bincount(lists.users, weights=lists.relevant & fresh, minlength=len(lists)).astype(np.int64)
     return Asked(lists, fresh, answers)
+
+
+@pytest.fixture
+def straight(monkeypatch):
+    """No bend: what a handful of scores have in common is told by the offsets alone."""
+    monkeypatch.setattr(calibration, "KNOTS", 0)
 
 
 def test_platt_finds_the_slope_and_intercept_that_made_the_data():
@@ -83,6 +90,7 @@ def test_a_category_that_is_taken_more_often_than_its_scores_say_is_lifted():
     assert ndcg_at_10(lists, scale.logit(scores, category)).mean() > ndcg_at_10(lists, scores).mean()
 
 
+@pytest.mark.usefixtures("straight")
 def test_offsets_that_would_lower_the_order_are_dropped():
     """Category 1 is taken far more often than promised at low scores; lifting it would spoil the lists at the top."""
     top = 120
@@ -96,6 +104,7 @@ def test_offsets_that_would_lower_the_order_are_dropped():
     assert ndcg_at_10(lists, scale.logit(scores, category)).mean() == ndcg_at_10(lists, scores).mean()
 
 
+@pytest.mark.usefixtures("straight")
 def test_offsets_that_would_lower_the_order_of_discoveries_are_cut():
     """Lifting category 1 puts what is taken again first, and something that is not taken first of what is new."""
     n = 300
@@ -129,3 +138,40 @@ def test_saved_as_plain_values():
     again = Calibration.from_json(scale.to_json())
     assert again.to_json() == scale.to_json()
     assert no_calibration(3).logit(np.array([2.0]), np.array([1])) == 2.0
+
+
+def curved(n: int, rng: np.random.Generator):
+    """Six candidates a list, taken by odds that no line in the score describes: they stop rising at the top."""
+    scores = rng.normal(size=6 * n) * 2
+    truth = expit(np.minimum(1.5 * scores - 2.0, -1.0))
+    return scores, truth, rng.random(6 * n) < truth
+
+
+def test_a_bend_is_kept_where_a_line_does_not_describe_what_came():
+    rng = np.random.default_rng(5)
+    scores, truth, right = curved(3_000, rng)
+    category = np.zeros(len(scores), np.int64)
+    scale = fit_calibration(asked(lists_of([6] * 3_000, right)), scores, category, 1)
+    assert scale.bend.shape[1] >= 3
+    line = Calibration(*platt(scores, right), np.zeros(1))
+    error, before = (np.abs(expit(one.logit(scores, category)) - truth).mean() for one in (scale, line))
+    assert error < before / 3
+
+
+def test_a_bent_scale_keeps_the_order_and_is_saved():
+    rng = np.random.default_rng(6)
+    scores, _, right = curved(3_000, rng)
+    scale = fit_calibration(asked(lists_of([6] * 3_000, right)), scores, np.zeros(len(scores), np.int64), 1)
+    asked_for = np.linspace(-30, 30, 500)
+    logits = scale.logit(asked_for, np.zeros(500, np.int64))
+    assert (np.diff(logits) > 0).all()
+    again = Calibration.from_json(scale.to_json())
+    assert np.array_equal(again.logit(asked_for, np.zeros(500, np.int64)), logits)
+
+
+def test_a_line_stays_a_line():
+    """With few right candidates, or where the odds are a line, there is no bend."""
+    rng = np.random.default_rng(7)
+    few = rng.normal(size=120)
+    taken = np.tile([True, False, False, False, False, False], 20)
+    assert fit_calibration(asked(lists_of([6] * 20, taken)), few, np.zeros(120, np.int64), 1).bend.size == 0

@@ -1,11 +1,11 @@
 """One scale for all categories: from the ranker's score to the probability that the user takes the item."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from kuapin.ranking.discoveries import Asked
 from kuapin.ranking.lists import Lists
@@ -14,6 +14,10 @@ TRUST = 50
 """So many users of a category count as much as the scale of the whole shop."""
 SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
 """How much of the offsets may be kept."""
+KNOTS, HITS_PER_KNOT = 15, 20
+"""Knots of the bend at most, and right candidates for each of them; with fewer than three knots there is none."""
+LEAST_RISE = 1e-3
+"""Slope of the bend at least: what ranks before stays before."""
 BINS = 10
 NEWTON_STEPS = 12
 LEAST_SLOPE = 1e-3
@@ -22,7 +26,7 @@ LEAST_SLOPE = 1e-3
 
 @dataclass(frozen=True)
 class Calibration:
-    """logit p = slope · score + intercept + offset of the item's category (Platt 1999, with shrunk offsets).
+    """logit p = bend(slope · score + intercept) + offset of the item's category (Platt 1999, with shrunk offsets).
 
     p is the probability that the user takes the item within a stretch of time as long as the hidden one that the
     ranker was trained on. Within a category p rises with the score. Between categories the offsets may change the
@@ -33,15 +37,18 @@ class Calibration:
         slope: > 0.
         intercept: of the whole shop.
         offset: float64 (n_categories,).
+        bend: float64 (2, k), rising knots: log odds as the line has them and as they are, straight between two knots
+            and parallel to the line outside; without knots the line stands.
     """
 
     slope: float
     intercept: float
     offset: NDArray[np.float64]
+    bend: NDArray[np.float64] = field(default_factory=lambda: np.empty((2, 0)))
 
     def logit(self, scores: NDArray[np.float64], category: NDArray[np.integer]) -> NDArray[np.float64]:
         """Log odds, float64 (n,), from scores (n,) and top-level category codes (n,)."""
-        return np.asarray(self.slope * scores + self.intercept + self.offset[category], np.float64)
+        return np.asarray(_bent(self.slope * scores + self.intercept, self.bend) + self.offset[category], np.float64)
 
     @staticmethod
     def shown(logit: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -54,12 +61,14 @@ class Calibration:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for a file."""
-        return {"slope": self.slope, "intercept": self.intercept, "offset": self.offset.tolist()}
+        line = {"slope": self.slope, "intercept": self.intercept, "offset": self.offset.tolist()}
+        return line | ({"bend": self.bend.tolist()} if self.bend.size else {})
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Calibration":
         """Read what ``to_json`` gave."""
-        return cls(float(values["slope"]), float(values["intercept"]), np.array(values["offset"], np.float64))
+        bend = np.array(values.get("bend", [[], []]), np.float64)
+        return cls(float(values["slope"]), float(values["intercept"]), np.array(values["offset"], np.float64), bend)
 
 
 def no_calibration(n_categories: int) -> Calibration:
@@ -70,6 +79,8 @@ def no_calibration(n_categories: int) -> Calibration:
 def fit_calibration(asked: Asked, scores: NDArray[np.float64], category: NDArray[np.integer], n: int) -> Calibration:
     """Fit the scale on lists that the ranker has not seen.
 
+    It is bent where that lowers the log loss on users that it was not fitted on.
+
     Args:
         asked: lists of held-out users, with their right candidates.
         scores: float64 (n_candidates,), the ranker's.
@@ -78,14 +89,18 @@ def fit_calibration(asked: Asked, scores: NDArray[np.float64], category: NDArray
     """
     lists = asked.lists
     half = lists.users % 2 == 0
-    base, lift = np.empty(len(scores)), np.empty(len(scores))  # of users that the scale was not fitted on
+    bases, lifts = np.empty((2, len(scores))), np.empty((2, len(scores)))  # of users that it was not fitted on
     for fit, test in ((half, ~half), (~half, half)):
-        part = _fit(lists, scores, category, n, fit)
-        lift[test] = part.offset[category[test]]
-        base[test] = part.logit(scores[test], category[test]) - lift[test]
+        for bent in (False, True):
+            part = _fit(lists, scores, category, n, fit, bent=bent)
+            lifts[int(bent), test] = part.offset[category[test]]
+            bases[int(bent), test] = part.logit(scores[test], category[test]) - lifts[int(bent), test]
+    loss = (np.logaddexp(0, bases) - lists.relevant * bases).sum(axis=1)
+    bent = bool(loss[1] < loss[0])
+    base, lift = bases[int(bent)], lifts[int(bent)]
     without = np.array(asked.means(base))
     share = next(share for share in SHARES if share == 0 or (asked.means(base + share * lift) >= without).all())
-    full = _fit(lists, scores, category, n, np.ones(len(scores), np.bool_))
+    full = _fit(lists, scores, category, n, np.ones(len(scores), np.bool_), bent=bent)
     return replace(full, offset=full.offset * share)
 
 
@@ -137,11 +152,43 @@ def _fit(
     category: NDArray[np.integer],
     n_categories: int,
     rows: NDArray[np.bool_],
+    *,
+    bent: bool,
 ) -> Calibration:
     slope, intercept = platt(scores[rows], lists.relevant[rows])
+    margin = slope * scores[rows] + intercept
+    bend = _knots(margin, lists.relevant[rows]) if bent else np.empty((2, 0))
     users = _answering_users(lists, category, rows, n_categories)
-    free = _free_offsets(slope * scores[rows] + intercept, lists.relevant[rows], category[rows], n_categories)
-    return Calibration(slope, intercept, free * users / (users + TRUST))
+    free = _free_offsets(_bent(margin, bend), lists.relevant[rows], category[rows], n_categories)
+    return Calibration(slope, intercept, free * users / (users + TRUST), bend)
+
+
+def _knots(margin: NDArray[np.float64], right: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The bend of the line's log odds (n,): isotonic over bins of equal size, float64 (2, k).
+
+    Every bin is drawn in by two observations that the line promises, so that none is sure.
+    """
+    from scipy.optimize import isotonic_regression  # at training alone
+
+    count = min(KNOTS, int(right.sum()) // HITS_PER_KNOT)
+    if count < 3:
+        return np.empty((2, 0))
+    bins = np.array_split(np.argsort(margin, kind="stable"), count)
+    line = np.array([margin[one].mean() for one in bins])
+    size = np.array([len(one) for one in bins], np.float64)
+    came = np.array([right[one].sum() for one in bins])
+    risen = isotonic_regression(logit((came + 2 * expit(line)) / (size + 2)), weights=size).x
+    return np.stack([line, risen + LEAST_RISE * (line - line[0])])
+
+
+def _bent(line: NDArray[np.float64], bend: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Log odds of the line (n,) as they are."""
+    if bend.size == 0:
+        return line
+    first, last = bend[:, 0], bend[:, -1]
+    inside = np.interp(line, *bend)
+    outside = np.where(line < first[0], line - first[0], np.where(line > last[0], line - last[0], 0.0))
+    return np.asarray(inside + outside, np.float64)
 
 
 def _free_offsets(
