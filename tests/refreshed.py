@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 from kuapin.data.dataset import build_dataset
 from kuapin.pipeline import refresh as refreshing
@@ -15,6 +16,8 @@ PROGRAM = "from tests.refreshed import main; main()"
 
 class WordEncoder:
     """Stands for a compiled language model in a release; nothing here reads by it."""
+
+    description = SimpleNamespace(weights_hash=None)
 
     def save(self, folder):
         folder.mkdir()

@@ -37,6 +37,8 @@ _MARKER = "workspace.json"
 _CONFIG = "kuapin.toml"
 DATABASE = "service.sqlite"
 """The service's database, where no other is configured."""
+TUNED = "refresh-"
+"""In ``backbones``: begins the names of what refreshes made."""
 ADAPTED = "adapted.json"
 """In ``backbones``: which of them a refresh made, and of which backbone; without it the one that is named reads."""
 ERASURES = "erasures.jsonl"
@@ -172,9 +174,10 @@ class Shop:
         """The folder of what a refresh made of that backbone."""
         try:
             said = json.loads((self.path / "backbones" / ADAPTED).read_bytes())
-            return str(said["to"]) if said["from"] == self.named_backbone else None
+            to = str(said["to"]) if said["from"] == self.named_backbone else ""
         except (OSError, ValueError, KeyError, TypeError):
             return None
+        return to if to and (self.path / "backbones" / to).is_dir() else None
 
     @cached_property
     def store(self) -> TableStore:

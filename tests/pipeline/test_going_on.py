@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -12,13 +13,16 @@ from kuapin.manifest import read_manifest
 from kuapin.model import Model
 from kuapin.pipeline import refresh as refreshing
 from kuapin.pipeline import train as training
+from kuapin.pipeline.forget import forget
 from kuapin.pipeline.going_on import WENT_ON, default_of, why_anew
 from kuapin.pipeline.refresh import refresh
 from kuapin.pipeline.train import train
+from kuapin.retrieval.sources import sequence
+from kuapin.retrieval.sources.sequence import Sequence
 from kuapin.workspace import Shop
 from tests import market
 from tests.pipeline.test_refresh import SETTINGS, imported, with_settings
-from tests.refreshed import read
+from tests.refreshed import WordEncoder, read
 
 SMALL = {
     "candidates = 100": "candidates = 20",
@@ -74,6 +78,7 @@ def test_the_ranker_stays_and_the_sources_learn(shop, log, tmp_path, monkeypatch
     imported(shop, tmp_path, items=more, interactions=log[: int(0.8 * log.height)])
     before, first = sources(shop), Model.load(shop)
     monkeypatch.setattr(refreshing, "fit", None)  # nothing is trained anew
+    monkeypatch.setattr(sequence, "train", None)  # the user model neither
     done = refresh(shop)
     assert done.anew is None
     assert done.release is not None
@@ -164,6 +169,21 @@ def test_a_first_look_and_what_both_know_are_no_start(shop, log, tmp_path, monke
     imported(shop, tmp_path, interactions=log[: int(0.8 * log.height)])
     monkeypatch.setattr(refreshing, "read_manifest", lambda live: quick(read_manifest(live)))
     assert reason(shop, monkeypatch) == "the live release was a first look"
+
+
+def test_nothing_goes_on_from_what_was_learnt_of_somebody_who_was_erased(shop, log, tmp_path, monkeypatch):
+    imported(shop, tmp_path, interactions=log[: int(0.8 * log.height)])
+    forget(shop, "user 001")
+    assert reason(Shop.open(shop.path), monkeypatch) == "somebody was erased since the live release was trained"
+
+
+def test_another_language_model_and_an_older_release_are_no_start(shop, log, tmp_path, monkeypatch):
+    imported(shop, tmp_path, interactions=log[: int(0.8 * log.height)])
+    with monkeypatch.context() as patch:
+        patch.setattr(Sequence, "can_go_on", False)
+        assert reason(shop, patch).startswith("the live release does not hold what its user model")
+    monkeypatch.setattr(WordEncoder, "description", SimpleNamespace(weights_hash="another"))
+    assert reason(shop, monkeypatch) == "another language model reads"
 
 
 def quick(manifest):

@@ -19,6 +19,7 @@ from kuapin.model import Model
 from kuapin.model_folder import Releases
 from kuapin.pipeline import refresh as refreshing
 from kuapin.pipeline.finetune import finetune
+from kuapin.pipeline.forget import forget
 from kuapin.pipeline.refresh import refresh
 from kuapin.pipeline.train import train
 from kuapin.release_parts import LATER_VECTORS
@@ -159,6 +160,9 @@ def test_what_people_buy_moved_and_the_language_model_is_tuned(opening, bert, tm
     assert hashes[0] != hashes[1]
     assert refresh(shop).nothing_new
     assert not [*shop.runs.iterdir()]
+    forget(shop, "user 001")  # a sum with a part of everybody: it goes, and the one that is named reads
+    assert Shop.open(shop.path).config.encoding.backbone == str(bert)
+    assert [*shop.backbones.iterdir()] == []
     other = with_setting(shop, str(bert), "minilm")  # whoever names another backbone is read by that
     assert other.config.encoding.backbone == "minilm"
 

@@ -71,7 +71,7 @@ def _say(done: "Refreshed", folder: object, *, quiet: bool) -> None:
     say("")
     say(f"Trained anew: {done.anew}." if done.anew else f"Went on from {done.champion}, whose ranker stays.")
     if done.encoder:
-        say(f"Texts moved, so the language model was tuned: backbones/{done.encoder} reads from now on.")
+        say(f"The language model was tuned for what moved: backbones/{done.encoder} reads from now on.")
     if done.untuned:
         say(f"The language model stays as it is: {done.untuned}")
     say_table(_table(done), right=("users", "live", "new", "change"), wrap=("verdict",))
@@ -135,6 +135,7 @@ def _plain(done: "Refreshed") -> dict[str, object]:
         "nothing_new": done.nothing_new,
         "anew": done.anew,
         "encoder": done.encoder,
+        "untuned": done.untuned,
         "new": list(done.new),
         "verdicts": [known(asdict(verdict)) for verdict in done.verdicts],
         "drift": [asdict(moved) | {"size": moved.size} for moved in done.drift],

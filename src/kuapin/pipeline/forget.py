@@ -1,9 +1,11 @@
 """``forget``: one person out of everything that a shop holds, and never back in."""
 
+import json
 import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 
@@ -18,10 +20,14 @@ from kuapin.data.store import ParquetStore, without_person
 from kuapin.errors import ModelFolderError, StoreError
 from kuapin.manifest import read_manifest
 from kuapin.model_folder import Releases
-from kuapin.workspace import Shop
+from kuapin.workspace import ADAPTED, TUNED, Shop
 
 EXPORTS = "exports"
 """In the shop's folder: what ``kuapin export`` writes, unless it is told another place."""
+OF_THE_LOG = ("co-interaction", "next-item")
+"""Objectives of fine-tuning that learn from what people did."""
+CHANGE = "*/change/change.json"
+"""In ``backbones``: what ``kuapin finetune`` says of a change (this module is read by services, that one by none)."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +76,16 @@ def forget(shop: Shop, user: str, marked: Callable[[], None] = lambda: None) -> 
             remains.append(
                 f"The tables still hold rows, which nothing reads: {error} Then run kuapin forget once more."
             )
-        files = [*_exports(shop, user), *_reports(shop, user), *_runs(shop, remains)]
+        files = [*_exports(shop, user), *_reports(shop, user), *_runs(shop, remains), *_tuned_by_refresh(shop)]
         files += finish(shop)
         remains += [
             f"Release {one} holds no row of the person, but sums with a part of it. Run: kuapin train {shop.path}"
             for one in _answering(shop)
             if _is_older(one, shop, erasure.erased_at)
+        ]
+        remains += [
+            f"backbones/{one} was tuned before, by what people did together. Tune it again, or delete it."
+            for one in _tuned_by_hand(shop)
         ]
         return Receipt(erasure, rows, tuple(files), tuple(remains))
     finally:
@@ -97,6 +107,31 @@ def finish(shop: Shop) -> list[str]:
     ]
     releases.drop(old)
     return [f"models/{version}" for version in old]
+
+
+def has_forgotten_since(shop: Shop, version: str) -> bool:
+    """Whether somebody was erased after a release was trained."""
+    store = shop.store
+    latest = store.erasures.latest() if isinstance(store, ServedTables) else NEVER
+    return latest != NEVER and _is_older(version, shop, latest)
+
+
+def _tuned_by_refresh(shop: Shop) -> list[str]:
+    """Delete the language models that refreshes tuned; the one that is named reads again, and may be tuned anew."""
+    (shop.backbones / ADAPTED).unlink(missing_ok=True)
+    gone = [path for path in sorted(shop.backbones.glob(f"{TUNED}*")) if path.is_dir()]
+    compiled = sorted((shop.vectors / "encoders").glob("*/encoder.json"))
+    backbone = {path: Path(json.loads(path.read_text(encoding="utf-8"))["backbone"]).name for path in compiled}
+    gone += [path.parent for path in compiled if backbone[path].startswith(TUNED)]
+    for path in gone:
+        shutil.rmtree(path)
+    return [str(path.relative_to(shop.path)) for path in gone]
+
+
+def _tuned_by_hand(shop: Shop) -> list[str]:
+    """Backbones that ``kuapin finetune`` made out of the log."""
+    said = {path.parent.parent.name: json.loads(path.read_text()) for path in sorted(shop.backbones.glob(CHANGE))}
+    return [name for name, one in said.items() if one.get("settings", {}).get("objective") in OF_THE_LOG]
 
 
 def _answering(shop: Shop) -> list[str]:

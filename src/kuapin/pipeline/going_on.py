@@ -1,6 +1,8 @@
 """Whether a refresh goes on from the live release, or trains everything anew."""
 
+import json
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import polars as pl
@@ -8,11 +10,13 @@ import polars as pl
 from kuapin.data.dataset import Dataset, build_catalogue
 from kuapin.evaluation.drift import Moved
 from kuapin.manifest import Manifest, part_of, read_routing
+from kuapin.pipeline.forget import has_forgotten_since
 from kuapin.pipeline.newest import Newest
 from kuapin.pipeline.train import QUICK, Texts
 from kuapin.ranking.recommender import Recommender
 from kuapin.ranking.routed import Routed
 from kuapin.release_parts import CATALOGUE
+from kuapin.retrieval.sources.sequence import Sequence
 from kuapin.retrieval.whitening import load_whitening
 from kuapin.workspace import Shop
 
@@ -31,7 +35,14 @@ def went_on(manifest: Manifest) -> int:
 
 
 def why_anew(
-    shop: Shop, manifest: Manifest, live: Path, dataset: Dataset, newest: Newest, drift: tuple[Moved, ...]
+    shop: Shop,
+    manifest: Manifest,
+    live: Path,
+    dataset: Dataset,
+    newest: Newest,
+    drift: tuple[Moved, ...],
+    recommender: Recommender,
+    read: Texts,
 ) -> str | None:
     """Why the live release cannot be gone on from, in words; ``None``: it can.
 
@@ -42,6 +53,8 @@ def why_anew(
         dataset: the shop of today.
         newest: how its log is cut.
         drift: what moved since.
+        recommender: of the live release, that of the categories without a part of their own.
+        read: the texts of today.
     """
     settings = shop.config.refresh
     if not settings.warm:
@@ -50,6 +63,15 @@ def why_anew(
     changed = [name for name in READ_BY_ALL if manifest.config.get(name) != now[name]]
     if changed:
         return f"settings were changed since: {', '.join(changed)}"
+    if _encoder_of(live) != read.encoder.description.weights_hash:
+        return "another language model reads"
+    if has_forgotten_since(shop, live.name):
+        return "somebody was erased since the live release was trained"
+    model = recommender.signals.signals.get(Sequence.name)
+    if model is not None and find_spec("torch") is None:
+        return "its user model cannot be trained here: pip install 'kuapin[train]'"
+    if model is not None and not (isinstance(model.source, Sequence) and model.source.can_go_on):
+        return "the live release does not hold what its user model would go on from"
     if manifest.config.get(QUICK):
         return "the live release was a first look"
     if not manifest.metrics:
@@ -63,6 +85,13 @@ def why_anew(
         return "the categories are others"
     moved = [one.part for one in drift if one.much and one.part != COUNTED]
     return f"{' and '.join(moved)} moved much" if moved else None
+
+
+def _encoder_of(live: Path) -> str | None:
+    """Hash of the weights of the language model of a release."""
+    part = read_routing(live).default.encoder
+    said = json.loads((live / part / "encoder.json").read_text(encoding="utf-8")) if part is not None else {}
+    return str(said["weights_hash"]) if "weights_hash" in said else None
 
 
 def default_of(recommender: Recommender | Routed) -> Recommender:

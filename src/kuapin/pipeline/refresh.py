@@ -124,14 +124,15 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
         before, after = (_dataset(dataset, part) for part in (newest.before, newest.after))
         champion = everything_available(champion, dataset.catalogue.items)
         drift = _drift(champion, read, before, after)
-        anew = "it was asked for" if full else why_anew(shop, manifest, live, dataset, newest, drift)
+        started = default_of(champion.recommender)
+        anew = "it was asked for" if full else why_anew(shop, manifest, live, dataset, newest, drift, started, read)
         language: Tuned | str | None = None
         if anew is None:
-            read, started = whitened_as(read, live), default_of(champion.recommender)
+            read = whitened_as(read, live)
             fitted = _gone_on(shop, before, read, started, _known(manifest), progress)
         else:
             if wants_tuning(shop, drift):
-                language = tuned(shop, before, newest.before, progress)
+                language = tuned(shop, before, newest, progress)
             if isinstance(language, Tuned):
                 shop = language.shop
                 read = read_texts(shop, dataset.catalogue, progress)
@@ -149,7 +150,7 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
         new = [name for name in dataset.catalogue.categories if name not in champion.catalogue.categories]
         known = [name for name in dataset.catalogue.categories if name in champion.catalogue.categories]
         start = None if anew else fitted
-        del champion, challenger, fitted  # their sources would lie in memory beside the final ones
+        del champion, challenger, fitted, started  # their sources would lie in memory beside the final ones
         served = {name: _served_by(routing, live.name, name) for name in pairs}
         looks = _looks(challenges, served)
         looks |= {name: looks[name] + 1 for name in stages}  # the better of two was chosen by what it is judged on
@@ -160,10 +161,10 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
         if passed or (new and mixes) or force:
             kept = [name for name in known if name not in passed] if mixes and not force else []
             own = [name for name in passed if name in stages and stages[name].own]
-            release = _publish(shop, releases, snapshot, dataset, read, live, kept, own, start, progress)
+            release = _publish(shop, releases, snapshot, dataset, read, live, kept, own, start, language, progress)
             finish(shop)
         if isinstance(language, Tuned):
-            (language.keep if release else language.drop)()
+            language.tidy(served=release is not None)
         return Refreshed(
             champion=live.name,
             release=release,
@@ -234,6 +235,7 @@ def _publish(
     kept: Sequence[str],
     own: Sequence[str],
     start: Fitted | None,
+    language: Tuned | str | None,
     progress: Progress,
 ) -> str:
     """Learn from everything, and publish it beside the parts that some categories keep, or have of their own.
@@ -275,7 +277,7 @@ def _publish(
             routing=Routing(default=default, categories=routes),
             snapshot=snapshot,
             fingerprint=snapshot,
-            config=_told(described(shop.config, dataset, fitted), kept)
+            config=_told(described(shop.config, dataset, fitted), kept, None if start is None else live.name)
             | records
             | {WENT_ON: 0 if start is None else went_on(manifest) + 1},
             metrics=fitted.metrics,
@@ -286,12 +288,16 @@ def _publish(
                 f"Another release went live while the new one was made; {draft.version} is there and not live. "
                 f"Choose: kuapin models {shop.path}"
             )
+        if isinstance(language, Tuned):
+            language.keep()
         releases.activate(draft.version)
     return draft.version
 
 
-def _told(config: dict[str, JsonValue], kept: Sequence[str]) -> dict[str, JsonValue]:
-    """What the manifest says, with the categories that keep what they had in its note."""
+def _told(config: dict[str, JsonValue], kept: Sequence[str], before: str | None) -> dict[str, JsonValue]:
+    """What the manifest says, with what it went on from and the categories that keep what they had in its note."""
+    if before is not None:
+        config = config | {"note": f"{config.get('note') or ''} Went on from {before}: its ranker, its figures."}
     if not kept:
         return config
     names = ", ".join(kept[:MOST_NAMED]) + (f" and {len(kept) - MOST_NAMED} more" if len(kept) > MOST_NAMED else "")

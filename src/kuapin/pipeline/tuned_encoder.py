@@ -8,22 +8,23 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 
 from kuapin import columns as c
 from kuapin.config import read_preset, validated
 from kuapin.data.dataset import Dataset
 from kuapin.durable import write_durably
-from kuapin.errors import InputError
+from kuapin.encoding import e5
+from kuapin.errors import InputError, KuapinError, StoreError
 from kuapin.evaluation.drift import Moved
 from kuapin.finetuning.adapting import adapt, run_key
 from kuapin.finetuning.material import Material
 from kuapin.finetuning.presets import find_preset
 from kuapin.finetuning.settings import FinetuningConfig
 from kuapin.pipeline.finetune import starting_backbone
+from kuapin.pipeline.newest import Newest
 from kuapin.progress import SILENT, Progress
 from kuapin.text.template import render, render_titles
-from kuapin.workspace import ADAPTED, Shop
+from kuapin.workspace import ADAPTED, TUNED, Shop
 
 PRESET = "refresh"
 READ = ("categories", "texts")
@@ -37,34 +38,42 @@ class Tuned:
     Attributes:
         shop: the same, read by the tuned language model; nothing on disk says so before ``keep``.
         name: of the folder in ``shop/backbones``.
+        named: the backbone that ``kuapin.toml`` named when it was tuned.
     """
 
     shop: Shop
     name: str
+    named: str
 
     def keep(self) -> None:
-        """Read the shop by it from now on, as long as ``kuapin.toml`` names the same backbone as today."""
-        said = {"from": self.shop.named_backbone, "to": self.name}
+        """Read the shop by it from now on, as long as ``kuapin.toml`` names the same backbone as before."""
+        said = {"from": self.named, "to": self.name}
         write_durably(self.shop.backbones / ADAPTED, json.dumps(said).encode())
 
-    def drop(self) -> None:
-        """Remove it."""
-        shutil.rmtree(self.shop.backbones / self.name)
+    def tidy(self, *, served: bool) -> None:
+        """Remove the folder if nobody is served by it, else those that it replaces."""
+        for path in self.shop.backbones.glob(f"{TUNED}*"):
+            if (path.name == self.name) != served:
+                shutil.rmtree(path)
 
 
 def wants_tuning(shop: Shop, drift: Sequence[Moved]) -> bool:
-    """Whether the language model is to be tuned again: it has to do with what moved, and training is installed."""
+    """Whether the language model is to be tuned again: it has to do with what moved, and training is installed.
+
+    A shop that begins from another's user model has to read as that shop does.
+    """
     moved = any(one.much and one.part in READ for one in drift)
-    return moved and shop.config.refresh.encoder and all(map(find_spec, ("torch", "peft")))
+    free = shop.config.refresh.encoder and shop.config.sources.sequence.start is None
+    return moved and free and all(map(find_spec, ("torch", "peft")))
 
 
-def tuned(shop: Shop, before: Dataset, log: pl.DataFrame, progress: Progress = SILENT) -> Tuned | str:
+def tuned(shop: Shop, before: Dataset, newest: Newest, progress: Progress = SILENT) -> Tuned | str:
     """Tune the language model by the preset ``refresh``; an interrupted run of the same tables goes on.
 
     Args:
         shop: whose language model it is.
         before: what may be learnt from, in the catalogue of today.
-        log: the same as rows.
+        newest: how the log is cut; the part before the cut is learnt from.
         progress: told of every step.
 
     Returns:
@@ -79,20 +88,28 @@ def tuned(shop: Shop, before: Dataset, log: pl.DataFrame, progress: Progress = S
         titles=tuple(render_titles(frame, shop.config.text)),
         allowed=np.ones(len(before.catalogue), np.bool_),
         labels=shop.store.read(c.LABELS),
-        log=log,
+        log=newest.before,
         seed=config.seed,
     )
+    if shop.config.encoding.backbone == e5.NAME:
+        return "The bundled e5 has 4-bit weights, which cannot be trained."
+    named = shop.named_backbone
     try:
         backbone = starting_backbone(shop, config, material)
-        key = run_key(config, backbone, shop.snapshot)
-        name = f"{PRESET}-{key[:8]}"
-        with shop.run(f"finetune-{key}") as run:
-            if not (shop.backbones / name).is_dir():  # whoever was interrupted later has it already
-                adapt(material, config, backbone, run, shop.backbones / name, progress)
     except InputError as error:
         return str(error)
+    key = run_key(config, backbone, f"{shop.snapshot} {newest.cut}")
+    name = f"{TUNED}{key[:8]}"
     target: Path = shop.backbones / name
+    with shop.run(f"finetune-{key}") as run:
+        try:
+            if not target.is_dir():  # whoever was interrupted later has it already
+                adapt(material, config, backbone, run, target, progress)
+        except StoreError:
+            raise
+        except KuapinError as error:
+            return str(error)
     other = Shop(shop.path)
     encoding = shop.config.encoding.model_copy(update={"backbone": str(target.resolve())})
     other.config = shop.config.model_copy(update={"encoding": encoding})
-    return Tuned(other, name)
+    return Tuned(other, name, named)

@@ -163,7 +163,7 @@ def _proposed(place: dict[str, NDArray[np.int64]], proposers: list[str], candida
 
 def _sharp(quality: NDArray[np.float64]) -> bool:
     """Whether the mean of a metric (n_users,) is known well enough to judge by."""
-    return bool(quality.std() <= SHARP * quality.mean() * np.sqrt(len(quality)))
+    return bool(0 < quality.std() <= SHARP * quality.mean() * np.sqrt(len(quality)))
 
 
 def _as_good(without: NDArray[np.float64], full: NDArray[np.float64], errors: float = 0.0) -> bool:

@@ -41,6 +41,7 @@ class Learnt(NamedTuple):
 
     Attributes:
         lengths: float32 (n_items,), of the items' vectors before they were brought to length 1.
+        read: float32 (n_items,), of their texts' part in these.
         interactions: int64 (n_items,), of every item.
         category: float32 (n_categories + 1, d), the vectors of categories.
         passes: int64 (1,), over the log that it took.
@@ -48,6 +49,7 @@ class Learnt(NamedTuple):
     """
 
     lengths: Vectors
+    read: Vectors
     interactions: NDArray[np.int64]
     category: Vectors
     passes: NDArray[np.int64]
@@ -119,9 +121,10 @@ class UserModel:
         met = np.flatnonzero(trained.interactions)
         own[met] = met
         vectors = item_sums(trained.weights, trained.config, text, own, interactions)
-        lengths = np.linalg.norm(vectors, axis=1)
+        texts = text @ trained.weights["text"] if trained.config.text and text is not None else np.zeros((n, 1))
         learnt = Learnt(
-            lengths,
+            np.linalg.norm(vectors, axis=1),
+            np.linalg.norm(texts, axis=1).astype(np.float32),
             interactions.astype(np.int64),
             trained.weights["category"],
             np.array([trained.passes]),
@@ -133,26 +136,26 @@ class UserModel:
         weights = _of_any_shop(trained.weights)
         return cls(trained.config, unit(vectors), known, text_weights, none, graph, weights, learnt=learnt)
 
-    def trained(self, text: Vectors | None) -> Trained | None:
+    def trained(self, text: Vectors | None, n_items: int) -> Trained | None:
         """What a training leaves, to go on from; ``None`` where this model does not know.
 
         Args:
-            text: float32 (n_items, d_text), as in training; more rows are items that came since, whose own vectors
-                are 0.
+            text: float32 (n_items, d_text), whitened as in training; ``None``: no texts are read.
+            n_items: those of training, and behind them what came since; that begins as its text, and so does what has
+                another text by now.
         """
         if self.learnt is None:
             return None
-        lengths, interactions, category, passes, adapted = self.learnt
-        n, size = len(lengths), self.items.shape[1]
-        rows = n if text is None else len(text)
-        own = self.items[:n] * lengths[:, None]
-        if self.config.text and text is not None:
-            own -= text[:n] @ self.text
-        warm = warmth(interactions, self.config.fade)[:, None]
-        own = np.divide(own, warm, out=np.zeros_like(own), where=warm > 0)
-        ids = np.concatenate((own, np.zeros((rows - n, size), np.float32))) if self.config.ids else own[:0]
-        weights = self.weights | {"text": self.text, "ids": ids, "category": category}
-        met = np.append(interactions, np.zeros(rows - n, np.int64))
+        lengths, read, interactions, category, passes, adapted = self.learnt
+        n = len(lengths)
+        own = np.zeros((n_items if self.config.ids else 0, self.items.shape[1]), np.float32)
+        if self.config.ids:
+            texts = np.zeros_like(own[:n]) if text is None else text[:n] @ self.text
+            same = np.isclose(np.linalg.norm(texts, axis=1), read, rtol=1e-3, atol=1e-5)
+            warm = np.where(same, warmth(interactions, self.config.fade), 0)[:, None]
+            np.divide(self.items[:n] * lengths[:, None] - texts, warm, out=own[:n], where=warm > 0)
+        weights = self.weights | {"text": self.text, "ids": own, "category": category}
+        met = np.append(interactions, np.zeros(n_items - n, np.int64))
         return Trained(self.config, weights, met, (np.nan,) * int(passes[0]), 0.0, bool(adapted[0]))
 
     def users(self, histories: Histories) -> Vectors:

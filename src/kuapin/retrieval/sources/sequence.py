@@ -65,8 +65,8 @@ class Sequence(FactorSource):
 
     def refit(self, visible: Visible, before: Self) -> Self:
         """Go on from what was fitted on a part of the log, for a share of the passes that it took."""
-        white = visible.whitened()
-        done = before.trained or before.model.trained(white if before.model.config.text else None)
+        white, n = visible.whitened(), len(visible.catalogue)
+        done = before.trained or before.model.trained(white if before.model.config.text else None, n)
         if done is None:
             return self.fit(visible)
         passes = round(done.passes * self.config.more)
@@ -74,6 +74,11 @@ class Sequence(FactorSource):
             category, progress = visible.catalogue.category, visible.progress
             done = go_on(done, visible.histories, white, category, passes, progress=progress)
         return self._take(done, visible, white)
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether ``refit`` of another source goes on from this one."""
+        return self.trained is not None or self.model.learnt is not None
 
     def between(self, history: NDArray[np.integer], items: NDArray[np.integer]) -> Scores:
         """The cosine of each item of a history and each item, float32 (len(history), len(items))."""
