@@ -50,8 +50,8 @@ ABOUT = {
         "Vectors of users, histories of 50. Asked for: one_user_ms ≤ 2, batch_2000_s ≤ 1 on two cores."
     ),
     "refreshing": (
-        "After 80 % and 90 % of a log a shop trained on 70 % is refreshed: `gone_on` from what was there, trained `anew`, "
-        "or not at all (`stale`). NDCG@10 of the next tenth of the log, ratios to `anew`, seconds of a fit."
+        "After 80 % and 90 % of a log a shop trained on 70 % is refreshed: `gone_on` from what was there, or trained "
+        "`anew`, or not at all (`stale`). NDCG@10 of the next tenth of the log, ratios to `anew`, seconds of a fit."
     ),
     "other_shop": (
         "A user model trained on arts_office starts another shop, 100 %, 10 % and 1 % of whose users are learnt from: "
