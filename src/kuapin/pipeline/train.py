@@ -34,7 +34,7 @@ from kuapin.retrieval.start_folder import open_start
 from kuapin.retrieval.whitening import Whitening, fit_whitening, save_whitening
 from kuapin.storefront import FOLDER
 from kuapin.text.template import render
-from kuapin.workspace import Shop
+from kuapin.workspace import ADAPTED, Shop
 
 ENCODER = "encoder"
 NEWEST = "newest"
@@ -113,7 +113,7 @@ def read_texts(shop: Shop, catalogue: Catalogue, progress: Progress = SILENT) ->
     config = shop.config
     texts = render(catalogue.frame, config.text)
     encoder = open_encoder(config.encoding, shop.vectors / "encoders", texts.to_list(), progress)
-    _check_start(config, encoder)
+    _check_start(shop, encoder)
     vectors = encoded(encoder, config.text, catalogue.frame, texts, shop.vectors, progress)
     whitening = fit_whitening(vectors)
     with progress.step("Looking for what may not be shown"):
@@ -122,13 +122,14 @@ def read_texts(shop: Shop, catalogue: Catalogue, progress: Progress = SILENT) ->
     return Texts(encoder, texts, vectors, whitening, whitening.of(vectors), decisions, judge)
 
 
-def _check_start(config: Config, encoder: Encoder) -> None:
+def _check_start(shop: Shop, encoder: Encoder) -> None:
     """Refuse to begin from the user model of a shop whose texts another language model reads, before work is done."""
-    path = config.sources.sequence.start
+    path, adapted = shop.config.sources.sequence.start, shop.backbones / ADAPTED
     if path is not None and open_start(path).encoder != encoder.description.weights_hash:
+        tuned = f", and delete {adapted}, for a refresh tuned what this shop reads by" if adapted.exists() else ""
         raise InputError(
             f"[sources.sequence] start = {str(path)!r}: another language model reads that shop's texts. Set the same "
-            "[encoding] backbone and pooling in both."
+            f"[encoding] backbone and pooling in both{tuned}."
         )
 
 
