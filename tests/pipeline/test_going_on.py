@@ -16,12 +16,11 @@ from kuapin.pipeline import train as training
 from kuapin.pipeline.forget import forget
 from kuapin.pipeline.going_on import WENT_ON, default_of, why_anew
 from kuapin.pipeline.refresh import refresh
-from kuapin.pipeline.train import train
 from kuapin.retrieval.sources import sequence
 from kuapin.retrieval.sources.sequence import Sequence
 from kuapin.workspace import Shop
 from tests import market
-from tests.pipeline.test_refresh import SETTINGS, imported, with_settings
+from tests.pipeline.test_refresh import SETTINGS, imported, trained_early, with_settings
 from tests.refreshed import WordEncoder, read
 
 SMALL = {
@@ -49,13 +48,7 @@ def log():
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, log):
-    folder = tmp_path_factory.mktemp("going-on")
-    shop = with_settings(Shop.init(folder / "shop"), SETTINGS | SMALL)
-    imported(shop, folder, items=market.items(), interactions=log[: int(0.6 * log.height)])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "read_texts", read)
-        train(shop)
-    return shop.path
+    return trained_early(tmp_path_factory.mktemp("going-on"), log, SETTINGS | SMALL, quick=False)
 
 
 @pytest.fixture
@@ -117,10 +110,10 @@ def reason(shop, monkeypatch):
 
     def asked(*arguments):
         told.append(why_anew(*arguments))
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt("enough")
 
     monkeypatch.setattr(refreshing, "why_anew", asked)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="enough"):
         refresh(shop)
     return told[0]
 

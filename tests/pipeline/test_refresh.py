@@ -61,16 +61,20 @@ def with_settings(shop, settings):
     return Shop.open(shop.path)
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("trained")
-    log = market.log(n_users=200).sort("timestamp")
-    shop = with_settings(Shop.init(folder / "shop"), SETTINGS | {"candidates = 100": "candidates = 20"})
+def trained_early(folder, log, settings, *, quick):
+    """A shop that was trained on the first 60 % of a log; its path."""
+    shop = with_settings(Shop.init(folder / "shop"), settings)
     imported(shop, folder, items=market.items(), interactions=log[: int(0.6 * log.height)])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "read_texts", read)
-        train(shop, quick=True)
+        train(shop, quick=quick)
     return shop.path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    log, settings = market.log(n_users=200).sort("timestamp"), SETTINGS | {"candidates = 100": "candidates = 20"}
+    return trained_early(tmp_path_factory.mktemp("trained"), log, settings, quick=True)
 
 
 @pytest.fixture

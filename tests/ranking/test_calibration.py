@@ -169,8 +169,7 @@ def test_a_bent_scale_keeps_the_order_and_is_saved():
     assert np.array_equal(again.logit(asked_for, np.zeros(500, np.int64)), logits)
 
 
-def test_a_line_stays_a_line():
-    """With few right candidates, or where the odds are a line, there is no bend."""
+def test_with_few_right_candidates_a_line_stays_a_line():
     rng = np.random.default_rng(7)
     few = rng.normal(size=120)
     taken = np.tile([True, False, False, False, False, False], 20)

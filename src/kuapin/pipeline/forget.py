@@ -121,8 +121,8 @@ def _tuned_by_refresh(shop: Shop) -> list[str]:
     (shop.backbones / ADAPTED).unlink(missing_ok=True)
     gone = [path for path in sorted(shop.backbones.glob(f"{TUNED}*")) if path.is_dir()]
     compiled = sorted((shop.vectors / "encoders").glob("*/encoder.json"))
-    backbone = {path: Path(json.loads(path.read_text(encoding="utf-8"))["backbone"]).name for path in compiled}
-    gone += [path.parent for path in compiled if backbone[path].startswith(TUNED)]
+    read_by = {path.parent: json.loads(path.read_text(encoding="utf-8")).get("backbone", "") for path in compiled}
+    gone += [folder for folder, backbone in read_by.items() if Path(backbone).name.startswith(TUNED)]
     for path in gone:
         shutil.rmtree(path)
     return [str(path.relative_to(shop.path)) for path in gone]

@@ -70,6 +70,8 @@ class Refreshed:
         stages: categories that opened lately → where they stand; it holds where they pass.
         nothing_new: whether the tables were those that the champion was trained on.
         anew: why everything was trained anew, in words; ``None``: it went on from the champion.
+        encoder: the language model that was tuned for what moved and now reads, a folder in ``backbones``.
+        untuned: why it could not be tuned; ``None``: it was, or nothing asked for it.
         own_share: share of the people in whose lists the champion had what they took, see ``challenge.own_share``.
     """
 

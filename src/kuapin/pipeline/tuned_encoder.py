@@ -51,9 +51,9 @@ class Tuned:
         write_durably(self.shop.backbones / ADAPTED, json.dumps(said).encode())
 
     def tidy(self, *, served: bool) -> None:
-        """Remove the folder if nobody is served by it, else those that it replaces."""
+        """Remove the folder if nobody is served by it, else those that it replaces, but for the one that is named."""
         for path in self.shop.backbones.glob(f"{TUNED}*"):
-            if (path.name == self.name) != served:
+            if (path.name == self.name) != served and path.name != Path(self.named).name:
                 shutil.rmtree(path)
 
 
@@ -79,6 +79,8 @@ def tuned(shop: Shop, before: Dataset, newest: Newest, progress: Progress = SILE
     Returns:
         What became of it; or why it stays as it is.
     """
+    if shop.config.encoding.backbone == e5.NAME:
+        return "The bundled e5 has 4-bit weights, which cannot be trained."
     config = validated(FinetuningConfig, read_preset(find_preset(PRESET)), f"preset {PRESET}")
     config = config.model_copy(update={"seed": shop.config.seed})
     frame = before.catalogue.frame
@@ -91,8 +93,6 @@ def tuned(shop: Shop, before: Dataset, newest: Newest, progress: Progress = SILE
         log=newest.before,
         seed=config.seed,
     )
-    if shop.config.encoding.backbone == e5.NAME:
-        return "The bundled e5 has 4-bit weights, which cannot be trained."
     named = shop.named_backbone
     try:
         backbone = starting_backbone(shop, config, material)
