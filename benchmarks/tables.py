@@ -130,6 +130,10 @@ ABOUT = {
         "`ap.ratio` ≥ 1.3."
     ),
     "trends": "Share of the 100 items named as growing that sell more next week than on the mean of the last four.",
+    "home": (
+        "A home page of 30 rows a household on Complete Journey, explained: processor time of a call, rows by surface, "
+        "distinct categories and leaves of its items (`products`: of as many of the products alone), items shown twice."
+    ),
     "batch": "`kuapin recommend --users FILE` on Complete Journey, n = 10. Asked for: ≥ 500 users/s, ≤ 3 GB.",
     "dirty_logs": (
         "Robots, bulk buyers and fake bursts planted into amazon18_arts_office: share found, share of people's events "

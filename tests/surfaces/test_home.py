@@ -70,3 +70,21 @@ def test_quotas_by_hand():
 @pytest.mark.parametrize("n", [5, 20])
 def test_the_default_shares_are_known_surfaces(n):
     assert sum(quotas(n, SHARES).values()) == n
+
+
+def test_nobody_known_has_a_page_of_its_own():
+    answers = {
+        "products": pl.concat([answer("products", "a", "b", user=None), answer("products", "c")]),
+        "bundles": answer("bundles", "a", "d", user=None),
+    }
+    found = compose(answers, 3, {"products": 0.5, "bundles": 0.5})
+    assert found.select("user_id", "target_id").rows() == [(None, "a"), (None, "b"), (None, "d"), ("u", "c")]
+
+
+def test_a_batch_takes_a_table_apart_once(monkeypatch):
+    calls = []
+    own = pl.DataFrame.partition_by
+    monkeypatch.setattr(pl.DataFrame, "partition_by", lambda *a, **k: calls.append(1) or own(*a, **k))
+    batch = pl.concat([answer("products", "a", "b", user=f"u{k}") for k in range(50)])
+    assert compose({"products": batch}, 2)["user_id"].n_unique() == 50
+    assert len(calls) == 1

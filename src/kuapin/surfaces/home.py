@@ -47,10 +47,11 @@ def compose(answers: Mapping[str, pl.DataFrame], n: int, shares: Mapping[str, fl
     if not order:
         return next(iter(answers.values()))
     users = pl.concat([answers[name][c.USER_ID] for name in order]).unique(maintain_order=True)
+    of_user = {name: answers[name].partition_by(c.USER_ID, as_dict=True) for name in order}
     pages = []
     for user in users:
-        parts = {name: answers[name].filter(pl.col(c.USER_ID).eq_missing(user)) for name in order}
-        for name, rows in _taken(parts, n, {name: shares[name] for name in order if parts[name].height}).items():
+        parts = {name: of_user[name][(user,)] for name in order if (user,) in of_user[name]}
+        for name, rows in _taken(parts, n, {name: shares[name] for name in parts}).items():
             ranks = pl.int_range(1, len(rows) + 1, dtype=pl.Int32, eager=True).alias(c.RANK)
             pages.append(parts[name][rows].with_columns(ranks))
     return pl.concat(pages)
