@@ -134,6 +134,11 @@ ABOUT = {
         "A home page of 30 rows a household on Complete Journey, explained: processor time of a call, rows by surface, "
         "distinct categories and leaves of its items (`products`: of as many of the products alone), items shown twice."
     ),
+    "profile_stability": (
+        "Statements of profiles on Complete Journey that are made again when a household's days are drawn again, and "
+        "that the second half of its days makes after the first; `sure`: confidence of .9 or more. Asked for: stable, "
+        "every statement `traceable`."
+    ),
     "batch": "`kuapin recommend --users FILE` on Complete Journey, n = 10. Asked for: ≥ 500 users/s, ≤ 3 GB.",
     "dirty_logs": (
         "Robots, bulk buyers and fake bursts planted into amazon18_arts_office: share found, share of people's events "

@@ -18,6 +18,7 @@ from kuapin.data.dataset import Catalogue, build_catalogue
 from kuapin.data.histories import Histories
 from kuapin.data.offers import COUPON_COLUMN, build_offers
 from kuapin.data.store import TableStore
+from kuapin.data.user_groups import user_groups
 from kuapin.errors import InputError, ModelFolderError
 from kuapin.ranking.completion import Completion
 from kuapin.ranking.growth import Growth
@@ -82,7 +83,7 @@ def setting_of(
 
 
 _ROW = "row"
-_KEPT = ("bundles", "brands", "campaigns", "trends", "profiles", "searches")
+_KEPT = ("bundles", "brands", "campaigns", "trends", "profiles", "searches", "groups")
 """Parts that rest on the log, or on the items of training: what is put later counts when the release is loaded anew."""
 
 
@@ -245,17 +246,28 @@ class Storefront:
 
     def _profiles_of(self, histories: Histories, ids: pl.Series, n: int) -> pl.DataFrame:
         searched, met = self._searches(ids), _in_items(histories, len(self.profiles.catalogue))
+        users = self.model.users.rows(ids).tolist()
         each = [
-            (ids[row], self.profiles.profile(met.select(np.array([row])), searched[row])) for row in range(len(ids))
+            (ids[row], self.profiles.profile(met.select(np.array([row])), searched[row], self.groups.get(users[row])))
+            for row in range(len(ids))
         ]
         return profile_surface.table(each, n, self.model.release)
 
-    def _searches(self, ids: pl.Series) -> list[pl.Series]:
+    def _searches(self, ids: pl.Series) -> list[pl.DataFrame]:
         rows = self.model.users.rows(ids)
         place = self.searches[_ROW]
         first, last = (place.search_sorted(pl.Series(rows, dtype=pl.Int32), side=side) for side in ("left", "right"))
         spans = zip(rows, first, last, strict=True)
-        return [self.searches[c.QUERY][a : b if row >= 0 else a] for row, a, b in spans]
+        return [self.searches[a : b if row >= 0 else a] for row, a, b in spans]
+
+    @cached_property
+    def groups(self) -> dict[int, dict[str, str]]:
+        """Row of a user → column of the users table that groups people → what it says of him."""
+        table = user_groups(self.store.read(c.USERS))
+        rows = self.model.users.rows(table[c.USER_ID]).tolist()
+        told = table.drop(c.USER_ID).iter_rows(named=True)
+        known = {row: {k: v for k, v in one.items() if v is not None} for row, one in zip(rows, told, strict=True)}
+        return {row: one for row, one in known.items() if row >= 0 and one}
 
     @cached_property
     def searches(self) -> pl.DataFrame:

@@ -11,7 +11,8 @@ def test_the_log_is_read_once_for_all_who_ask_and_not_again_for_items_that_come(
     shop = served.shop(tmp_path)
     log = pl.DataFrame({"user_id": ["user 003"] * 3 + ["user 004"], "query": ["Mint Tea", "mint tea", "mint", "oak"]})
     log = log.with_columns(pl.lit(1_600_000_000).alias("timestamp"), pl.lit("search").alias("event"))
-    shop.store.write({"interactions": with_event_ids(log)})
+    people = pl.DataFrame({"user_id": [f"user {k:03}" for k in range(4)], "age": ["young", "old", "young", "old"]})
+    shop.store.write({"interactions": with_event_ids(log), "users": people})
     with served.client(shop) as client:
         live = client.app.state.service.live
         live.warm()
@@ -23,6 +24,7 @@ def test_the_log_is_read_once_for_all_who_ask_and_not_again_for_items_that_come(
 
         before = {surface: said(surface) for surface in ("home", "profile")}
         assert any("mint" in word for word in before["profile"])
+        assert "age: old" in before["profile"]
         store = live.current.model.storefront.store
         read = type(store).read
         seen = []
@@ -36,4 +38,4 @@ def test_the_log_is_read_once_for_all_who_ask_and_not_again_for_items_that_come(
         assert said("profile") == before["profile"]
         assert said("profile", "user 004") != before["profile"]
         assert said("profile", "nobody") == []
-        assert "interactions" not in seen
+        assert not {"interactions", "users"} & set(seen)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -37,11 +39,34 @@ def test_statements_with_their_evidence(profiles, shop):
     assert ("attribute", "oak") in said
     assert ("price", "high") in said
     assert ("brand", "Sea") not in said  # one interaction is no taste
-    assert said["rhythm", "every 10 days"].evidence == "the median of 9 gaps, of 10 to 10 days"
+    assert said["rhythm", "every 10 days"].evidence.startswith("the median of 9 gaps, of 10 to 10 days; ")
     due = said["due", "B-oak-soap-large"]
-    assert due.evidence == "bought on 10 days, every 10 days; the last was 9 days ago"
+    assert due.evidence.startswith("bought on 10 days, every 10 days; the last was 9 days ago; ")
     assert due.confidence == 1
     assert ("due", "H-oak-lamp-large") not in said  # 49 days ago: given up
+
+
+def test_every_statement_names_the_latest_events_it_rests_on(profiles, shop):
+    said = {(one.kind, one.value): one.evidence.partition("; latest: ")[2] for one in of(profiles, shop)}
+    soap = (
+        "B-oak-soap-large (1970-04-01 00:00), B-oak-soap-large (1970-03-22 00:00), B-oak-soap-large (1970-03-12 00:00)"
+    )
+    assert said["category", "Beauty > soap"] == said["due", "B-oak-soap-large"] == soap
+    assert said["rhythm", "every 10 days"] == soap
+    assert said["category", "Home > lamp"].startswith("H-oak-lamp-large (1970-02-20 00:00), ")
+    assert all(said.values())
+
+
+def test_without_times_the_items_are_named_alone(profiles, shop):
+    history = replace(shop.histories.select(shop.users.rows(["u0"])), timed=False)
+    said = {(one.kind, one.value): one.evidence for one in profiles.profile(history)}
+    assert said["category", "Beauty > soap"].endswith("; latest: B-oak-soap-large, B-oak-soap-large, B-oak-soap-large")
+
+
+def test_what_the_users_table_tells_is_said_with_its_column(profiles, shop):
+    nobody = empty_histories(1, 96, timed=True)
+    (said,) = profiles.profile(nobody, told={"age": "65+"})
+    assert (said.kind, said.value, said.confidence, said.evidence) == ("told", "age: 65+", 1.0, "users.age")
 
 
 def test_what_rests_on_few_events_is_less_sure(profiles, shop):
@@ -65,9 +90,11 @@ def test_random_halves_of_a_history_agree_on_what_is_sure(profiles, shop):
 
 
 def test_searches_count_as_attributes(profiles, shop):
-    searched = pl.Series(["mint tea", "mint", "mint soap", "tea"])
+    searched = pl.DataFrame({"query": ["mint tea", "mint", "mint soap", "tea"], "timestamp": [DAY, None, 2 * DAY, 3]})
     said = [one for one in of(profiles, shop, searched) if one.value == "mint"]
-    assert [one.evidence for one in said] == ["in 3 of 4 searches"]
+    assert [one.evidence for one in said] == [
+        "in 3 of 4 searches; latest: mint soap (1970-01-03 00:00), mint tea (1970-01-02 00:00), mint"
+    ]
 
 
 def test_of_nobody_nothing_is_said(profiles):

@@ -1,5 +1,7 @@
 """The surface ``profile``: what the system knows of a user, every statement with its evidence and its confidence."""
 
+import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,7 +18,15 @@ from kuapin.retrieval.sources.lexical import words
 from kuapin.surfaces.answer import SCHEMA
 
 NAME = "profile"
-CATEGORY, BRAND, PRICE, ATTRIBUTE, RHYTHM, DUE = KINDS = ("category", "brand", "price", "attribute", "rhythm", "due")
+CATEGORY, BRAND, PRICE, ATTRIBUTE, RHYTHM, DUE, TOLD = KINDS = (
+    "category",
+    "brand",
+    "price",
+    "attribute",
+    "rhythm",
+    "due",
+    "told",
+)
 """What a statement is about. Reason codes are the same."""
 RESAMPLES = 100
 LEAST = 3
@@ -24,6 +34,8 @@ LEAST = 3
 LIFT = 1.25
 """How much more of something there must be in a history than in the shop."""
 LEVELS = ("low", "middle", "high")
+EVENTS = 3
+"""Events that a statement's evidence names, the latest."""
 DAY = 86_400
 TIME_AGAIN = 0.8
 """Share of the usual gap after which an item counts as due."""
@@ -36,8 +48,8 @@ class Statement:
     Attributes:
         kind: one of ``KINDS``.
         value: what is said, such as the name of a category.
-        confidence: share of resampled histories in which it holds as well.
-        evidence: the counts that it rests on.
+        confidence: share of resampled histories in which it holds as well; 1 of what the users table tells.
+        evidence: the counts that it rests on, and the latest of the events, with their times.
     """
 
     kind: str
@@ -102,38 +114,47 @@ class Profiles:
         third = (rank * 3).floor().clip(0, 2).cast(pl.Int32)
         return table.select(pl.when(pl.col("price").is_not_null()).then(third).fill_null(-1)).to_series().to_numpy()
 
-    def profile(self, history: Histories, searched: pl.Series | None = None) -> list[Statement]:
+    @cached_property
+    def usual_share(self) -> dict[str, NDArray[np.float64]]:
+        """Kind → every group's share of all people's interactions."""
+        total = max(self.usual.sum(), 1.0)
+        return {kind: np.asarray(matrix.T @ self.usual).ravel() / total for kind, (matrix, _) in self.groups.items()}
+
+    def profile(
+        self, history: Histories, searched: pl.DataFrame | None = None, told: Mapping[str, str] | None = None
+    ) -> list[Statement]:
         """All statements about one user, by kind, the surest first.
 
         Args:
-            history: of one user; empty: nothing is known, and nothing said.
-            searched: what he searched for: its words count as attributes.
+            history: of one user.
+            searched: ``query`` and ``timestamp`` of his searches: their words count as attributes.
+            told: column of the users table → what it says of him.
         """
-        items, times = history.items, history.times
-        if len(items) == 0:
-            return []
-        draws = np.random.default_rng(0).multinomial(len(items), np.full(len(items), 1 / len(items)), RESAMPLES)
-        statements = []
-        for kind in (CATEGORY, BRAND, PRICE, ATTRIBUTE):
-            if kind in self.groups:
-                statements += self._more_than_usual(kind, items, draws.astype(np.float64))
-        statements += self._searches(searched)
-        if history.timed:
-            statements += [*self._rhythm(times), *self._due(items, times)]
+        statements = self._searches(searched)
+        statements += [
+            Statement(TOLD, f"{name}: {value}", 1.0, f"{c.USERS}.{name}") for name, value in (told or {}).items()
+        ]
+        n = len(history.items)
+        if n:
+            draws = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(np.float64)
+            for kind in (CATEGORY, BRAND, PRICE, ATTRIBUTE):
+                if kind in self.groups:
+                    statements += self._more_than_usual(kind, history, draws)
+            if history.timed:
+                statements += [*self._rhythm(history), *self._due(history)]
         order = {kind: place for place, kind in enumerate(KINDS)}
         return sorted(statements, key=lambda one: (order[one.kind], -one.confidence, one.value))
 
-    def _more_than_usual(self, kind: str, items: NDArray[np.int32], draws: NDArray[np.float64]) -> list[Statement]:
+    def _more_than_usual(self, kind: str, history: Histories, draws: NDArray[np.float64]) -> list[Statement]:
         """Groups of which the history has more than the shop."""
-        matrix, names = self.groups[kind]
+        (matrix, names), usual, items = self.groups[kind], self.usual_share[kind], history.items
         met = matrix[items]
         count = np.asarray(met.sum(axis=0)).ravel()
-        all_of = max(self.usual.sum(), 1.0)
-        usual = np.asarray(matrix.T @ self.usual).ravel() / all_of
         found = np.flatnonzero((count >= LEAST) & (count / len(items) > LIFT * usual))
         if len(found) == 0:
             return []
-        again = np.asarray(draws @ met[:, found]) / len(items)
+        among = met[:, found].tocsc()
+        again = np.asarray(draws @ among) / len(items)
         holds = ((again > LIFT * usual[found]) & (again * len(items) >= LEAST)).mean(axis=0)
         return [
             Statement(
@@ -141,24 +162,33 @@ class Profiles:
                 names[group],
                 float(sure),
                 f"{count[group]:,.0f} of {len(items):,} interactions ({count[group] / len(items):.0%}); "
-                f"of all people's {usual[group]:.1%}",
+                f"of all people's {usual[group]:.1%}{self._latest(history, np.sort(among[:, place].indices))}",
             )
-            for group, sure in zip(found, holds, strict=True)
+            for place, (group, sure) in enumerate(zip(found, holds, strict=True))
         ]
 
-    def _searches(self, searched: pl.Series | None) -> list[Statement]:
-        if searched is None or searched.len() == 0:
+    def _latest(self, history: Histories, rows: NDArray[np.integer]) -> str:
+        """The last few of some events (ascending rows) of a history: ids of their items, and when."""
+        rows = rows[::-1][:EVENTS]
+        ids = self.catalogue.items.take(history.items[rows])
+        return _named(ids, pl.Series(history.times[rows]) if history.timed else None)
+
+    def _searches(self, searched: pl.DataFrame | None) -> list[Statement]:
+        if searched is None or searched.height == 0:
             return []
-        often = words(searched.fill_null("")).group_by("word").agg(pl.col("row").n_unique().alias("n"))
-        often = often.filter(pl.col("n") >= LEAST).sort("word")
-        total = searched.len()
-        return [
-            Statement(ATTRIBUTE, word, 1 - (1 - n / total) ** n, f"in {n:,} of {total:,} searches")
-            for word, n in often.rows()
-        ]
+        searched = searched.sort(c.TIMESTAMP, descending=True, nulls_last=True, maintain_order=True)
+        often = words(searched[c.QUERY]).group_by("word").agg(pl.col("row").unique().sort())
+        often = often.filter(pl.col("row").list.len() >= LEAST).sort("word")
+        total, found = searched.height, []
+        for word, rows in often.rows():
+            n, latest = len(rows), searched[rows[:EVENTS]]
+            named = _named(latest[c.QUERY], latest[c.TIMESTAMP])
+            found.append(Statement(ATTRIBUTE, word, 1 - (1 - n / total) ** n, f"in {n:,} of {total:,} searches{named}"))
+        return found
 
-    def _rhythm(self, times: NDArray[np.int64]) -> list[Statement]:
+    def _rhythm(self, history: Histories) -> list[Statement]:
         """The usual gap between days on which the user did something."""
+        times = history.times
         gaps = np.diff(np.unique(times // DAY))
         if len(gaps) < LEAST:
             return []
@@ -166,13 +196,13 @@ class Profiles:
         again = np.median(np.random.default_rng(0).choice(gaps, (RESAMPLES, len(gaps))), axis=1)
         sure = float((np.abs(again - usual) <= max(0.25 * usual, 1.0)).mean())
         said = f"every {usual:g} days" if usual != 1 else "every day"
-        return [
-            Statement(RHYTHM, said, sure, f"the median of {len(gaps):,} gaps, of {gaps.min()} to {gaps.max()} days")
-        ]
+        counts = f"the median of {len(gaps):,} gaps, of {gaps.min()} to {gaps.max()} days"
+        first_of_day = np.unique(times // DAY, return_index=True)[1]
+        return [Statement(RHYTHM, said, sure, counts + self._latest(history, first_of_day))]
 
-    def _due(self, items: NDArray[np.int32], times: NDArray[np.int64]) -> list[Statement]:
+    def _due(self, history: Histories) -> list[Statement]:
         """Items that are bought again and again, and are about to be."""
-        found = []
+        items, times, found = history.items, history.times, []
         for item in np.flatnonzero(np.bincount(items) > LEAST):
             days = np.unique(times[items == item] // DAY)
             gaps = np.diff(days)
@@ -184,8 +214,19 @@ class Profiles:
             again = np.median(np.random.default_rng(0).choice(gaps, (RESAMPLES, len(gaps))), axis=1)
             sure = float(((waited >= TIME_AGAIN * again) & (waited <= 3 * again)).mean())
             told = f"bought on {len(days):,} days, every {usual:g} days; the last was {waited:g} days ago"
+            told += self._latest(history, np.flatnonzero(items == item))
             found.append(Statement(DUE, self.catalogue.items.id(int(item)), sure, told))
         return found
+
+
+def _named(names: pl.Series, times: pl.Series | None) -> str:
+    """Some events in words: "; latest: b7 (2026-03-01 14:05), …"; without a time the name alone."""
+    when = [None] * names.len() if times is None else times.to_list()
+    told = [
+        name if time is None else f"{name} ({dt.datetime.fromtimestamp(time, dt.UTC):%Y-%m-%d %H:%M})"
+        for name, time in zip(names, when, strict=True)
+    ]
+    return f"; latest: {', '.join(told)}"
 
 
 def table(profiles: list[tuple[str | None, list[Statement]]], n: int, release: str) -> pl.DataFrame:
