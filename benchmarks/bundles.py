@@ -6,10 +6,15 @@ teach, those of the other are asked about, whose items nobody has bought: popula
 there, so that the text is the rival. NDCG@10; every rival in its better form: popularity of all time or fading, lift
 as shrunk mutual information or as damped cosine, frozen text of three templates, pooled two ways.
 
+``NAME.ours`` is the set that the surface shows, which keeps out what could replace something in the basket: a hidden
+item of a kind that is in the basket (``same_kind``: how often) it misses by design. ``NAME.ranking`` is the ranking that
+the set is taken from, replacements in it; ``NAME.other_kind`` the set where the hidden item is of another kind.
+``substitutes@5``: share of the first five that are of a kind in the basket.
+
     python -m benchmarks.bundles [--quick] [--seeds N ...]
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +27,7 @@ from benchmarks.ranking_of import Vector, compared, figure, ndcg_of
 from benchmarks.sets import DOMAIN, TEMPLATES, DataSet, complete_journey, load_set
 from kuapin import columns as c
 from kuapin.data.baskets import Baskets, build_baskets
+from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories, empty_histories
 from kuapin.data.importers import complete_journey as importer
 from kuapin.data.vocabulary import Vocabulary
@@ -32,7 +38,7 @@ from kuapin.retrieval.source import Candidates, Visible
 from kuapin.retrieval.sources.content import Content, ContentConfig
 from kuapin.surfaces.bundles import Bundles
 
-QUESTIONS, FEW = 2000, 300
+QUESTIONS, FEW, K = 2000, 300, 10
 SHARE = 0.8
 POOLINGS = ("mean", "logsumexp")
 DOMAINS = ("electronic", "food")
@@ -62,25 +68,19 @@ def of_baskets(data: DataSet, seeds: Sequence[int], questions: int) -> dict[str,
     asked, rest, answers = drawn(baskets, np.flatnonzero(baskets.times >= cut), seeds, questions)
     household = baskets.owner[asked]
     owners, nobody = queries_of(known, household), empty_histories(len(asked), len(catalogue), timed=True)
-    ours, alone = completion.complete(rest, owners, 50), completion.complete(rest, nobody, 50)
-    favourites = without_met(completion.own["own"].top(owners, 300), rest, 10)
-    texts = {f"frozen text, {way}": text_of(visible, way, rest, None) for way in POOLINGS}
-    rivals = {name: ndcg_of(found, answers) for name, found in (counted(completion, rest) | texts).items()}
+    surface = surface_of(completion, catalogue)
+    ours, alone = (listed(surface, rest, asker) for asker in (owners, nobody))
+    ranking = completion.complete(rest, owners, K).found
+    favourites = without_met(completion.own["own"].top(owners, 300), rest, K)
+    found = counted(completion, rest)
+    found |= {f"frozen text, {way}": text_of(visible, way, rest, None) for way in POOLINGS}
+    rivals = {name: ndcg_of(one, answers) for name, one in found.items()}
     own = {"own most bought": ndcg_of(favourites, answers)}
-    figures = compared("baskets", ndcg_of(ours.found, answers), rivals, household)
-    figures |= compared("baskets.household_known", ndcg_of(ours.found, answers), own, household)
-    figures |= compared("baskets.household_unknown", ndcg_of(alone.found, answers), rivals, household, only_ours=True)
-    surface = Bundles(completion, catalogue, *[sparse.csr_matrix((len(catalogue),) * 2, dtype=np.int32)] * 2)
-    shown = surface.complete(rest, owners, 5)
-    ends = np.searchsorted(shown.asked, np.arange(len(rest) + 1))
-    lists = {
-        "surface": Candidates(ends, shown.items, shown.scores),
-        "ranking": ours.found,
-        "lift": counted(completion, rest)["lift"],
-        "frozen text": texts["frozen text, mean"],
-    }
-    shares = {name: substitutes(found, rest, surface.kinds) for name, found in lists.items()}
-    return figures | {f"baskets.substitutes@5.{name}": figure(one, household) for name, one in shares.items()}
+    figures = judged("baskets", ours, ranking, rivals, rest, answers, household, surface.kinds)
+    figures |= compared("baskets.household_known", ndcg_of(ours, answers), own, household)
+    figures |= compared("baskets.household_unknown", ndcg_of(alone, answers), rivals, household, only_ours=True)
+    lists = {"surface": ours, "ranking": ranking, "lift": found["lift"], "frozen text": found["frozen text, mean"]}
+    return figures | substituted("baskets", lists, rest, household, surface.kinds)
 
 
 def of_bundles(
@@ -97,16 +97,61 @@ def of_bundles(
     completion = fit_completion(visible, baskets.select(np.flatnonzero(of == learnt)))
     asked, rest, answers = drawn(baskets, np.flatnonzero(of == asked_of), seeds, questions)
     items = np.flatnonzero(domain == asked_of)
-    ours = completion.complete(rest, queries_of(nobody, np.full(len(asked), -1)), 50, items)
+    surface, askers = surface_of(completion, catalogue), queries_of(nobody, np.full(len(asked), -1))
+    ours, ranking = listed(surface, rest, askers, items), completion.complete(rest, askers, K, items).found
     rivals = counted(completion, rest, items)
     for template in TEMPLATES:
         frozen = replace(visible, vectors=data.vectors(template))
         rivals |= {f"frozen text, {way}, {template}": text_of(frozen, way, rest, items) for way in POOLINGS}
     name = f"{learnt}->{asked_of}"
     scores = {rival: ndcg_of(found, answers) for rival, found in rivals.items()}
-    kinds = catalogue.leaf.astype(np.int64)
-    figures = compared(name, ndcg_of(ours.found, answers), scores, asked)
-    return figures | {f"{name}.substitutes@5": figure(substitutes(ours.found, rest, kinds), asked)}
+    figures = judged(name, ours, ranking, scores, rest, answers, asked, surface.kinds)
+    lists = {"surface": ours, "ranking": ranking, "frozen text": rivals[f"frozen text, mean, {TEMPLATES[0]}"]}
+    return figures | substituted(name, lists, rest, asked, surface.kinds)
+
+
+def surface_of(completion: Completion, catalogue: Catalogue) -> Bundles:
+    """The surface of a shop without relations."""
+    return Bundles(completion, catalogue, *[sparse.csr_matrix((len(catalogue),) * 2, dtype=np.int32)] * 2)
+
+
+def listed(
+    surface: Bundles, rest: Histories, askers: Histories, items: NDArray[np.integer] | None = None
+) -> Candidates:
+    """What the surface shows."""
+    shown = surface.complete(rest, askers, K, items)
+    return Candidates(np.searchsorted(shown.asked, np.arange(len(rest) + 1)), shown.items, shown.scores)
+
+
+def judged(
+    name: str,
+    ours: Candidates,
+    ranking: Candidates,
+    rivals: Mapping[str, Vector],
+    rest: Histories,
+    answers: Histories,
+    clusters: NDArray[np.integer],
+    kinds: NDArray[np.int64],
+) -> dict[str, Figure]:
+    """The set that is shown, the ranking behind it, and the set where the hidden item is of another kind."""
+    other = np.array([kinds[answers.of(one)[0]] not in kinds[rest.of(one)] for one in range(len(rest))])
+    of_other = {rival: values[other] for rival, values in rivals.items()}
+    figures = compared(name, ndcg_of(ours, answers), rivals, clusters)
+    figures |= compared(f"{name}.ranking", ndcg_of(ranking, answers), rivals, clusters, only_ours=True)
+    figures |= compared(f"{name}.other_kind", ndcg_of(ours, answers)[other], of_other, clusters[other])
+    return figures | {f"{name}.same_kind": figure(1.0 - other, clusters)}
+
+
+def substituted(
+    name: str,
+    lists: Mapping[str, Candidates],
+    rest: Histories,
+    clusters: NDArray[np.integer],
+    kinds: NDArray[np.int64],
+) -> dict[str, Figure]:
+    """Share of substitutes in every method's first five."""
+    shares = {method: substitutes(found, rest, kinds) for method, found in lists.items()}
+    return {f"{name}.substitutes@5.{method}": figure(values, clusters) for method, values in shares.items()}
 
 
 def drawn(
@@ -133,7 +178,7 @@ def counted(completion: Completion, rest: Histories, items: NDArray[np.integer] 
     names["item_knn"] = "lift, as damped cosine"
     sources = completion.signals.signals
     return {
-        told: without_met(sources[name].source.top(rest, 300, items), rest, 10)
+        told: without_met(sources[name].source.top(rest, 300, items), rest, K)
         for name, told in names.items()
         if name in sources
     }
@@ -142,7 +187,7 @@ def counted(completion: Completion, rest: Histories, items: NDArray[np.integer] 
 def text_of(visible: Visible, pooling: str, rest: Histories, items: NDArray[np.integer] | None) -> Candidates:
     """Frozen text: what reads like the basket."""
     source = Content(ContentConfig(pooling=pooling, max_history=None)).fit(visible)
-    return without_met(source.top(rest, 300, items), rest, 10)
+    return without_met(source.top(rest, 300, items), rest, K)
 
 
 def substitutes(found: Candidates, rest: Histories, kinds: NDArray[np.int64]) -> Vector:

@@ -121,8 +121,9 @@ ABOUT = {
     ),
     "bundles": (
         "One item of a basket is hidden. `baskets`: Complete Journey, household known; `a->b`: bundles of one domain "
-        "teach, those of the other are completed, whose items nobody has bought. Asked for: ratio ≥ 1.3 to the best of "
-        "popularity, lift and frozen text."
+        "teach, those of the other are completed, whose items nobody has bought. `ours` is the set as shown, without "
+        "what could replace something in the basket; `ranking` what it is taken from; `other_kind`: hidden items of "
+        "other kinds alone. Asked for: ratio ≥ 1.3 to the best of popularity, lift and frozen text."
     ),
     "brands": "The next brand that is new to a person, among all. Asked for: ratio ≥ 1.3 to the popularity of brands.",
     "campaigns": (
@@ -283,8 +284,9 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 SENTENCES = {
     "bundles": (
-        "Of a basket with one product hidden, NDCG@10 is {baskets.ours:.3f}, {baskets.ratio:.2f} times the best of "
-        "popularity, co-purchase and frozen text."
+        "Of a basket with one product hidden, NDCG@10 of what is shown is {baskets.ours:.3f}, {baskets.ratio:.2f} "
+        "times the best of popularity, co-purchase and frozen text; {baskets.substitutes@5.surface:.1%} of the first "
+        "five could replace something in the basket, {baskets.substitutes@5.lift:.0%} by co-purchase."
     ),
     "similar": (
         "{complete_journey.leaf:.0%} of the ten share the product type (chance: {complete_journey.leaf.chance:.1%}); "

@@ -71,11 +71,20 @@ def test_what_lies_beside_it_completes_it(completion, catalogue):
     assert (np.diff(answer.scores) <= 0).all()
 
 
-def test_a_set_has_one_of_a_kind_and_none_of_the_baskets_kind(completion, catalogue):
+def test_a_set_has_none_of_the_baskets_kind(completion, catalogue):
     answer = surface(completion, catalogue).complete(basket_of(catalogue, "B-oak-soap-small"), NOBODY, 7)
-    kinds = catalogue.leaf[answer.items]
-    assert len(set(kinds)) == 7  # eight shelves, the soap's own not among them
-    assert catalogue.leaf[catalogue.items.row("B-oak-soap-small")] not in kinds
+    assert catalogue.leaf[catalogue.items.row("B-oak-soap-small")] not in catalogue.leaf[answer.items]
+
+
+def test_in_a_set_a_further_item_of_a_kind_waits_five_places(completion, catalogue):
+    one, n = surface(completion, catalogue), np.array([0, 0, 0, 1, 2, 3, 4, 5, 6, 7])  # shelves of ranked items
+    order = np.array([np.flatnonzero(catalogue.leaf == leaf)[k] for k, leaf in enumerate(n)], np.int32)
+    inside, none = np.flatnonzero(catalogue.leaf == 6)[-1:], np.zeros(10, np.bool_)
+    place = one.as_set(inside.astype(np.int32), order, none)
+    assert place.tolist() == [0, 3, 4, 5, 1, 6, 7, 9, 2, 8]
+    related = none.copy()
+    related[8] = True
+    assert one.as_set(inside.astype(np.int32), order, related)[0] == 8
 
 
 def test_the_same_kind_comes_where_nothing_else_may(completion, catalogue):

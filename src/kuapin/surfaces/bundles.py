@@ -33,6 +33,8 @@ COMPLETES, REPLACES = ("compatible_with", "part_of", "accessory_of", "goes_with"
 """Relations between two items, read both ways: they complete each other, or the one will do for the other."""
 SHARE = 50
 """A thing that more items have in common is no reason to buy them together."""
+AGAIN = 5
+"""So many places every further item of a kind waits in a set: the first five are nearly always of five kinds."""
 LOOKED_AT = 10
 """So many times the items that are wanted are ranked, to find enough of other kinds."""
 _COLUMNS = {
@@ -49,7 +51,8 @@ class Bundles:
     """Completes baskets with a set, not with near-copies.
 
     What shares its whole category path with an item of the basket could replace it rather than complete it, and comes
-    only where nothing else is left; so does a second item of one path. A shop's own relations come first.
+    only where nothing else is left; further items of one path wait ``AGAIN`` places each. A shop's own relations come
+    first.
 
     Attributes:
         completion: of the live release.
@@ -117,7 +120,7 @@ class Bundles:
     def as_set(
         self, inside: NDArray[np.int32], order: NDArray[np.int32], related: NDArray[np.bool_]
     ) -> NDArray[np.intp]:
-        """Places of a ranking in the order in which a set takes them: one of each other kind, then more, then the same.
+        """Places of a ranking in the order in which a set takes them: other kinds, taking turns, then the basket's own.
 
         Args:
             inside: items of the basket.
@@ -128,10 +131,10 @@ class Bundles:
         same = np.isin(kinds, self.kinds[inside])
         if len(inside):
             same |= np.asarray(self.replaces[inside].sum(axis=0)).ravel()[order] > 0
-        again = np.ones(len(order), np.bool_)
-        again[np.unique(kinds, return_index=True)[1]] = False
-        level = np.where(related, 0, np.where(same, 3, np.where(again, 2, 1)))
-        return np.lexsort((np.arange(len(order)), level))
+        level = np.where(related, 0, np.where(same, 2, 1))
+        place = np.argsort(level, kind="stable")
+        turn = np.arange(len(order)) + AGAIN * _earlier(kinds[place])
+        return place[np.lexsort((turn, level[place]))]
 
     @cached_property
     def kinds(self) -> NDArray[np.int64]:
@@ -207,6 +210,15 @@ class Bundles:
         frame = self.catalogue.frame
         title = frame[c.TITLE][int(item)] if c.TITLE in frame.columns else None
         return str(title or self.catalogue.items.id(item))
+
+
+def _earlier(values: NDArray[np.int64]) -> NDArray[np.intp]:
+    """How many of the values before each are the same, (n,)."""
+    order = np.argsort(values, kind="stable")
+    first = np.searchsorted(values[order], values[order])
+    count = np.empty(len(values), np.intp)
+    count[order] = np.arange(len(values)) - first
+    return count
 
 
 def links_of(relations: pl.DataFrame, catalogue: Catalogue, names: tuple[str, ...]) -> sparse.csr_matrix:
