@@ -7,9 +7,9 @@ there, so that the text is the rival. NDCG@10; every rival in its better form: p
 as shrunk mutual information or as damped cosine, frozen text of three templates, pooled two ways.
 
 ``NAME.ours`` is the set that the surface shows, which keeps out what could replace something in the basket: a hidden
-item of a kind that is in the basket (``same_kind``: how often) it misses by design. ``NAME.ranking`` is the ranking that
-the set is taken from, replacements in it; ``NAME.other_kind`` the set where the hidden item is of another kind.
-``substitutes@5``: share of the first five that are of a kind in the basket.
+item of a kind that is in the basket (``same_kind``: how often) it misses by design. ``NAME.ranking`` is what the set is
+taken from, replacements in it; ``NAME.other_kind`` the set where the hidden item is of another kind. ``substitutes@5``:
+share of the first five that are of a kind in the basket.
 
     python -m benchmarks.bundles [--quick] [--seeds N ...]
 """

@@ -37,6 +37,7 @@ LATER = (
     "contradictions.py",
     "safety.py",
     "safety_words.py",
+    "safety_classifier.py",
 )
 """Source files that act on lists alone: a training does not depend on them."""
 

@@ -38,6 +38,7 @@ def test_torch_is_asked_for_only_where_models_are_made_or_run(root):
         "encoding/backbone",
         "encoding/tokens",
         "finetuning/",
+        "ranking/safety_classifier",
         "sequence/",
     )
     assert {asker for asker in askers if not asker.startswith(allowed)} == set()

@@ -14,12 +14,13 @@ from kuapin.data.dataset import build_catalogue
 from kuapin.encoding.encoder import Encoder
 from kuapin.encoding.items import encoded_now
 from kuapin.encoding.opening import load_encoder
-from kuapin.errors import ModelFolderError
+from kuapin.errors import InputError, MissingExtraError, ModelFolderError
 from kuapin.list_layer import open_reranker
 from kuapin.manifest import part_of, read_manifest, read_routing
 from kuapin.model import Model
 from kuapin.ranking.routed import Routed, Served
-from kuapin.ranking.safety import SCHEMA, decide
+from kuapin.ranking.safety import SCHEMA, Opinion, decide, texts_of
+from kuapin.ranking.safety_classifier import TextClassifier
 from kuapin.ranking.safety_judge import Judge
 from kuapin.ranking.signals import TEXTS
 from kuapin.retrieval.whitening import load_whitening
@@ -128,9 +129,20 @@ class Arrivals:
                 of_titles[titled] = self._encoder.encode(titles.filter(titled).to_list())
             shelf = build_catalogue(items)
             margin = self._judge.margin(of_titles, [shelf.leaves[int(code)] for code in shelf.leaf])
-        made = decide(items, margin, self.shop.config.safety)
+        made = decide(items, margin, self.shop.config.safety, self._opinions(items))
         before = self._decisions.join(made, on=c.ITEM_ID, how="anti", maintain_order="left")
         self._decisions = pl.concat([before, made])
+
+    def _opinions(self, items: pl.DataFrame) -> list[Opinion] | None:
+        """What the shop's text-classification model says; without it no item comes in unread."""
+        try:
+            return None if self._classifier is None else self._classifier.opinions(texts_of(items))
+        except (InputError, MissingExtraError) as error:
+            raise ModelFolderError(f"Release {self.folder.name} takes no new items here: {error}") from error
+
+    @cached_property
+    def _classifier(self) -> TextClassifier | None:
+        return TextClassifier.open(self.shop.config.safety)
 
     @cached_property
     def _judge(self) -> Judge | None:

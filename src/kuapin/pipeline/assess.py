@@ -12,7 +12,8 @@ from kuapin.data.dataset import build_catalogue
 from kuapin.data.vocabulary import Vocabulary
 from kuapin.encoding.encoder import Encoder
 from kuapin.encoding.items import cached_vectors
-from kuapin.ranking.safety import ALLOW, TASK, Examples, decide, example_titles, languages_of
+from kuapin.ranking.safety import ALLOW, TASK, Examples, decide, example_titles, languages_of, texts_of
+from kuapin.ranking.safety_classifier import TextClassifier
 from kuapin.ranking.safety_judge import Judge
 from kuapin.text.template import render, render_titles
 
@@ -62,4 +63,6 @@ def judged(
     said[rows[rows >= 0]] = (mine[c.LABEL] != ALLOW).to_numpy()[rows >= 0]
     catalogue = build_catalogue(items)
     judge, margin = Judge.fit(of_titles, examples, said, config.seed, catalogue.leaf, catalogue.leaves)
-    return decide(items, margin, config.safety), judge
+    classifier = TextClassifier.open(config.safety)
+    opinions = None if classifier is None else classifier.opinions(texts_of(items))
+    return decide(items, margin, config.safety, opinions), judge

@@ -27,6 +27,7 @@ from kuapin.progress import SILENT, Progress
 from kuapin.ranking.live import Fitted, fit_live
 from kuapin.ranking.recommender import RANKER
 from kuapin.ranking.safety import SCHEMA
+from kuapin.ranking.safety_classifier import TextClassifier
 from kuapin.ranking.safety_judge import Judge
 from kuapin.release_parts import CATALOGUE
 from kuapin.retrieval.source import Visible
@@ -111,6 +112,7 @@ class Texts:
 def read_texts(shop: Shop, catalogue: Catalogue, progress: Progress = SILENT) -> Texts:
     """Encode what was not encoded before."""
     config = shop.config
+    TextClassifier.open(config.safety)  # if it is missing, that is told before anything is encoded
     texts = render(catalogue.frame, config.text)
     encoder = open_encoder(config.encoding, shop.vectors / "encoders", texts.to_list(), progress)
     _check_start(shop, encoder)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -54,6 +55,27 @@ class SafetyConfig(BaseModel):
     penalty: float = Field(
         3.0, ge=0, description="Log odds that are taken off the order for each unit of margin above the doubt."
     )
+    classifier: str | None = Field(
+        None,
+        min_length=1,
+        description="A text-classification model that reads the items as well: a folder, or a hub id. Needs the train "
+        "extra. Not set: none.",
+    )
+    classifier_labels: tuple[str, ...] = Field(
+        (),
+        description="Its labels that mean harm. None named: all but those called safe, neutral, non-toxic and alike.",
+    )
+    classifier_above: float = Field(
+        0.9, gt=0, le=1, description="Probability of harm, by that model, from which on an item is blocked."
+    )
+
+
+class Opinion(NamedTuple):
+    """What a text-classification model says of an item: its name, the harmful label, and how likely harm is."""
+
+    model: str
+    label: str
+    probability: float
 
 
 @dataclass(frozen=True)
@@ -155,22 +177,35 @@ def shelves(margin: NDArray[np.float64], leaf: NDArray[np.integer]) -> NDArray[n
     return np.asarray(np.maximum(shelf - everything, 0.0), np.float64)
 
 
-def decide(items: pl.DataFrame, margin: NDArray[np.floating] | None, config: SafetyConfig) -> pl.DataFrame:
+def texts_of(items: pl.DataFrame) -> pl.Series:
+    """What an item says of itself: its title and its description."""
+    told = [name for name in (c.TITLE, c.DESCRIPTION) if name in items.columns]
+    if not told:
+        return pl.repeat("", items.height, dtype=pl.String, eager=True)
+    return items.select(pl.concat_str(told, separator=" ", ignore_nulls=True).alias("text"))["text"]
+
+
+def decide(
+    items: pl.DataFrame,
+    margin: NDArray[np.floating] | None,
+    config: SafetyConfig,
+    opinions: Sequence[Opinion] | None = None,
+) -> pl.DataFrame:
     """What becomes of every item, with the reason; the columns of ``SCHEMA``.
 
     Args:
         items: with ``item_id`` and, where there are, ``title`` and ``description``.
         margin: of the classifier, (n,); ``None``: there are no vectors, the lists decide alone.
         config: the bounds.
+        opinions: of the shop's text-classification model, one an item; ``None``: it has none.
     """
     lists = [safety_list(name) for name in LANGUAGES]
     margin = np.full(items.height, -np.inf) if margin is None else np.asarray(margin, np.float64)
-    told = [name for name in (c.TITLE, c.DESCRIPTION) if name in items.columns]
-    texts = items.select(pl.concat_str(told, separator=" ", ignore_nulls=True).alias("t"))["t"] if told else None
-    rows = []
-    for row in range(items.height):
-        text = plain(texts[row]) if texts is not None else ""
-        rows.append((items[c.ITEM_ID][row], *_decided(text, float(margin[row]), lists, config)))
+    said = [None] * items.height if opinions is None else opinions
+    rows = [
+        (item, *_decided(plain(text), float(far), lists, config, opinion))
+        for item, text, far, opinion in zip(items[c.ITEM_ID], texts_of(items), margin, said, strict=True)
+    ]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
@@ -196,7 +231,7 @@ def overruled(decisions: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
 
 
 def _decided(
-    text: str, margin: float, lists: Sequence[SafetyList], config: SafetyConfig
+    text: str, margin: float, lists: Sequence[SafetyList], config: SafetyConfig, opinion: Opinion | None
 ) -> tuple[str, str | None, str | None, float, float]:
     doubt = max(margin - config.doubt_above, 0.0) * config.penalty if np.isfinite(margin) else 0.0
     for one in lists:
@@ -205,6 +240,9 @@ def _decided(
             return BLOCK, harm[0], f"Its text says “{harm[1]}” ({harm[0]})", margin, 0.0
     if margin > config.block_above:
         return BLOCK, "classifier", f"It reads like harmful items (margin {margin:.2f})", margin, 0.0
+    if opinion is not None and opinion.probability >= config.classifier_above:
+        reason = f"{opinion.model} reads it as {opinion.label} ({opinion.probability:.2f})"
+        return BLOCK, opinion.model, reason, margin, 0.0
     for one in lists:
         spoken = one.instruction(text)
         if spoken is not None:

@@ -1,0 +1,142 @@
+"""A text-classification model of the shop's choice, which reads items beside the lists and the own classifier."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+from scipy.special import expit, softmax
+
+from kuapin.encoding.backbone import check_parts, find_folder
+from kuapin.errors import InputError
+from kuapin.extras import require
+from kuapin.ranking.safety import Opinion, SafetyConfig
+
+WHAT = "safety.classifier"
+_SAFE = (
+    "ok",
+    "okay",
+    "safe",
+    "sfw",
+    "clean",
+    "neutral",
+    "normal",
+    "none",
+    "other",
+    "benign",
+    "harmless",
+    "negative",
+    "ham",
+)
+_HARMS = ("toxic", "hate", "hateful", "offensive", "spam", "harmful", "nsfw")
+HARMLESS = frozenset((*_SAFE, *(f"{no}{harm}" for no in ("no", "non", "not") for harm in _HARMS), "label0", "0"))
+"""Names of labels that mean no harm, as models on the hub have them: small letters, nothing but letters and digits."""
+BATCH, LONGEST = 32, 512
+
+
+@dataclass(frozen=True)
+class TextClassifier:
+    """A model in a folder, of transformers' sequence classification, and which of its labels mean harm.
+
+    Attributes:
+        name: as it was asked for.
+        folder: with ``config.json``, ``*.safetensors`` and a tokenizer.
+        labels: of the model, by output.
+        harmful: outputs whose label means harm.
+        several: whether an item may have several labels at once: each output has a probability of its own.
+    """
+
+    name: str
+    folder: Path
+    labels: tuple[str, ...]
+    harmful: tuple[int, ...]
+    several: bool
+
+    @classmethod
+    def open(cls, config: SafetyConfig) -> Self | None:
+        """That of the settings, its weights not read yet; ``None`` where they name none.
+
+        Raises:
+            InputError: there is no such model, it classifies nothing, or its labels are not those of the settings.
+            MissingExtraError: asking the hub needs the train extra.
+        """
+        if config.classifier is None:
+            return None
+        name = config.classifier
+        folder = find_folder(name, WHAT)
+        check_parts(folder, name, WHAT)
+        said: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        named = said.get("id2label") or {str(k): f"LABEL_{k}" for k in range(2)}
+        labels = tuple(str(named[key]) for key in sorted(named, key=int))
+        if not any("ForSequenceClassification" in one for one in said.get("architectures") or ()):
+            raise InputError(
+                f"{WHAT} {name!r}: {folder} holds no model for text classification. Name one whose config.json has an "
+                "architecture …ForSequenceClassification."
+            )
+        several = said.get("problem_type") == "multi_label_classification" or len(labels) == 1
+        return cls(name, folder, labels, _harmful(name, labels, config.classifier_labels, several=several), several)
+
+    def opinions(self, texts: pl.Series) -> list[Opinion]:
+        """What it says of every text: the harmful label that is likeliest, and how likely harm is in all."""
+        torch = require("torch", "train")
+        known = texts.unique().sort()
+        order = np.argsort(known.str.len_chars().to_numpy(), kind="stable")
+        logits = np.zeros((len(known), len(self.labels)), np.float64)
+        tokenizer, model = self._parts
+        with torch.inference_mode():
+            for first in range(0, len(order), BATCH):
+                rows = order[first : first + BATCH]
+                read = tokenizer(known[rows].to_list(), padding=True, truncation=True, return_tensors="pt")
+                logits[rows] = model(**read).logits.float().numpy()
+        chance = expit(logits) if self.several else softmax(logits, axis=1)
+        of_harm = chance[:, list(self.harmful)]
+        total = of_harm.max(axis=1) if self.several else of_harm.sum(axis=1)
+        likeliest = of_harm.argmax(axis=1)
+        made = [
+            Opinion(self.name, self.labels[self.harmful[int(label)]], float(p))
+            for label, p in zip(likeliest, total, strict=True)
+        ]
+        return [made[row] for row in known.search_sorted(texts).to_list()]
+
+    @cached_property
+    def _parts(self) -> tuple[Any, Any]:
+        transformers = require("transformers", "train")
+        how = {"local_files_only": True, "trust_remote_code": False}
+        try:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(self.folder, **how)
+            model = transformers.AutoModelForSequenceClassification.from_pretrained(
+                self.folder, use_safetensors=True, **how
+            )
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(
+                f"{WHAT} {self.name!r}: {self.folder} cannot be read ({error}). Fetch it again."
+            ) from error
+        tokenizer.model_max_length = min(
+            tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", LONGEST), LONGEST
+        )
+        return tokenizer, model.eval()
+
+
+def _harmful(name: str, labels: Sequence[str], asked: Sequence[str], *, several: bool) -> tuple[int, ...]:
+    """Outputs that mean harm: those asked for, else all but those whose name means none."""
+    plain = [re.sub(r"[^a-z0-9]", "", label.lower()) for label in labels]
+    told = f"its labels are {', '.join(labels)}"
+    if asked:
+        unknown = sorted({one for one in asked if one not in labels})
+        if unknown:
+            raise InputError(
+                f"safety.classifier_labels has {unknown[0]!r}, which {name} lacks: {told}. Name some of these."
+            )
+        return tuple(place for place, label in enumerate(labels) if label in asked)
+    found = tuple(place for place, label in enumerate(plain) if label not in HARMLESS)
+    if not found or (len(found) == len(labels) and not several):
+        raise InputError(
+            f"{WHAT} {name!r}: which of its labels mean harm cannot be told from their names: {told}. Name the harmful "
+            "ones in safety.classifier_labels."
+        )
+    return found
