@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_ARGS ?=
 PYTEST_ARGS ?=
+# A process a core; four at most, for each of them may open a language model.
+SIDE_BY_SIDE ?= --numprocesses logical --maxprocesses 4 --dist loadfile
 DEMO_SHOP ?= demo-shop
 BENCHMARKS = $(notdir $(basename $(shell grep -l __main__ benchmarks/*.py)))
 
@@ -33,7 +35,7 @@ layers: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.dev
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest $(SIDE_BY_SIDE) $(PYTEST_ARGS)
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py

@@ -30,7 +30,7 @@ from tests.listening import Listening
 from tests.prometheus import hurried, needs_prometheus, prometheus
 
 pytestmark = needs_prometheus
-SECONDS = 60
+SECONDS = 120
 """In which an alert has to fire."""
 
 
