@@ -18,7 +18,7 @@ from kuapin.data.dataset import Catalogue, build_catalogue
 from kuapin.data.histories import Histories
 from kuapin.data.offers import COUPON_COLUMN, build_offers
 from kuapin.data.store import TableStore
-from kuapin.data.user_groups import user_groups
+from kuapin.data.user_groups import groups_by_row
 from kuapin.errors import InputError, ModelFolderError
 from kuapin.ranking.completion import Completion
 from kuapin.ranking.growth import Growth
@@ -248,7 +248,7 @@ class Storefront:
         searched, met = self._searches(ids), _in_items(histories, len(self.profiles.catalogue))
         users = self.model.users.rows(ids).tolist()
         each = [
-            (ids[row], self.profiles.profile(met.select(np.array([row])), searched[row], self.groups.get(users[row])))
+            (ids[row], self.profiles.profile(met.select(np.array([row])), searched[row], self._told(users[row])))
             for row in range(len(ids))
         ]
         return profile_surface.table(each, n, self.model.release)
@@ -260,14 +260,15 @@ class Storefront:
         spans = zip(rows, first, last, strict=True)
         return [self.searches[a : b if row >= 0 else a] for row, a, b in spans]
 
+    def _told(self, row: int) -> dict[str, str]:
+        """Column of the users table → what it says of a user; nothing of one that is not known (row -1)."""
+        told = self.groups.row(row, named=True) if row >= 0 and self.groups.width else {}
+        return {name: value for name, value in told.items() if value is not None}
+
     @cached_property
-    def groups(self) -> dict[int, dict[str, str]]:
-        """Row of a user → column of the users table that groups people → what it says of him."""
-        table = user_groups(self.store.read(c.USERS))
-        rows = self.model.users.rows(table[c.USER_ID]).tolist()
-        told = table.drop(c.USER_ID).iter_rows(named=True)
-        known = {row: {k: v for k, v in one.items() if v is not None} for row, one in zip(rows, told, strict=True)}
-        return {row: one for row, one in known.items() if row >= 0 and one}
+    def groups(self) -> pl.DataFrame:
+        """What the users table says in columns that group people, a row a user; read once."""
+        return groups_by_row(self.store.read(c.USERS), self.model.users)
 
     @cached_property
     def searches(self) -> pl.DataFrame:

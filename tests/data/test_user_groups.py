@@ -1,6 +1,7 @@
 import polars as pl
 
-from kuapin.data.user_groups import MOST_VALUES, user_groups
+from kuapin.data.user_groups import MOST_VALUES, groups_by_row, user_groups
+from kuapin.data.vocabulary import Vocabulary
 
 
 def test_columns_of_few_values_group_people():
@@ -25,3 +26,10 @@ def test_columns_of_few_values_group_people():
 def test_of_few_people_nothing_that_names_them_is_a_group():
     users = pl.DataFrame({"user_id": ["a", "b", "c"], "email": ["x", "y", "z"]})
     assert user_groups(users).columns == ["user_id"]
+
+
+def test_groups_stand_in_the_order_of_the_people_known():
+    users = pl.DataFrame({"user_id": list("abcd"), "age": ["old", "old", "young", "young"]})
+    known = Vocabulary(pl.Series(["c", "x", "a"]), "user")
+    assert groups_by_row(users, known).rows() == [("young",), (None,), ("old",)]
+    assert groups_by_row(pl.DataFrame(schema={"user_id": pl.String}), known).shape[1] == 0

@@ -252,9 +252,9 @@ def test_text_and_drawings_stand_out_from_the_paper(scheme):
 
 
 def test_parts_of_the_main_question_are_one_table(report, page):
-    assert "By item and by history" in page.text
+    assert "By item, by history and by group of users" in page.text
     assert "Items: cold" in page.text
-    assert "By item and by history" not in Page(render(dataclasses.replace(report, slices=()))).text
+    assert "By item, by history and by group of users" not in Page(render(dataclasses.replace(report, slices=()))).text
 
 
 def test_a_comparison_that_is_not_judged_is_a_table_alone(comparison):

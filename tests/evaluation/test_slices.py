@@ -41,6 +41,13 @@ def test_slices_worked_out_by_hand(key, users, items):
     assert part.answers.items.tolist() == items
 
 
+def test_groups_of_people_by_hand():
+    groups = pl.DataFrame({"age": ["old", None, "young"], "member": [True, True, True]})
+    found = [s for s in slices(ANSWERS, FACTS, (), LENGTHS, groups) if s.kind == "people"]
+    assert {s.name: s.users.tolist() for s in found} == {"age old": [0], "age young": [2], "member true": [0, 1, 2]}
+    assert found[1].answers.items.tolist() == [1, 2]
+
+
 def test_slices_without_users_are_left_out():
     assert ("history", "6-10") not in parts()
     assert len(parts()) == 10

@@ -1,15 +1,18 @@
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 
 from kuapin.config import Config
 from kuapin.data.histories import Histories
 from kuapin.errors import InputError, UnknownIdError
+from kuapin.evaluation import splits
 from kuapin.evaluation.launch import launch_split
 from kuapin.evaluation.metrics.registry import PerUser
+from kuapin.evaluation.ranked import ItemFacts, Ranked
 from kuapin.evaluation.verdict import findings, headline
-from kuapin.pipeline import report_launch, report_leave_one_out, report_live, report_temporal
+from kuapin.pipeline import report_launch, report_leave_one_out, report_live, report_questions, report_temporal
 from kuapin.pipeline.evaluate import baselines_of, report_of
 from kuapin.pipeline.report_launch import items_of, largest_categories, measure_launches
 from kuapin.pipeline.report_leave_one_out import LAST, measure_leave_one_out
@@ -54,6 +57,23 @@ def test_temporal_asks_for_all_for_repeats_and_for_what_is_new(temporal, materia
     assert {"Items: warm", "Items: head"} <= {c.title for c in temporal.slices}
     truth = next(mix for mix in temporal.mixes if mix.is_truth)
     assert sum(truth.shares.values()) == pytest.approx(1)
+
+
+def test_groups_of_users_are_measured_apart_and_small_ones_are_named(temporal, material):
+    n = len(material.dataset.users)
+    people = pl.DataFrame({"age": ["old" if k % 2 else "young" for k in range(n)], "member": [k < 3 for k in range(n)]})
+    asked = report_questions.Outcomes(material.dataset.catalogue, "temporal", {}, groups=people)
+    split = splits.temporal(material.dataset, max_test_users=n, seed=0)
+    facts = ItemFacts.from_visible(split.visible, material.dataset.catalogue.category)
+    ten = np.arange(10, dtype=np.int32)
+    lists = {name: Ranked(np.tile(ten + shift, (len(split.test), 1))) for shift, name in enumerate((MODEL, "random"))}
+    asked.split(split.test, lists, facts)
+    found = {c.title: c for c in asked.compared_parts() if c.title.startswith("Users: ")}
+    assert {"Users: age old", "Users: age young", "Users: member false"} == set(found)
+    assert found["Users: age old"].users == sum(row % 2 for row in split.test.users)
+    few = sum(row < 3 for row in split.test.users)
+    assert asked.notes() == (f"Groups with fewer than 30 users asked, left out: member true ({few}).",)
+    assert not any(c.title.startswith("Users: ") for c in temporal.slices)  # this shop has no users table
 
 
 def test_launch_measures_every_shot_and_leaves_out_what_has_nothing_to_say(launch):

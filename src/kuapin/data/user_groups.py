@@ -3,6 +3,7 @@
 import polars as pl
 
 from kuapin import columns as c
+from kuapin.data.vocabulary import Vocabulary
 
 MOST_VALUES = 20
 """A column with more values tells people apart rather than grouping them."""
@@ -24,3 +25,9 @@ def user_groups(users: pl.DataFrame) -> pl.DataFrame:
         if 2 <= values <= MOST_VALUES and 2 * values <= known.len():
             chosen.append(name)
     return users.select(c.USER_ID, pl.col(chosen).cast(pl.String)) if chosen else users.select(c.USER_ID)
+
+
+def groups_by_row(users: pl.DataFrame, known: Vocabulary) -> pl.DataFrame:
+    """The grouping columns alone, a row for each known person in their order; null where the table says nothing."""
+    ids = known.ids.alias(c.USER_ID).to_frame()
+    return ids.join(user_groups(users), on=c.USER_ID, how="left", maintain_order="left").drop(c.USER_ID)

@@ -179,7 +179,8 @@ def _slices(report: Report) -> Table | None:
     )
     heads = ("Part", "Users", *names, "to the best")
     caption = (
-        f"{wording.label(metric)} by item and by history; the last column is {names[0]} to the best simple method."
+        f"{wording.label(metric)} by item, by history and by group of users; the last column is {names[0]} to the best "
+        "simple method."
     )
     return Table(caption, heads, rows)
 

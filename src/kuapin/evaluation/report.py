@@ -186,7 +186,7 @@ class Report:
         comparisons: the questions asked. Those of protocol ``launch`` with one title form a shot curve.
         categories: one comparison a category, its title the category's name.
         slices: one comparison for each other part of the main question: cold and warm items, head, middle and tail,
-            lengths of history.
+            lengths of history, groups of users.
         mixes: the category mix of lists, and of what users did.
         trades: lists at the positions of the dial, from "more of the same" to "discover".
         exposures: groups of items by brand size and price level.

@@ -1,4 +1,4 @@
-"""Where a method works: per category, cold and warm items, head, middle and tail, length of the history."""
+"""Where a method works: per category, cold and warm items, head, middle and tail, length of history, group of users."""
 
 import itertools
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ class Slice:
     """A part of the questions.
 
     Attributes:
-        kind: ``category``, ``warmth``, ``popularity`` or ``history``.
+        kind: ``category``, ``warmth``, ``popularity``, ``history`` or ``people``.
         name: which part of that kind.
         users: int64, rows of the judged users that belong to it, ascending.
         answers: of these users; for item slices, only the answers among the slice's items.
@@ -33,7 +33,13 @@ class Slice:
     answers: Answers
 
 
-def slices(answers: Answers, facts: ItemFacts, categories: Sequence[str], lengths: NDArray[np.int64]) -> list[Slice]:
+def slices(
+    answers: Answers,
+    facts: ItemFacts,
+    categories: Sequence[str],
+    lengths: NDArray[np.int64],
+    groups: pl.DataFrame | None = None,
+) -> list[Slice]:
     """Every part that holds a user.
 
     Slices by item keep the answers among the slice's items, while the lists stay those of the whole catalogue: they say
@@ -43,12 +49,14 @@ def slices(answers: Answers, facts: ItemFacts, categories: Sequence[str], length
     - ``popularity``: warm items by falling popularity; the ``head`` holds the first third of the visible interactions,
       the ``middle`` the second, the ``tail`` the last.
     - ``history``: users by the number of interactions in their query.
+    - ``people``: users by what every column of ``groups`` says of them, such as ``age 65+``.
 
     Args:
         answers: of the judged users.
         facts: about the items; popularity from what was visible.
         categories: names by category code.
         lengths: int64 (n_users,), history lengths of the judged users.
+        groups: a row for each judged user, a column for each way to group them; null: in no group of it.
     """
     warm = facts.popularity > 0
     masks = [("category", name, facts.category == code) for code, name in enumerate(categories)]
@@ -60,6 +68,11 @@ def slices(answers: Answers, facts: ItemFacts, categories: Sequence[str], length
         name = f"{low} and more" if high == endless else f"{low}-{high - 1}"
         rows = np.flatnonzero((lengths >= low) & (lengths < high))
         parts.append(Slice("history", name, rows, answers.take(rows)))
+    for column in () if groups is None else groups.get_columns():
+        values = column.cast(pl.String)
+        for value in values.drop_nulls().unique().sort():
+            rows = values.eq(value).fill_null(value=False).arg_true().to_numpy().astype(np.int64)
+            parts.append(Slice("people", f"{column.name} {value}", rows, answers.take(rows)))
     return [part for part in parts if len(part.users)]
 
 

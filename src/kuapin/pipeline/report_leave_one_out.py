@@ -48,7 +48,7 @@ def measure_leave_one_out(
     visible = material.visible(everybody.visible, int(everybody.visible.times.max(initial=0)) + 1)
     last = [split.test for split in splits]
     ranked = rank_live(material, made, visible, users, queries, last, watch, progress)
-    asked = Outcomes(material.dataset.catalogue, "leave-one-out", _WORDING)
+    asked = Outcomes(material.dataset.catalogue, "leave-one-out", _WORDING, groups=material.groups)
     with progress.step("Judging the lists"), watch.time("Judge the lists"):
         for split in splits:
             of_users = ranked.of(split.test.users)
@@ -60,4 +60,6 @@ def measure_leave_one_out(
             "users are asked. What others did later is visible to training, as in the papers; over time is the "
             "stricter question."
         )
-        return Measured(asked.compared(), ranked.categories("leave-one-out"), asked.compared_parts(), notes=(note,))
+        return Measured(
+            asked.compared(), ranked.categories("leave-one-out"), asked.compared_parts(), notes=(note, *asked.notes())
+        )

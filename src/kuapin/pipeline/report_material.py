@@ -9,9 +9,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from kuapin import columns as c
 from kuapin.config import Config
 from kuapin.data.dataset import Dataset
 from kuapin.data.histories import Histories
+from kuapin.data.user_groups import groups_by_row
 from kuapin.encoding.items import encoded
 from kuapin.encoding.opening import open_encoder
 from kuapin.evaluation.report import Timing
@@ -47,6 +49,7 @@ class Material:
         white: the same whitened. Neither reads the log.
         config: the shop's settings.
         learning: how our method is trained.
+        groups: of the users by row, by columns of the users table; ``None``: nothing is known.
     """
 
     dataset: Dataset
@@ -55,6 +58,7 @@ class Material:
     white: NDArray[np.float32]
     config: Config
     learning: Learning = field(default_factory=Learning)
+    groups: pl.DataFrame | None = None
 
     def visible(self, histories: Histories, now: int, opening: NDArray[np.int32] | None = None) -> Visible:
         """What may be learnt from when only these histories may be seen; ``opening`` as in ``Visible``."""
@@ -74,7 +78,8 @@ def material_of(shop: Shop, progress: Progress = SILENT) -> Material:
     encoder = open_encoder(config.encoding, shop.vectors / "encoders", texts.to_list(), progress)
     vectors = encoded(encoder, config.text, frame, texts, shop.vectors, progress)
     learning = Learning(config.signals, config.ranking, ReplayConfig(seed=config.seed), config.live)
-    return Material(dataset, texts, vectors, whiten(vectors), config, learning)
+    groups = groups_by_row(shop.store.read(c.USERS), dataset.users)
+    return Material(dataset, texts, vectors, whiten(vectors), config, learning, groups)
 
 
 class Stopwatch:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from kuapin.data.dataset import Catalogue
@@ -25,6 +26,7 @@ SLICE_METRICS = ("ndcg@10", "hit_rate@10")
 _PARTS = {
     "warmth": ("Items: {}", "Answers that are new to the user; warm items had been met by somebody, cold ones not."),
     "popularity": ("Items: {}", "Answers that are new to the user; each of the three holds a third of the log."),
+    "people": ("Users: {}", "Answers that are new to users of this group, by the users table."),
     "history": ("History: {} interactions", "Answers that are new to users with a history of this length."),
 }
 """Kind of part → its title and its question."""
@@ -51,15 +53,22 @@ class Outcomes:
         protocol: for the report.
         wording: title of a question → the question in a sentence.
         unjudged: titles of questions from which no verdict follows.
+        groups: of all users of the shop, by row, as ``evaluation.slices`` reads them; ``None``: nothing is known.
     """
 
     def __init__(
-        self, catalogue: Catalogue, protocol: Protocol, wording: Mapping[str, str], unjudged: Collection[str] = ()
+        self,
+        catalogue: Catalogue,
+        protocol: Protocol,
+        wording: Mapping[str, str],
+        unjudged: Collection[str] = (),
+        groups: pl.DataFrame | None = None,
     ) -> None:
         self.catalogue = catalogue
         self.protocol = protocol
         self.wording = wording
         self.unjudged = unjudged
+        self.groups = groups
         self.questions: dict[str, Pool] = {}
         self.parts: dict[tuple[str, str], Pool] = {}
 
@@ -72,9 +81,10 @@ class Outcomes:
         self.questions.setdefault(title, Pool()).add(questions.users, outcomes)
 
     def split(self, questions: Questions, ranked: Mapping[str, Ranked], facts: ItemFacts) -> None:
-        """Judge the same lists part by part: cold and warm items, head, middle and tail, lengths of history."""
+        """Judge the same lists part by part: cold and warm items, popularity, lengths of history, groups of users."""
         answers = Answers.from_histories(questions.answers)
-        for part in slices(answers, facts, (), questions.queries.lengths):
+        groups = None if self.groups is None else self.groups[questions.users]
+        for part in slices(answers, facts, (), questions.queries.lengths, groups):
             outcomes = {
                 name: judge_lists(lists.take(part.users), part.answers, facts, SLICE_METRICS)
                 for name, lists in ranked.items()
@@ -92,12 +102,18 @@ class Outcomes:
         )
 
     def compared_parts(self) -> tuple[Comparison, ...]:
-        """One comparison a part, where enough users were asked."""
+        """One comparison a part, where enough users were asked; ``notes`` names the groups that are left out."""
         return tuple(
             pool.comparison(_PARTS[kind][0].format(name), _PARTS[kind][1], self.protocol, len(self.catalogue))
             for (kind, name), pool in self.parts.items()
             if len(pool) >= LEAST_USERS
         )
+
+    def notes(self) -> tuple[str, ...]:
+        """The groups of users that are left out, by name."""
+        sizes = {name: len(pool) for (kind, name), pool in self.parts.items() if kind == "people"}
+        small = [f"{name} ({n})" for name, n in sizes.items() if n < LEAST_USERS]
+        return (f"Groups with fewer than {LEAST_USERS} users asked, left out: {', '.join(small)}.",) if small else ()
 
 
 def mixes_of(catalogue: Catalogue, ranked: Mapping[str, Ranked], best: str, answers: Histories) -> tuple[Mix, ...]:

@@ -61,7 +61,7 @@ def measure_temporal(
             trades.extend(trade_off(ours, catalogue, test.queries, test.answers, facts, material.vectors))
 
     ranked = rank_live(material, made, visible, users, queries, [split.new for split in splits], watch, progress, turn)
-    asked = Outcomes(catalogue, "temporal", _WORDING, unjudged=[NEW])
+    asked = Outcomes(catalogue, "temporal", _WORDING, unjudged=[NEW], groups=material.groups)
     mixes: tuple[Mix, ...] = ()
     with progress.step("Judging the lists"), watch.time("Judge the lists"):
         for split in splits:
@@ -88,7 +88,7 @@ def measure_temporal(
             mixes,
             tuple(trades),
             shown,
-            (note,),
+            (note, *asked.notes()),
         )
 
 
@@ -98,5 +98,6 @@ def _note(split: Temporal, n_users: int, max_test_users: int) -> str:
         f"Over time: everything before {day.day} {day:%B %Y, %H:%M} UTC is the input, the last tenth of the log is "
         f"hidden and asked for. At most {max_test_users:,} of {n_users:,} users are asked, drawn at random; all are "
         "learnt from. All items of the shop are ranked, for the quality in a category all items of the category. That, "
-        "and quality by item and by history, is about answers new to the user, known items left out of the lists."
+        "and quality by item, by history and by group of users, is about answers new to the user, known items left out "
+        "of the lists."
     )
