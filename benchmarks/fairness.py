@@ -5,8 +5,8 @@ FOLDER``, with times. By brand size and price level, at the ranker's order and a
 places; ``chosen``, share of what the same users chose then; ``items``, share of the catalogue. Large, middle and small
 brands each hold about a third of what was met before the cut; price levels are thirds of the priced items. By group of
 users, where the users table has columns of few values (Complete Journey): ``GROUP.ndcg`` of all next choices, with its
-interval, and ``.to_others``, its ratio to that of those of whom the column says something else. Groups with fewer than
-30 users asked are left out and named.
+interval, and ``.others``, that of all of whom the column says something else. Groups with fewer than 30 users asked are
+left out and named.
 """
 
 import numpy as np
@@ -18,7 +18,6 @@ from benchmarks.ranking_of import figure
 from kuapin import columns as c
 from kuapin.data.importers import complete_journey
 from kuapin.data.user_groups import groups_by_row
-from kuapin.evaluation.bootstrap import ratio_interval
 from kuapin.evaluation.metrics.registry import evaluate
 from kuapin.evaluation.ranked import Answers, Ranked
 from kuapin.evaluation.slices import slices
@@ -81,10 +80,8 @@ def by_group(shop: LiveShop, lists: Ranked, people: pl.DataFrame) -> tuple[dict[
                 small[part.name] = len(part.users)
                 continue
             inside = np.isin(np.arange(len(ndcg)), part.users)
-            mine, others = (np.where(rows, ndcg, np.nan) for rows in (inside, known & ~inside))
-            ratio = ratio_interval(mine, others)
-            figures[f"{part.name}.ndcg"] = figure(mine[inside])
-            figures[f"{part.name}.to_others"] = Figure(ratio.value, ratio.low, ratio.high, "× others")
+            figures[f"{part.name}.ndcg"] = figure(ndcg[inside])
+            figures[f"{part.name}.others"] = figure(ndcg[known & ~inside])
             figures[f"{part.name}.users"] = Figure(float(len(part.users)), unit="users")
     return figures, small
 

@@ -89,7 +89,7 @@ ABOUT = {
     ),
     "fairness": (
         "Share of the first ten places by brand size and price level, beside what the same users chose and the "
-        "catalogue; and NDCG@10 by group of users (`to_others`: its ratio to that of the other groups of the column)."
+        "catalogue; and NDCG@10 by group of users (`others`: of the other groups of its column)."
     ),
     "finetuning": (
         "A category opens and text alone is read, at shot 0, NDCG@10 over its full catalogue: the encoder tuned on the "
