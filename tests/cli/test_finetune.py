@@ -10,9 +10,13 @@ from kuapin.cli.app import app
 from kuapin.cli.failures import run
 from kuapin.config import read_preset, validated
 from kuapin.encoding.items import item_vectors
+from kuapin.evaluation.bootstrap import Interval
 from kuapin.finetuning.presets import PRESETS
 from kuapin.finetuning.settings import FinetuningConfig
+from kuapin.pipeline import finetune as finetuning
 from kuapin.pipeline.finetune import prune
+from kuapin.pipeline.served_worse import noted
+from kuapin.pipeline.text_zero_shot import METRICS, Opening
 from kuapin.workspace import Shop
 from tests import market
 from tests.finetuning.conftest import bert as _bert  # noqa: F401 - a fixture
@@ -94,6 +98,27 @@ def test_the_result_is_told_in_tables(shop, capsys):
     assert "harmful titles" in out.out
     assert "Whose the ten nearest titles are" in out.out
     assert 'backbone = "co-interaction-head-only-' in out.err
+
+
+@pytest.mark.parametrize(("force", "then"), [([], "kuapin train will not go by it"), (["--force"], "It may move")])
+def test_a_category_that_is_served_worse_is_named_with_the_reason(shop, capsys, monkeypatch, force, then):
+    def compared(shop, dataset, asked, *_):
+        return (Opening("Home", False, asked[0].launch, *[dict.fromkeys(METRICS, Interval(0.2, 0.1, 0.3))] * 3),)
+
+    monkeypatch.setattr(finetuning, "compared", compared)
+    assert run(app, ["finetune", str(shop.path), "--strategy", "head-only", *LOOP, *force]) == 0
+    out = capsys.readouterr()
+    told = " ".join(out.out.split())
+    assert f"Home is served worse by the new encoder: 0.20 of NDCG@10 [0.10, 0.30]. {then}" in told
+    assert ("--force" in out.err) == (not force)
+    (folder,) = shop.backbones.iterdir()
+    assert noted(folder) == ({} if force else {"Home": "0.20 of NDCG@10 [0.10, 0.30]"})
+    if not force:
+        path = shop.path / "kuapin.toml"
+        named = path.read_text(encoding="utf-8").replace(shop.config.encoding.backbone, folder.name)
+        path.write_text(named, encoding="utf-8")
+        assert run(app, ["train", str(shop.path)]) == 3
+        assert "Choose: name another one in" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

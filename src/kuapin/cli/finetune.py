@@ -85,7 +85,7 @@ def finetune(
         ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Say how to use the new encoder even where a category is served worse.")
+        bool, typer.Option("--force", help="Let the new encoder serve even a category that it serves worse.")
     ] = False,
     measure: Annotated[
         bool, typer.Option("--measure/--no-measure", help="Compare lists by text alone before and after.")
@@ -108,31 +108,30 @@ def finetune(
     told = progress(quiet=quiet or as_json)
     if search is not None:
         config = _searched(shop, config, search, space or [], told, quiet=quiet or as_json)
-    tuned = finetune_shop(shop, config, measure=measure, progress=told)
+    tuned = finetune_shop(shop, config, measure=measure, force=force, progress=told)
     report = write_report(shop, tuned)
     if as_json:
         say_json(as_object(tuned))
         return
     say_finetuned(tuned)
     remark(f"Written to {report}", quiet=quiet)
+    live = Releases(shop.models, shop.config.releases).live() is not None
     worse = [opening for opening in tuned.openings if opening.worse]
     for opening in worse:
-        say(why_worse(opening))
-    live = Releases(shop.models, shop.config.releases).live()
-    if worse and not force and live is None:
-        remark("Next: train with other settings, or see how to set it all the same with --force.", quiet=quiet)
+        say(why_worse(opening, live=live, force=force))
+    if worse and not force and not live:
+        remark(f"Next: train with other settings, or {_line(tuned.name, folder)}", quiet=quiet)
+        remark(f"      kuapin train {folder} --force", quiet=quiet)
         return
-    remark(f'Next: write backbone = "{tuned.name}" below [encoding] in {folder / "kuapin.toml"}', quiet=quiet)
-    remark(f"      {_next(folder, live, force=force)}", quiet=quiet)
+    remark(f"Next: {_line(tuned.name, folder)}", quiet=quiet)
+    how = "refresh" if live else "train"
+    why = "a category that may be served worse keeps what it has" if live else "the vectors of both backbones are kept"
+    remark(f"      kuapin {how} {folder}  # {why}", quiet=quiet)
 
 
-def _next(folder: Path, live: str | None, *, force: bool) -> str:
-    """The command that puts the new encoder to use."""
-    if live is None:
-        return f"kuapin train {folder}  # the vectors of both backbones are kept"
-    if force:
-        return f"kuapin refresh {folder} --force  # every category is served by it"
-    return f"kuapin refresh {folder}  # a category that may be served worse keeps what it has"
+def _line(name: str, folder: Path) -> str:
+    """What to write so that the new encoder reads."""
+    return f'write backbone = "{name}" below [encoding] in {folder / "kuapin.toml"}'
 
 
 def _config(preset: str | None, given: dict[str, Any], max_steps: int | None, pairs: list[str]) -> "FinetuningConfig":

@@ -45,15 +45,21 @@ def say_finetuned(tuned: "Finetuned") -> None:
         _say_audit(tuned.audit)
 
 
-def why_worse(opening: "Opening") -> str:
-    """Why a category should keep the encoder that it has, in one line."""
-    from kuapin.pipeline.text_zero_shot import DECIDES
+def why_worse(opening: "Opening", *, live: bool, force: bool) -> str:
+    """Why a category is not moved to the new encoder, and what becomes of it, in one line.
 
-    ratio = opening.ratios[DECIDES]
-    return (
-        f"{opening.category} is served worse by the new encoder: {ratio.value:.2f} of NDCG@10 "
-        f"[{ratio.low:.2f}, {ratio.high:.2f}]. It keeps what it has, unless --force is given."
-    )
+    Args:
+        opening: of the category.
+        live: whether the shop has a model that serves it.
+        force: whether it may be moved all the same.
+    """
+    if force:
+        then = "It may move all the same, as --force was given."
+    elif live:
+        then = "It keeps what it has, unless kuapin refresh or kuapin train is given --force."
+    else:
+        then = "kuapin train will not go by it, unless --force is given."
+    return f"{opening.category} is served worse by the new encoder: {opening.reason}. {then}"
 
 
 def _say_openings(title: str, openings: "Sequence[Opening]") -> None:

@@ -27,6 +27,7 @@ from kuapin.finetuning.scratch import write_scratch
 from kuapin.finetuning.settings import FinetuningConfig
 from kuapin.pipeline.encoder_audit import EncoderAudit, audit
 from kuapin.pipeline.ensemble import check_ensemble, measured_together, member_folder
+from kuapin.pipeline.served_worse import note_worse
 from kuapin.pipeline.text_zero_shot import Opening, compared, openings
 from kuapin.progress import SILENT, Progress
 from kuapin.text.template import render, render_titles
@@ -55,7 +56,9 @@ class Finetuned:
     ensemble: dict[str, float] = field(default_factory=dict)
 
 
-def finetune(shop: Shop, config: FinetuningConfig, *, measure: bool = True, progress: Progress = SILENT) -> Finetuned:
+def finetune(
+    shop: Shop, config: FinetuningConfig, *, measure: bool = True, force: bool = False, progress: Progress = SILENT
+) -> Finetuned:
     """Adapt the language model to a shop's texts and log; nothing that is live changes.
 
     Users who are asked afterwards are in no training. An interrupted run is taken up by the same call.
@@ -64,6 +67,7 @@ def finetune(shop: Shop, config: FinetuningConfig, *, measure: bool = True, prog
         shop: with items.
         config: objective, strategy, and all else.
         measure: whether to compare lists by text alone, and what the encoder carries, before and after.
+        force: let it serve even the categories that it serves worse; else ``train`` and ``refresh`` hold them back.
         progress: told of every step.
 
     Raises:
@@ -91,6 +95,8 @@ def finetune(shop: Shop, config: FinetuningConfig, *, measure: bool = True, prog
         encoding = shop.config.encoding.model_copy(update={"backbone": str(target.resolve())})
         open_encoder(encoding, shop.vectors / "encoders", list(material.texts), progress)  # compiled once, here
         found = compared(shop, dataset, asked, backbone, target, progress)
+        if not force:
+            note_worse(target, found)
         carried = audit(shop, dataset, backbone, str(target.resolve()), config.seed, progress) if measure else None
     prune(shop)
     return Finetuned(name, adapted, _gains(adapted.outcome.before, adapted.outcome.after), found, carried, together)
