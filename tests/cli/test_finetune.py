@@ -1,6 +1,7 @@
 """``kuapin finetune`` from tables to a backbone that the shop's configuration names, on a tiny model."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -63,8 +64,9 @@ def test_the_language_model_learns_from_two_categories_and_is_measured_on_the_ot
     new = {opening["category"]: opening["new"] for opening in said["openings"]}
     assert new == {"Beauty": False, "Home": False, "Garden": True, "Pets": True}
     for opening in said["openings"]:
-        value, low, high = opening["ratio"]["ndcg@10"]
-        assert low <= value <= high
+        for figures in (opening["ratio"], opening["before"], opening["after"]):
+            value, low, high = figures["ndcg@10"]
+            assert low <= value <= high
         assert opening["gate"]["decision"] in ("passes", "loses", "undecided", "too few users")
         assert opening["gate"]["users"] == opening["users"]
     audit = said["audit"]
@@ -86,13 +88,17 @@ def test_the_language_model_learns_from_two_categories_and_is_measured_on_the_ot
     assert {file: file.stat().st_mtime_ns for file in shop.vectors.rglob("*.safetensors")} == shards
 
 
-def test_the_result_is_told_in_tables(shop, capsys):
+def test_the_result_is_told_in_tables(shop, capsys, monkeypatch):
+    asked = finetuning.openings
+    monkeypatch.setattr(finetuning, "openings", lambda *given: asked(*given)[1:])
     assert run(app, ["finetune", str(shop.path), "--strategy", "head-only", *LOOP]) == 0
     out = capsys.readouterr()
     assert "8 steps on" in out.out
     assert "recall@10" in out.out
     assert "change, 95 % interval" in out.out
     assert "after / before" in out.out
+    assert re.search(r"Garden +\d+ +NDCG@10 +0\.\d+ \[0\.\d+, 0\.\d+\] +0\.\d+ \[", out.out)
+    assert "Fewer than 30 users could be asked about Beauty: not compared." in out.out
     assert "that training read, for users who were not in it" in out.out
     assert "that training saw nothing of" not in out.out
     assert "harmful titles" in out.out
@@ -237,6 +243,9 @@ def test_labels_that_were_imported_train_a_classifier_whose_head_is_kept(shop, t
     assert run(app, [*command, "--no-measure", "--set", "item_classification.task=tone", *LOOP]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["after"].keys() == {"loss", "macro_f1", "accuracy"}
+    gain, low, high = said["gains"]["macro_f1"]
+    assert gain == pytest.approx(said["after"]["macro_f1"] - said["before"]["macro_f1"])
+    assert low <= gain <= high
     change = json.loads((shop.backbones / said["backbone"] / "change" / "change.json").read_text())
     assert change["facts"] == {"labels": ["bright", "dark", "light"], "kind": "multi-class"}
 

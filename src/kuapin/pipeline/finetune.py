@@ -17,7 +17,7 @@ from kuapin.encoding import e5
 from kuapin.encoding.backbone import Backbone
 from kuapin.encoding.opening import open_encoder
 from kuapin.errors import InputError
-from kuapin.evaluation.bootstrap import Interval, difference_interval
+from kuapin.evaluation.bootstrap import Interval, change_interval, difference_interval
 from kuapin.finetuning.adapting import CHANGE, Adapted, adapt, run_key
 from kuapin.finetuning.change import DESCRIPTION
 from kuapin.finetuning.material import Material, chosen_categories, only
@@ -41,9 +41,10 @@ class Finetuned:
     Attributes:
         name: its folder's name in ``shop/backbones``; ``encoding.backbone`` takes it.
         adapted: what training did.
-        gains: metric → after minus before, paired, of the objective's own metrics that are means over examples.
+        gains: metric → after minus before, paired, of the objective's own metrics that can be told by example.
         openings: what text alone finds at the opening of categories, before and after; empty where nobody could be
             asked.
+        unasked: categories that fewer than ``LEAST_TEST_USERS`` could be asked about; they have no verdict.
         audit: what the encoder carries from its pre-training; ``None`` where nobody wanted to know.
         ensemble: metrics of what several classifiers say on average, where several were trained.
     """
@@ -54,6 +55,7 @@ class Finetuned:
     openings: tuple[Opening, ...]
     audit: EncoderAudit | None = None
     ensemble: dict[str, float] = field(default_factory=dict)
+    unasked: tuple[str, ...] = ()
 
 
 def finetune(
@@ -99,7 +101,10 @@ def finetune(
             note_worse(target, found)
         carried = audit(shop, dataset, backbone, str(target.resolve()), config.seed, progress) if measure else None
     prune(shop)
-    return Finetuned(name, adapted, _gains(adapted.outcome.before, adapted.outcome.after), found, carried, together)
+    named = {opening.category for opening in asked}
+    unasked = tuple(one for one in dataset.catalogue.categories if one not in named) if measure else ()
+    gains = _gains(adapted.outcome.before, adapted.outcome.after)
+    return Finetuned(name, adapted, gains, found, carried, together, unasked)
 
 
 def prune(shop: Shop) -> tuple[str, ...]:
@@ -124,11 +129,14 @@ def prune(shop: Shop) -> tuple[str, ...]:
 
 
 def _gains(before: Measured, after: Measured) -> dict[str, Interval]:
-    return {
-        metric: difference_interval(after.rows[metric], before.rows[metric], clusters=after.clusters)
-        for metric in after.rows
-        if metric in before.rows and len(before.rows[metric]) == len(after.rows[metric])
-    }
+    gains = {}
+    for metric in after.values:
+        if metric in after.rows and len(after.rows[metric]) == len(before.rows[metric]):
+            gains[metric] = difference_interval(after.rows[metric], before.rows[metric], clusters=after.clusters)
+        elif metric in after.counted and after.counted[metric].rows.shape == before.counted[metric].rows.shape:
+            a, b = after.counted[metric], before.counted[metric]
+            gains[metric] = change_interval(a.rows, b.rows, a.of_means, clusters=after.clusters)
+    return gains
 
 
 def material_of(
