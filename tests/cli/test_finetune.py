@@ -104,6 +104,7 @@ def test_the_result_is_told_in_tables(shop, capsys, monkeypatch):
     assert "harmful titles" in out.out
     assert "Whose the ten nearest titles are" in out.out
     assert 'backbone = "co-interaction-head-only-' in out.err
+    assert "No curves were recorded: training.tracker is none" in out.err
 
 
 @pytest.mark.parametrize(("force", "then"), [([], "kuapin train will not go by it"), (["--force"], "It may move")])

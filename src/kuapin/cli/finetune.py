@@ -115,6 +115,7 @@ def finetune(
         return
     say_finetuned(tuned)
     remark(f"Written to {report}", quiet=quiet)
+    remark(_curves(config.training.tracker, tuned.adapted.folder), quiet=quiet)
     live = Releases(shop.models, shop.config.releases).live() is not None
     worse = [opening for opening in tuned.openings if opening.worse]
     for opening in worse:
@@ -127,6 +128,19 @@ def finetune(
     how = "refresh" if live else "train"
     why = "a category that may be served worse keeps what it has" if live else "the vectors of both backbones are kept"
     remark(f"      kuapin {how} {folder}  # {why}", quiet=quiet)
+
+
+def _curves(asked: str, folder: Path) -> str:
+    """Where a tracker's curves are, or why there are none."""
+    from kuapin.finetuning.tracking import chosen_tracker
+    from kuapin.finetuning.trainer import CURVES
+
+    tracker = chosen_tracker(asked)
+    if tracker == "tensorboard":
+        return f"Curves: tensorboard --logdir {folder / CURVES}"
+    if asked == "auto":
+        return "No curves were recorded: TensorBoard is not installed. Run: pip install 'kuapin[tracking]'"
+    return f"Curves: by {tracker}" if tracker != "none" else "No curves were recorded: training.tracker is none"
 
 
 def _line(name: str, folder: Path) -> str:
