@@ -87,7 +87,8 @@ def finetune(
     name = f"{config.objective}-{config.strategy}-{key[:8]}"
     target = shop.backbones / name
     with shop.run(f"finetune-{key}") as run:
-        started = _pretrained(material, config, backbone, run, target, progress)
+        first = target.with_name(f"{target.name}-first")
+        started = pretrained(material, config, backbone, _part(run, "first"), first, progress)
         adapted = adapt(material, of_one_objective(config), started, _part(run, "main"), target, progress)
         for number in range(2, config.ensemble + 1):
             member = of_one_objective(config).model_copy(update={"seed": config.seed + number - 1})
@@ -188,19 +189,32 @@ def starting_backbone(shop: Shop, config: FinetuningConfig, material: Material) 
     return Backbone.resolve(str(folder.resolve()), shop.config.encoding.chosen_pooling)
 
 
-def _pretrained(
-    material: Material, config: FinetuningConfig, backbone: Backbone, run: Path, target: Path, progress: Progress
+def pretrained(
+    material: Material, config: FinetuningConfig, backbone: Backbone, run: Path, folder: Path, progress: Progress
 ) -> Backbone:
-    """The backbone after the objective that comes first, where there is one; kept beside the result."""
-    if config.first is None:
+    """The backbone after the objective that comes first, where there is one.
+
+    Args:
+        material: what may be read.
+        config: all settings.
+        backbone: to start from.
+        run: folder for checkpoints.
+        folder: of the result; where it is there already, nothing trains.
+        progress: told of every step.
+    """
+    stage = first_stage(config)
+    if stage is None:
         return backbone
-    folder = target.with_name(f"{target.name}-first")
     if not folder.is_dir():
-        stage = {"objective": config.first, "training": config.first_training}
-        adapt(
-            material, of_one_objective(config).model_copy(update=stage), backbone, _part(run, "first"), folder, progress
-        )
+        adapt(material, stage, backbone, run, folder, progress)
     return Backbone.resolve(str(folder.resolve()), backbone.pooling)
+
+
+def first_stage(config: FinetuningConfig) -> FinetuningConfig | None:
+    """The settings of the objective that comes first."""
+    if config.first is None:
+        return None
+    return of_one_objective(config).model_copy(update={"objective": config.first, "training": config.first_training})
 
 
 def of_one_objective(config: FinetuningConfig) -> FinetuningConfig:
