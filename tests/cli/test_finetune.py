@@ -21,6 +21,7 @@ from kuapin.pipeline.text_zero_shot import METRICS, Opening
 from kuapin.workspace import Shop
 from tests import market
 from tests.finetuning.conftest import bert as _bert  # noqa: F401 - a fixture
+from tests.finetuning.conftest import gpt as _gpt  # noqa: F401 - a fixture
 
 pytest.importorskip("torch")
 pytest.importorskip("peft")
@@ -31,6 +32,11 @@ LOOP = ["--max-steps", "8", "--set", "training.learning_rate=0.01", "--set", "tr
 @pytest.fixture(name="bert")
 def bert_fixture(_bert):  # noqa: F811
     return _bert
+
+
+@pytest.fixture(name="gpt")
+def gpt_fixture(_gpt):  # noqa: F811
+    return _gpt
 
 
 @pytest.fixture
@@ -208,6 +214,17 @@ def test_a_preset_runs_by_its_name(shop, capsys):
     assert run(app, [*command, *small]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["after"]["perplexity"] == pytest.approx(said["before"]["perplexity"], rel=0.02)  # SGD at 1e-5
+
+
+def test_a_backbone_given_by_hand_goes_before_a_presets_start_from_scratch(shop, gpt, capsys):
+    command = ["finetune", str(shop.path), "--preset", "beauty", "--backbone", str(gpt), "--no-measure", *LOOP]
+    assert run(app, command) == 0
+    assert f"The preset would start from scratch; it starts from {gpt}, as given." in capsys.readouterr().err
+    (folder,) = shop.backbones.iterdir()
+    change = json.loads((folder / "change" / "change.json").read_text(encoding="utf-8"))
+    assert (change["backbone"], change["settings"]["from_scratch"]) == (str(gpt), False)
+    assert run(app, [*command, "--from-scratch", "--quiet"]) == 2  # both by hand
+    assert "Drop one of them" in capsys.readouterr().err
 
 
 def test_continued_pre_training_and_the_objective_are_one_command(shop, capsys):

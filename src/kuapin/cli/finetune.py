@@ -103,7 +103,7 @@ def finetune(
     given["from_scratch"] = from_scratch or None
     if source_categories is not None:
         given["source_categories"] = [name.strip() for name in source_categories.split(",") if name.strip()]
-    config = _config(preset, given, max_steps, settings or [])
+    config = _config(preset, given, max_steps, settings or [], quiet=quiet or as_json)
     shop = open_shop(folder)
     told = progress(quiet=quiet or as_json)
     if search is not None:
@@ -148,8 +148,10 @@ def _line(name: str, folder: Path) -> str:
     return f'write backbone = "{name}" below [encoding] in {folder / "kuapin.toml"}'
 
 
-def _config(preset: str | None, given: dict[str, Any], max_steps: int | None, pairs: list[str]) -> "FinetuningConfig":
-    """The preset's settings, with the options over them."""
+def _config(
+    preset: str | None, given: dict[str, Any], max_steps: int | None, pairs: list[str], *, quiet: bool
+) -> "FinetuningConfig":
+    """The preset's settings, with the options over them; a backbone among these also ends its start from scratch."""
     from kuapin.config import read_preset, validated
     from kuapin.errors import InputError
     from kuapin.finetuning.presets import find_preset
@@ -157,6 +159,7 @@ def _config(preset: str | None, given: dict[str, Any], max_steps: int | None, pa
 
     file = find_preset(preset) if preset is not None else None
     values = read_preset(file) if file is not None else {}
+    scratch = values.pop("from_scratch", False) if "backbone" not in values else False
     values |= {name: value for name, value in given.items() if value is not None}
     for pair in pairs:
         key, sign, text = pair.partition("=")
@@ -165,6 +168,8 @@ def _config(preset: str | None, given: dict[str, Any], max_steps: int | None, pa
         _put(values, key.strip().split("."), _value(text.strip()))
     if max_steps is not None:
         _put(values, ["training", "max_steps"], max_steps)
+    if scratch and values.setdefault("from_scratch", "backbone" not in values) is False:
+        remark(f"The preset would start from scratch; it starts from {values.get('backbone')}, as given.", quiet=quiet)
     return validated(FinetuningConfig, values, f"{file}" if file is not None else "finetune")
 
 
