@@ -6,14 +6,17 @@ import shutil
 
 import numpy as np
 import pytest
+import typer
 
 from kuapin.cli.app import app
 from kuapin.cli.failures import run
 from kuapin.config import read_preset, validated
 from kuapin.encoding.items import item_vectors
 from kuapin.evaluation.bootstrap import Interval
+from kuapin.finetuning.objectives.registry import OBJECTIVES
 from kuapin.finetuning.presets import PRESETS
 from kuapin.finetuning.settings import FinetuningConfig
+from kuapin.finetuning.strategies.registry import STRATEGIES
 from kuapin.pipeline import finetune as finetuning
 from kuapin.pipeline.finetune import prune
 from kuapin.pipeline.served_worse import noted
@@ -244,6 +247,15 @@ def test_continued_pre_training_and_the_objective_are_one_command(shop, capsys):
     (shop.runs / "finetune-of-somebody").rmdir()
     assert prune(shop) == (f"{said['backbone']}-first",)
     assert list(shop.backbones.iterdir()) == []
+
+
+def test_the_help_names_every_objective_strategy_and_preset():
+    (context,) = [command for command in typer.main.get_command(app).commands.values() if command.name == "finetune"]
+    told = {option.name: set(re.findall(r"[\w-]+", option.help or "")) for option in context.params}
+    assert len(OBJECTIVES) == 10
+    assert set(OBJECTIVES) <= told["objective"]
+    assert set(STRATEGIES) <= told["strategy"]
+    assert set(PRESETS) <= told["preset"]
 
 
 def labels(shop, tmp_path, rows):

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("peft")
 
+import kuapin
 from kuapin import columns as c
 from kuapin.arrays import load_arrays
 from kuapin.arrivals import Arrivals
@@ -173,7 +174,7 @@ def test_what_fine_tuning_found_worse_stays_although_the_gate_lets_it_pass(
     trained, bert, all_pass, home_is_worse, monkeypatch, capsys
 ):
     before = Releases(trained.models).live()
-    tuned = finetune(trained, FinetuningConfig(strategy="full", training=LOOP))
+    tuned = kuapin.finetune(trained, kuapin.FinetuningConfig(strategy="full", training=LOOP))
     shop = with_setting(trained, f'"{bert}"', f'"{tuned.name}"')
     with pytest.raises(GateRefusedError, match=re.escape(f"served worse: {WORSE}. Choose: kuapin refresh")):
         train(shop, quick=True)

@@ -20,13 +20,18 @@ def finetune(
     objective: Annotated[
         str | None,
         typer.Option(
-            "--objective", help="What is optimised; see docs/finetune.md. (co-interaction)", show_default=False
+            "--objective",
+            help="What is optimised: masked-lm, causal-lm, simcse, tsdae, item-classification, token-classification, "
+            "regression, generation, co-interaction or next-item. (co-interaction)",
+            show_default=False,
         ),
     ] = None,
     strategy: Annotated[
         str | None,
         typer.Option(
-            "--strategy", help="Which parameters may change; see docs/finetune.md. (lora)", show_default=False
+            "--strategy",
+            help="What may change: head-only, top-layers, full, lora, adalora, bottleneck or prefix. (lora)",
+            show_default=False,
         ),
     ] = None,
     source_categories: Annotated[
