@@ -5,15 +5,23 @@ from importlib import import_module
 TYPE_CHECKING = False  # as typing's; importing that would double the time before Ctrl-C is caught
 
 if TYPE_CHECKING:
+    from kuapin.finetuning.settings import FinetuningConfig
     from kuapin.model import Model
+    from kuapin.pipeline.finetune import finetune
     from kuapin.pipeline.train import train
     from kuapin.workspace import Shop
 
     __version__: str
 
-__all__ = ["Model", "Shop", "__version__", "train"]
+__all__ = ["FinetuningConfig", "Model", "Shop", "__version__", "finetune", "train"]
 
-_HOMES = {"Shop": "kuapin.workspace", "train": "kuapin.pipeline.train", "Model": "kuapin.model"}
+_HOMES = {
+    "Shop": "kuapin.workspace",
+    "FinetuningConfig": "kuapin.finetuning.settings",
+    "finetune": "kuapin.pipeline.finetune",
+    "train": "kuapin.pipeline.train",
+    "Model": "kuapin.model",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -93,10 +93,15 @@ class Config(BaseModel):
 
     def render_toml(self) -> str:
         """The whole configuration as TOML, every key with its meaning as a comment; ``load`` reads it back."""
-        return "\n".join([_HEADER, *_toml_lines(self, ())])
+        return f"{_HEADER}\n{render_toml(self)}"
 
 
 Settings = TypeVar("Settings", bound=BaseModel)
+
+
+def render_toml(model: BaseModel) -> str:
+    """All settings of a model as TOML, every key with its meaning as a comment; ``validated`` reads it back."""
+    return "\n".join(_toml_lines(model, ()))
 
 
 def read_preset(path: Path) -> dict[str, Any]:

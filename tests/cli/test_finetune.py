@@ -1,21 +1,30 @@
 """``kuapin finetune`` from tables to a backbone that the shop's configuration names, on a tiny model."""
 
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
+import typer
 
 from kuapin.cli.app import app
 from kuapin.cli.failures import run
 from kuapin.config import read_preset, validated
 from kuapin.encoding.items import item_vectors
+from kuapin.evaluation.bootstrap import Interval
+from kuapin.finetuning.objectives.registry import OBJECTIVES
 from kuapin.finetuning.presets import PRESETS
 from kuapin.finetuning.settings import FinetuningConfig
+from kuapin.finetuning.strategies.registry import STRATEGIES
+from kuapin.pipeline import finetune as finetuning
 from kuapin.pipeline.finetune import prune
+from kuapin.pipeline.served_worse import noted
+from kuapin.pipeline.text_zero_shot import METRICS, Opening
 from kuapin.workspace import Shop
 from tests import market
 from tests.finetuning.conftest import bert as _bert  # noqa: F401 - a fixture
+from tests.finetuning.conftest import gpt as _gpt  # noqa: F401 - a fixture
 
 pytest.importorskip("torch")
 pytest.importorskip("peft")
@@ -26,6 +35,11 @@ LOOP = ["--max-steps", "8", "--set", "training.learning_rate=0.01", "--set", "tr
 @pytest.fixture(name="bert")
 def bert_fixture(_bert):  # noqa: F811
     return _bert
+
+
+@pytest.fixture(name="gpt")
+def gpt_fixture(_gpt):  # noqa: F811
+    return _gpt
 
 
 @pytest.fixture
@@ -59,8 +73,9 @@ def test_the_language_model_learns_from_two_categories_and_is_measured_on_the_ot
     new = {opening["category"]: opening["new"] for opening in said["openings"]}
     assert new == {"Beauty": False, "Home": False, "Garden": True, "Pets": True}
     for opening in said["openings"]:
-        value, low, high = opening["ratio"]["ndcg@10"]
-        assert low <= value <= high
+        for figures in (opening["ratio"], opening["before"], opening["after"]):
+            value, low, high = figures["ndcg@10"]
+            assert low <= value <= high
         assert opening["gate"]["decision"] in ("passes", "loses", "undecided", "too few users")
         assert opening["gate"]["users"] == opening["users"]
     audit = said["audit"]
@@ -82,18 +97,44 @@ def test_the_language_model_learns_from_two_categories_and_is_measured_on_the_ot
     assert {file: file.stat().st_mtime_ns for file in shop.vectors.rglob("*.safetensors")} == shards
 
 
-def test_the_result_is_told_in_tables(shop, capsys):
+def test_the_result_is_told_in_tables(shop, capsys, monkeypatch):
+    asked = finetuning.openings
+    monkeypatch.setattr(finetuning, "openings", lambda *given: asked(*given)[1:])
     assert run(app, ["finetune", str(shop.path), "--strategy", "head-only", *LOOP]) == 0
     out = capsys.readouterr()
     assert "8 steps on" in out.out
     assert "recall@10" in out.out
     assert "change, 95 % interval" in out.out
     assert "after / before" in out.out
+    assert re.search(r"Garden +\d+ +NDCG@10 +0\.\d+ \[0\.\d+, 0\.\d+\] +0\.\d+ \[", out.out)
+    assert "Fewer than 30 users could be asked about Beauty: not compared." in out.out
     assert "that training read, for users who were not in it" in out.out
     assert "that training saw nothing of" not in out.out
     assert "harmful titles" in out.out
     assert "Whose the ten nearest titles are" in out.out
     assert 'backbone = "co-interaction-head-only-' in out.err
+    assert "No curves were recorded: training.tracker is none" in out.err
+
+
+@pytest.mark.parametrize(("force", "then"), [([], "kuapin train will not go by it"), (["--force"], "It may move")])
+def test_a_category_that_is_served_worse_is_named_with_the_reason(shop, capsys, monkeypatch, force, then):
+    def compared(shop, dataset, asked, *_):
+        return (Opening("Home", False, asked[0].launch, *[dict.fromkeys(METRICS, Interval(0.2, 0.1, 0.3))] * 3),)
+
+    monkeypatch.setattr(finetuning, "compared", compared)
+    assert run(app, ["finetune", str(shop.path), "--strategy", "head-only", *LOOP, *force]) == 0
+    out = capsys.readouterr()
+    told = " ".join(out.out.split())
+    assert f"Home is served worse by the new encoder: 0.20 of NDCG@10 [0.10, 0.30]. {then}" in told
+    assert ("--force" in out.err) == (not force)
+    (folder,) = shop.backbones.iterdir()
+    assert noted(folder) == ({} if force else {"Home": "0.20 of NDCG@10 [0.10, 0.30]"})
+    if not force:
+        path = shop.path / "kuapin.toml"
+        named = path.read_text(encoding="utf-8").replace(shop.config.encoding.backbone, folder.name)
+        path.write_text(named, encoding="utf-8")
+        assert run(app, ["train", str(shop.path)]) == 3
+        assert "Choose: name another one in" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -178,6 +219,17 @@ def test_a_preset_runs_by_its_name(shop, capsys):
     assert said["after"]["perplexity"] == pytest.approx(said["before"]["perplexity"], rel=0.02)  # SGD at 1e-5
 
 
+def test_a_backbone_given_by_hand_goes_before_a_presets_start_from_scratch(shop, gpt, capsys):
+    command = ["finetune", str(shop.path), "--preset", "beauty", "--backbone", str(gpt), "--no-measure", *LOOP]
+    assert run(app, command) == 0
+    assert f"The preset would start from scratch; it starts from {gpt}, as given." in capsys.readouterr().err
+    (folder,) = shop.backbones.iterdir()
+    change = json.loads((folder / "change" / "change.json").read_text(encoding="utf-8"))
+    assert (change["backbone"], change["settings"]["from_scratch"]) == (str(gpt), False)
+    assert run(app, [*command, "--from-scratch", "--quiet"]) == 2  # both by hand
+    assert "Drop one of them" in capsys.readouterr().err
+
+
 def test_continued_pre_training_and_the_objective_are_one_command(shop, capsys):
     first = ["--set", "first=masked-lm", "--set", "first_training.max_steps=6", "--set", "first_training.tracker=none"]
     command = ["finetune", str(shop.path), "--strategy", "full", "--no-measure", "--json", *first, *LOOP]
@@ -197,6 +249,15 @@ def test_continued_pre_training_and_the_objective_are_one_command(shop, capsys):
     assert list(shop.backbones.iterdir()) == []
 
 
+def test_the_help_names_every_objective_strategy_and_preset():
+    (context,) = [command for command in typer.main.get_command(app).commands.values() if command.name == "finetune"]
+    told = {option.name: set(re.findall(r"[\w-]+", option.help or "")) for option in context.params}
+    assert len(OBJECTIVES) == 10
+    assert set(OBJECTIVES) <= told["objective"]
+    assert set(STRATEGIES) <= told["strategy"]
+    assert set(PRESETS) <= told["preset"]
+
+
 def labels(shop, tmp_path, rows):
     path = tmp_path / "labels.csv"
     path.write_text("\n".join(["item_id,task,label", *(",".join(row) for row in rows)]) + "\n", encoding="utf-8")
@@ -212,6 +273,9 @@ def test_labels_that_were_imported_train_a_classifier_whose_head_is_kept(shop, t
     assert run(app, [*command, "--no-measure", "--set", "item_classification.task=tone", *LOOP]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["after"].keys() == {"loss", "macro_f1", "accuracy"}
+    gain, low, high = said["gains"]["macro_f1"]
+    assert gain == pytest.approx(said["after"]["macro_f1"] - said["before"]["macro_f1"])
+    assert low <= gain <= high
     change = json.loads((shop.backbones / said["backbone"] / "change" / "change.json").read_text())
     assert change["facts"] == {"labels": ["bright", "dark", "light"], "kind": "multi-class"}
 

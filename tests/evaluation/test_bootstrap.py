@@ -6,6 +6,7 @@ import pytest
 from kuapin.errors import InputError
 from kuapin.evaluation.bootstrap import (
     Interval,
+    change_interval,
     difference_interval,
     interval,
     intervals,
@@ -165,3 +166,14 @@ def test_a_column_is_the_same_whatever_stands_beside_it_and_undefined_values_are
     assert both[1].value == pytest.approx(3.0)
     assert 1 <= both[1].low <= both[1].high <= 5
     assert [np.isnan(one.value) for one in intervals(np.empty((0, 2)))] == [True, True]
+
+
+def test_the_change_of_a_figure_out_of_means_is_paired():
+    """√mean of squares: 2 and 1 where all are alike; what is alike in both cancels out."""
+    first, second = np.full((50, 1), 4.0), np.full((50, 1), 1.0)
+    assert change_interval(first, second, lambda means: np.sqrt(means[:, 0])) == Interval(1.0, 1.0, 1.0)
+    counts = np.random.default_rng(3).poisson(3.0, (200, 2)).astype(float)
+    same = change_interval(counts, counts, lambda means: means[:, 0] / means[:, 1])
+    assert (same.value, same.low, same.high) == (0, 0, 0)
+    mean = change_interval(counts[:, :1], counts[:, 1:], lambda means: means[:, 0])
+    assert mean == difference_interval(counts[:, 0], counts[:, 1])

@@ -41,6 +41,10 @@ def test_trains_saves_and_loads(material, bert, gpt, tmp_path, objective, strate
     assert again.measure(reader, tokens, LOOP.batch_size).values == pytest.approx(done.outcome.after.values, rel=1e-5)
     assert done.outcome.after.values["loss"] != pytest.approx(done.outcome.before.values["loss"], rel=1e-7)
     assert Backbone.resolve(str(done.folder)).max_length == longest
+    after = done.outcome.after
+    assert after.values.keys() <= {*after.rows, *after.counted, "loss", "uniformity", "r2"}  # those have intervals
+    for metric, made in after.counted.items():
+        assert made.of_means(made.rows.mean(axis=0)) == pytest.approx(after.values[metric])
 
 
 @pytest.mark.parametrize("reads", ["both", pytest.param("left", marks=pytest.mark.nightly)])

@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
 
-from kuapin.finetuning.scores import macro_f1, span_f1, spans
+from kuapin.finetuning.scores import (
+    label_counts,
+    macro_f1,
+    macro_f1_of,
+    span_counts,
+    span_f1,
+    span_precision,
+    span_recall,
+    spans,
+)
 
 
 def test_macro_f1_by_hand():
@@ -9,6 +18,8 @@ def test_macro_f1_by_hand():
     wanted = np.array([[1, 0, 0], [0, 1, 0]], bool)
     said = np.array([[1, 0, 0], [1, 0, 0]], bool)
     assert macro_f1(wanted, said) == pytest.approx(1 / 3)
+    drawn = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]) @ label_counts(wanted, said)  # the first alone, both, …
+    assert macro_f1_of(drawn) == pytest.approx([1, 1 / 3, 0])
 
 
 @pytest.mark.parametrize(
@@ -27,4 +38,6 @@ def test_spans_of_tags(tags, expected):
 def test_a_span_is_right_only_where_both_ends_and_the_kind_are():
     wanted = [{(0, 2, "x")}, {(1, 2, "x"), (4, 5, "y")}]
     said = [{(0, 1, "x")}, {(1, 2, "x"), (4, 5, "x"), (7, 8, "x")}]
-    assert span_f1(wanted, said) == pytest.approx((1 / 4, 1 / 3, 2 / 7))
+    counts = span_counts(wanted, said).sum(axis=0)
+    assert [of(counts) for of in (span_precision, span_recall, span_f1)] == pytest.approx([1 / 4, 1 / 3, 2 / 7])
+    assert [of(np.zeros(3)) for of in (span_precision, span_recall, span_f1)] == [0, 0, 0]

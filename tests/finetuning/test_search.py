@@ -1,10 +1,16 @@
 """A search finds the better settings, goes on where it was, gives up what leads nowhere, refuses what is not there."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from kuapin.errors import InputError
+from kuapin.finetuning.adapting import adapt
 from kuapin.finetuning.search import JOURNAL, changed, default_space, searched
 from kuapin.finetuning.settings import FinetuningConfig
+from kuapin.pipeline import search as searching
+from kuapin.pipeline.finetune import of_one_objective
 from tests.cli.test_finetune import LOOP, bert_fixture, shop  # noqa: F401 - fixtures
 from tests.finetuning.conftest import bert as _bert  # noqa: F401 - a fixture
 
@@ -79,16 +85,34 @@ def test_settings_are_changed_by_their_dotted_names():
     assert made.strategy == "full"
 
 
-def test_a_search_on_a_shop_ends_with_a_preset_and_a_backbone(shop, capsys):  # noqa: F811
+def test_a_search_on_a_shop_ends_with_a_preset_of_all_settings_and_a_backbone(shop, capsys, monkeypatch):  # noqa: F811
     from kuapin.cli.app import app
     from kuapin.cli.failures import run
     from kuapin.config import read_preset, validated
 
+    started = []
+
+    def adapted(material, config, backbone, *rest):
+        started.append((config.objective, Path(backbone.name).parent.name))
+        return adapt(material, config, backbone, *rest)
+
+    monkeypatch.setattr(searching, "adapt", adapted)
+    given = ["first=masked-lm", "first_training.max_steps=2", "first_training.tracker=none", "training.patience=none"]
+    given += ["training.soup=3", "max_length=32", "training.adversarial.kind=fgm"]
     command = ["finetune", str(shop.path), "--strategy", "full", "--search", "2", "--no-measure", *LOOP]
+    command += [part for pair in given for part in ("--set", pair)]
     assert run(app, [*command, "--space", "training.learning_rate=[0.001, 0.01]"]) == 0
     assert "The best is kept in" in capsys.readouterr().out
     (preset,) = shop.reports.glob("search-*.toml")
     found = validated(FinetuningConfig, read_preset(preset), str(preset))
     assert 0.001 <= found.training.learning_rate <= 0.01
-    assert len(list(shop.backbones.iterdir())) == 1
+    (objective, first), again = started
+    assert objective == "co-interaction"  # told apart from the backbone of the shop: the first stage lies in between
+    assert first.startswith("first-")
+    assert again == (objective, first)
+    (folder,) = (path for path in shop.backbones.iterdir() if not path.name.endswith("-first"))
+    change = json.loads((folder / "change" / "change.json").read_text(encoding="utf-8"))
+    assert FinetuningConfig.model_validate(change["settings"]) == of_one_objective(
+        found
+    )  # the preset is all of the run
     assert list(shop.runs.iterdir()) == []

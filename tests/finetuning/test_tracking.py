@@ -48,19 +48,20 @@ def test_mlflow_into_a_folder(material, bert, tmp_path, monkeypatch):
     assert "MLFLOW_TRACKING_URI" not in os.environ
 
 
-@pytest.mark.nightly
 def test_tensorboard_keeps_the_curves_beside_the_result(material, bert, tmp_path):
     pytest.importorskip("tensorboard")
     pytest.importorskip("grpc")
     done = trained(material, bert, tmp_path, "tensorboard")
     assert list((done.folder / "curves").glob("events*"))
+    assert chosen_tracker("auto") == "tensorboard"
 
 
-def test_the_one_asked_for_is_named_where_it_is_not_installed(monkeypatch):
-    def missing(package, extra):
-        raise MissingExtraError(f"{package}: kuapin[{extra}]")
-
-    monkeypatch.setattr(tracking, "require", missing)
-    with pytest.raises(MissingExtraError, match="wandb"):
-        chosen_tracker("wandb")
-    assert chosen_tracker("none") == "none"
+@pytest.mark.parametrize(
+    ("asked", "installed_by"),
+    [("tensorboard", r"'kuapin\[tracking\]'"), ("wandb", "wandb"), ("mlflow", "mlflow-skinny")],
+)
+def test_what_installs_the_one_asked_for_is_told(monkeypatch, asked, installed_by):
+    monkeypatch.setattr(tracking, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=f"training.tracker is {asked}.*pip install {installed_by}$"):
+        chosen_tracker(asked)
+    assert (chosen_tracker("auto"), chosen_tracker("none")) == ("none", "none")

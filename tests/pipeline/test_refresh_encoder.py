@@ -1,5 +1,8 @@
 """A shop moves to a tuned encoder: a category that loses by it keeps the old one, for what it knows and what comes."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -7,20 +10,28 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("peft")
 
+import kuapin
 from kuapin import columns as c
 from kuapin.arrays import load_arrays
 from kuapin.arrivals import Arrivals
+from kuapin.cli.app import app
+from kuapin.cli.failures import run
+from kuapin.encoding.backbone import Backbone
 from kuapin.encoding.items import encoded_now
 from kuapin.encoding.opening import load_encoder
+from kuapin.errors import GateRefusedError
+from kuapin.evaluation.bootstrap import Interval
 from kuapin.evaluation.gate import Paired
 from kuapin.finetuning.settings import FinetuningConfig, TrainingConfig
 from kuapin.manifest import read_routing
 from kuapin.model import Model
 from kuapin.model_folder import Releases
+from kuapin.pipeline import finetune as finetuning
 from kuapin.pipeline import refresh as refreshing
 from kuapin.pipeline.finetune import finetune
 from kuapin.pipeline.forget import forget
 from kuapin.pipeline.refresh import refresh
+from kuapin.pipeline.served_worse import SERVED_WORSE, held_back, noted, read_by
 from kuapin.pipeline.train import train
 from kuapin.release_parts import LATER_VECTORS
 from kuapin.retrieval.whitening import load_whitening
@@ -52,8 +63,8 @@ def with_setting(shop, old, new):
 
 
 @pytest.fixture
-def moved(tmp_path, bert, monkeypatch):
-    """Refreshed with a tuned encoder, by which Home loses; before and after."""
+def trained(tmp_path, bert):
+    """With a live model, whose encoder is the untuned one."""
     log = market.log(n_users=200).sort("timestamp")
     shop = Shop.init(tmp_path / "shop")
     shop = with_setting(shop, 'backbone = "minilm"', f'backbone = "{bert}"')
@@ -68,9 +79,15 @@ def moved(tmp_path, bert, monkeypatch):
         shop = with_setting(shop, old, new)
     imported(shop, tmp_path, items=market.items(), interactions=log)
     train(shop, quick=True)
-    before = Model.load(shop)
-    tuned = finetune(shop, FinetuningConfig(strategy="full", training=LOOP), measure=False)
-    shop = with_setting(shop, f'"{bert}"', f'"{tuned.name}"')
+    return shop
+
+
+@pytest.fixture
+def moved(trained, bert, monkeypatch):
+    """Refreshed with a tuned encoder, by which Home loses; before and after."""
+    before = Model.load(trained)
+    tuned = finetune(trained, FinetuningConfig(strategy="full", training=LOOP), measure=False)
+    shop = with_setting(trained, f'"{bert}"', f'"{tuned.name}"')
     good = np.random.default_rng(0).random(100)
     pairs = {name: Paired(good, good + 0.01) for name in ("Beauty", "Garden", "Pets")}
     pairs["Home"] = Paired(good, good / 4)
@@ -127,6 +144,65 @@ def test_forced_it_serves_all(moved):
 
 
 @pytest.fixture
+def all_pass(monkeypatch):
+    """What the gate sees: by the new model every category is better."""
+    good = np.random.default_rng(0).random(100)
+    pairs = {name: Paired(good, good + 0.01) for name in ("Beauty", "Garden", "Home", "Pets")}
+    monkeypatch.setattr(refreshing, "paired", lambda *_, **__: dict(pairs))
+
+
+@pytest.fixture
+def home_is_worse(monkeypatch):
+    """What fine-tuning measures: by the new encoder people find a fifth of what they found at the opening of Home."""
+
+    def compared(shop, dataset, asked, *_):
+        ratio = {"Home": Interval(0.2, 0.1, 0.3)}
+        return tuple(replace(one, ratios={"ndcg@10": ratio.get(one.category, Interval(1, 0.9, 1.1))}) for one in asked)
+
+    monkeypatch.setattr(finetuning, "compared", compared)
+
+
+def tuned_with(shop, bert, **options):
+    tuned = finetune(shop, FinetuningConfig(strategy="full", training=LOOP), **options)
+    return with_setting(shop, f'"{bert}"', f'"{tuned.name}"')
+
+
+WORSE = "Home (0.20 of NDCG@10 [0.10, 0.30])"
+
+
+def test_what_fine_tuning_found_worse_stays_although_the_gate_lets_it_pass(
+    trained, bert, all_pass, home_is_worse, monkeypatch, capsys
+):
+    before = Releases(trained.models).live()
+    tuned = kuapin.finetune(trained, kuapin.FinetuningConfig(strategy="full", training=LOOP))
+    shop = with_setting(trained, f'"{bert}"', f'"{tuned.name}"')
+    with pytest.raises(GateRefusedError, match=re.escape(f"served worse: {WORSE}. Choose: kuapin refresh")):
+        train(shop, quick=True)
+
+    with monkeypatch.context() as patch:  # a shop that moves as one stays as one
+        patch.setattr(refreshing, "_mixes", lambda *_: False)
+        assert run(app, ["refresh", str(shop.path)]) == 3
+    out = capsys.readouterr()
+    assert "Home is served worse by the encoder of the new model, 0.20 of NDCG@10 [0.10, 0.30]" in out.out
+    assert "what passes would be served worse by the new encoder (Home)" in " ".join(out.err.split())
+
+    done = refresh(shop)
+    assert {one.category: one.passes for one in done.verdicts}["Home"]
+    assert set(done.passed) == {"Beauty", "Garden", "Pets"}
+    assert done.held == {"Home": "0.20 of NDCG@10 [0.10, 0.30]"}
+    live = Releases(shop.models).open_live()
+    hashes = {name: read_by(live, read_routing(live).of(name)) for name in ("Beauty", "Home")}
+    assert hashes["Home"] == Backbone.resolve(str(bert)).weights_hash
+    assert hashes["Beauty"] == Backbone.resolve(shop.config.encoding.backbone).weights_hash != hashes["Home"]
+    assert read_routing(live).categories["Home"].encoder == f"parts/{before}/encoder"
+
+    train(shop, quick=True, force=True)
+    live = Releases(shop.models).open_live()
+    assert read_routing(live).categories == {}
+    assert held_back(shop, live) == {}  # it is served by this encoder already
+
+
+@pytest.fixture
 def opening(tmp_path, bert):
     """Trained before anybody bought for pets; since then everybody does."""
     log = market.log(n_users=200).sort("timestamp")
@@ -150,8 +226,11 @@ def opening(tmp_path, bert):
 
 def test_what_people_buy_moved_and_the_language_model_is_tuned(opening, bert, tmp_path):
     before = Releases(opening.models).live()
+    (bert / SERVED_WORSE).write_text('{"Home": "0.2"}', encoding="utf-8")
     done = refresh(opening, force=True)
+    (bert / SERVED_WORSE).unlink()
     assert done.encoder is not None
+    assert noted(opening.backbones / done.encoder) == {"Home": "0.2"}  # a small change of it is no better
     assert done.encoder.startswith("refresh-")
     shop = Shop.open(opening.path)
     assert shop.config.encoding.backbone == str((shop.backbones / done.encoder).resolve())

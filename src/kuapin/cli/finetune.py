@@ -20,13 +20,18 @@ def finetune(
     objective: Annotated[
         str | None,
         typer.Option(
-            "--objective", help="What is optimised; see docs/finetune.md. (co-interaction)", show_default=False
+            "--objective",
+            help="What is optimised: masked-lm, causal-lm, simcse, tsdae, item-classification, token-classification, "
+            "regression, generation, co-interaction or next-item. (co-interaction)",
+            show_default=False,
         ),
     ] = None,
     strategy: Annotated[
         str | None,
         typer.Option(
-            "--strategy", help="Which parameters may change; see docs/finetune.md. (lora)", show_default=False
+            "--strategy",
+            help="What may change: head-only, top-layers, full, lora, adalora, bottleneck or prefix. (lora)",
+            show_default=False,
         ),
     ] = None,
     source_categories: Annotated[
@@ -85,7 +90,7 @@ def finetune(
         ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Say how to use the new encoder even where a category is served worse.")
+        bool, typer.Option("--force", help="Let the new encoder serve even a category that it serves worse.")
     ] = False,
     measure: Annotated[
         bool, typer.Option("--measure/--no-measure", help="Compare lists by text alone before and after.")
@@ -103,40 +108,55 @@ def finetune(
     given["from_scratch"] = from_scratch or None
     if source_categories is not None:
         given["source_categories"] = [name.strip() for name in source_categories.split(",") if name.strip()]
-    config = _config(preset, given, max_steps, settings or [])
+    config = _config(preset, given, max_steps, settings or [], quiet=quiet or as_json)
     shop = open_shop(folder)
     told = progress(quiet=quiet or as_json)
     if search is not None:
         config = _searched(shop, config, search, space or [], told, quiet=quiet or as_json)
-    tuned = finetune_shop(shop, config, measure=measure, progress=told)
+    tuned = finetune_shop(shop, config, measure=measure, force=force, progress=told)
     report = write_report(shop, tuned)
     if as_json:
         say_json(as_object(tuned))
         return
     say_finetuned(tuned)
     remark(f"Written to {report}", quiet=quiet)
+    remark(_curves(config.training.tracker, tuned.adapted.folder), quiet=quiet)
+    live = Releases(shop.models, shop.config.releases).live() is not None
     worse = [opening for opening in tuned.openings if opening.worse]
     for opening in worse:
-        say(why_worse(opening))
-    live = Releases(shop.models, shop.config.releases).live()
-    if worse and not force and live is None:
-        remark("Next: train with other settings, or see how to set it all the same with --force.", quiet=quiet)
+        say(why_worse(opening, live=live, force=force))
+    if worse and not force and not live:
+        remark(f"Next: train with other settings, or {_line(tuned.name, folder)}", quiet=quiet)
+        remark(f"      kuapin train {folder} --force", quiet=quiet)
         return
-    remark(f'Next: write backbone = "{tuned.name}" below [encoding] in {folder / "kuapin.toml"}', quiet=quiet)
-    remark(f"      {_next(folder, live, force=force)}", quiet=quiet)
+    remark(f"Next: {_line(tuned.name, folder)}", quiet=quiet)
+    how = "refresh" if live else "train"
+    why = "a category that may be served worse keeps what it has" if live else "the vectors of both backbones are kept"
+    remark(f"      kuapin {how} {folder}  # {why}", quiet=quiet)
 
 
-def _next(folder: Path, live: str | None, *, force: bool) -> str:
-    """The command that puts the new encoder to use."""
-    if live is None:
-        return f"kuapin train {folder}  # the vectors of both backbones are kept"
-    if force:
-        return f"kuapin refresh {folder} --force  # every category is served by it"
-    return f"kuapin refresh {folder}  # a category that may be served worse keeps what it has"
+def _curves(asked: str, folder: Path) -> str:
+    """Where a tracker's curves are, or why there are none."""
+    from kuapin.finetuning.tracking import chosen_tracker
+    from kuapin.finetuning.trainer import CURVES
+
+    tracker = chosen_tracker(asked)
+    if tracker == "tensorboard":
+        return f"Curves: tensorboard --logdir {folder / CURVES}"
+    if asked == "auto":
+        return "No curves were recorded: TensorBoard is not installed. Run: pip install 'kuapin[tracking]'"
+    return f"Curves: by {tracker}" if tracker != "none" else "No curves were recorded: training.tracker is none"
 
 
-def _config(preset: str | None, given: dict[str, Any], max_steps: int | None, pairs: list[str]) -> "FinetuningConfig":
-    """The preset's settings, with the options over them."""
+def _line(name: str, folder: Path) -> str:
+    """What to write so that the new encoder reads."""
+    return f'write backbone = "{name}" below [encoding] in {folder / "kuapin.toml"}'
+
+
+def _config(
+    preset: str | None, given: dict[str, Any], max_steps: int | None, pairs: list[str], *, quiet: bool
+) -> "FinetuningConfig":
+    """The preset's settings, with the options over them; a backbone among these also ends its start from scratch."""
     from kuapin.config import read_preset, validated
     from kuapin.errors import InputError
     from kuapin.finetuning.presets import find_preset
@@ -144,6 +164,7 @@ def _config(preset: str | None, given: dict[str, Any], max_steps: int | None, pa
 
     file = find_preset(preset) if preset is not None else None
     values = read_preset(file) if file is not None else {}
+    scratch = values.pop("from_scratch", False) if "backbone" not in values else False
     values |= {name: value for name, value in given.items() if value is not None}
     for pair in pairs:
         key, sign, text = pair.partition("=")
@@ -152,6 +173,8 @@ def _config(preset: str | None, given: dict[str, Any], max_steps: int | None, pa
         _put(values, key.strip().split("."), _value(text.strip()))
     if max_steps is not None:
         _put(values, ["training", "max_steps"], max_steps)
+    if scratch and values.setdefault("from_scratch", "backbone" not in values) is False:
+        remark(f"The preset would start from scratch; it starts from {values.get('backbone')}, as given.", quiet=quiet)
     return validated(FinetuningConfig, values, f"{file}" if file is not None else "finetune")
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def say_finetuned(tuned: "Finetuned") -> None:
     """What training did, what it measured, what lists became, and what the encoder carries."""
     from kuapin.counts import counted
+    from kuapin.pipeline.text_zero_shot import LEAST_TEST_USERS
 
     outcome = tuned.adapted.outcome
     early = f" of {outcome.planned:,}" if outcome.steps < outcome.planned else ""
@@ -41,19 +42,28 @@ def say_finetuned(tuned: "Finetuned") -> None:
     old = [opening for opening in tuned.openings if not opening.new]
     _say_openings("Text alone at the opening of a category that training saw nothing of:", new)
     _say_openings("Text alone at the opening of a category that training read, for users who were not in it:", old)
+    if tuned.unasked:
+        say("")
+        say(f"Fewer than {LEAST_TEST_USERS} users could be asked about {', '.join(tuned.unasked)}: not compared.")
     if tuned.audit is not None:
         _say_audit(tuned.audit)
 
 
-def why_worse(opening: "Opening") -> str:
-    """Why a category should keep the encoder that it has, in one line."""
-    from kuapin.pipeline.text_zero_shot import DECIDES
+def why_worse(opening: "Opening", *, live: bool, force: bool) -> str:
+    """Why a category is not moved to the new encoder, and what becomes of it, in one line.
 
-    ratio = opening.ratios[DECIDES]
-    return (
-        f"{opening.category} is served worse by the new encoder: {ratio.value:.2f} of NDCG@10 "
-        f"[{ratio.low:.2f}, {ratio.high:.2f}]. It keeps what it has, unless --force is given."
-    )
+    Args:
+        opening: of the category.
+        live: whether the shop has a model that serves it.
+        force: whether it may be moved all the same.
+    """
+    if force:
+        then = "It may move all the same, as --force was given."
+    elif live:
+        then = "It keeps what it has, unless kuapin refresh or kuapin train is given --force."
+    else:
+        then = "kuapin train will not go by it, unless --force is given."
+    return f"{opening.category} is served worse by the new encoder: {opening.reason}. {then}"
 
 
 def _say_openings(title: str, openings: "Sequence[Opening]") -> None:
@@ -70,8 +80,8 @@ def _say_openings(title: str, openings: "Sequence[Opening]") -> None:
             "category": [opening.category for opening, _ in rows],
             "users": [f"{len(opening.launch.test_users):,}" for opening, _ in rows],
             "metric": [wording.label(metric) for _, metric in rows],
-            "before": [wording.value(metric, opening.before[metric].value) for opening, metric in rows],
-            "after": [wording.value(metric, opening.after[metric].value) for opening, metric in rows],
+            "before, 95 % interval": [_mean(metric, opening.before[metric]) for opening, metric in rows],
+            "after, 95 % interval": [_mean(metric, opening.after[metric]) for opening, metric in rows],
             "after / before": [
                 f"{ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"
                 for ratio in (opening.ratios[metric] for opening, metric in rows)
@@ -81,7 +91,7 @@ def _say_openings(title: str, openings: "Sequence[Opening]") -> None:
                 for opening, metric in rows
             ],
         },
-        right=("users", "before", "after"),
+        right=("users",),
         wrap=("category",),
     )
 
@@ -115,6 +125,13 @@ def _say_audit(audit: "EncoderAudit") -> None:
             },
             right=("of the titles", "before", "after"),
         )
+
+
+def _mean(metric: str, one: "Interval") -> str:
+    from kuapin.evaluation import wording
+
+    value, low, high = (wording.value(metric, end) for end in (one.value, one.low, one.high))
+    return f"{value} [{low}, {high}]"
 
 
 def _ends(one: "Interval") -> str:

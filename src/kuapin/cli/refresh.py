@@ -24,7 +24,8 @@ def refresh(
     folder: ShopFolder,
     *,
     force: Annotated[
-        bool, typer.Option("--force", help="Let the new model serve every category, whatever the gate says.")
+        bool,
+        typer.Option("--force", help="Let the new model serve every category, whatever gate and finetune say."),
     ] = False,
     full: Annotated[
         bool, typer.Option("--full", help="Train everything anew, where the live model could be gone on from.")
@@ -52,8 +53,8 @@ def refresh(
         _say(done, folder, quiet=quiet)
     if done.release is None and not done.nothing_new:
         raise GateRefusedError(
-            f"The gate refused: in no category a loss of {shop.config.gate.margin:.0%} could be ruled out. "
-            f"{done.champion} stays live. Import more log, or --force."
+            f"The gate refused: {_why_none(done, shop.config.gate.margin)}. {done.champion} stays live. "
+            "Import more log, or --force."
         )
 
 
@@ -75,11 +76,13 @@ def _say(done: "Refreshed", folder: object, *, quiet: bool) -> None:
     if done.untuned:
         say(f"The language model stays as it is: {done.untuned}")
     say_table(_table(done), right=("users", "live", "new", "change"), wrap=("verdict",))
+    for name, why in done.held.items():
+        say(f"{name} is served worse by the encoder of the new model, {why} by texts alone: it keeps what it has.")
     for name in done.new:
         say(f"{name} is new since {done.champion}: the new model serves it.")
     for name, stage in done.stages.items():
-        passed = any(verdict.passes for verdict in done.verdicts if verdict.category == name)
-        say(f"{name} opened lately, served by {stage.before}; {'now' if passed else 'best at hand'}: {stage.now}.")
+        now = "now" if name in done.passed else "best at hand"
+        say(f"{name} opened lately, served by {stage.before}; {now}: {stage.now}.")
     if done.cut is None:
         say("The log has no times: both were asked for the end of every history, of which the live model has learnt.")
     elif not done.unseen:
@@ -93,7 +96,7 @@ def _say(done: "Refreshed", folder: object, *, quiet: bool) -> None:
             "what they are shown, so a model that shows other things is judged too low."
         )
     if done.release is not None:
-        kept = 0 if done.forced else sum(not verdict.passes for verdict in done.verdicts)
+        kept = len(done.verdicts) - len(done.passed)
         rest = f"; {counted(kept, 'category keeps what it has', 'categories keep what they have')}" if kept else ""
         say(f"{done.release} is live{rest}.")
         remark(f"To take it back: kuapin rollback {folder}", quiet=quiet)
@@ -107,13 +110,22 @@ def _table(done: "Refreshed") -> dict[str, list[str]]:
         "live": [f"{verdict.champion:.4f}" for verdict in verdicts],
         "new": [f"{verdict.challenger:.4f}" for verdict in verdicts],
         "change": ["–" if verdict.change != verdict.change else f"{verdict.change:+.0%}" for verdict in verdicts],
-        "verdict": [_told(verdict, forced=done.forced) for verdict in verdicts],
+        "verdict": [_told(verdict, done) for verdict in verdicts],
     }
 
 
-def _told(verdict: "Verdict", *, forced: bool) -> str:
+def _why_none(done: "Refreshed", margin: float) -> str:
+    """Why nothing moves to the new model."""
+    if any(verdict.passes for verdict in done.verdicts):
+        return f"what passes would be served worse by the new encoder ({', '.join(done.held)})"
+    return f"in no category a loss of {margin:.0%} could be ruled out"
+
+
+def _told(verdict: "Verdict", done: "Refreshed") -> str:
     words = _WORDS[verdict.decision]
-    if forced and not verdict.passes:
+    if verdict.passes and verdict.category not in done.passed:
+        words += ", but is held back: keeps what it has"
+    if done.forced and not verdict.passes:
         words = words.replace("keeps what it has", "forced")
     if verdict.least != verdict.least:  # NaN: nothing was found, or nobody asked
         return words
@@ -137,6 +149,8 @@ def _plain(done: "Refreshed") -> dict[str, object]:
         "encoder": done.encoder,
         "untuned": done.untuned,
         "new": list(done.new),
+        "passed": list(done.passed),
+        "held": dict(done.held),
         "verdicts": [known(asdict(verdict)) for verdict in done.verdicts],
         "drift": [asdict(moved) | {"size": moved.size} for moved in done.drift],
         "stages": {name: asdict(stage) for name, stage in done.stages.items()},

@@ -12,15 +12,21 @@ def train(
     folder: ShopFolder,
     *,
     quick: Annotated[bool, typer.Option("--quick", help="A first look: less training, same steps.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Train with a tuned encoder even where finetune found a category worse.")
+    ] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Encode the items' texts, fit all sources, train the ranker on the end of the log, and publish the release."""
+    """Encode the items' texts, fit all sources, train the ranker on the end of the log, and publish the release.
+
+    Exit code 3: refused, because a tuned encoder serves a category worse.
+    """
     from kuapin.model_folder import Releases
     from kuapin.pipeline.train import train as train_shop
 
     shop = open_shop(folder)
-    train_shop(shop, quick=quick, progress=progress(quiet=quiet or as_json))
+    train_shop(shop, quick=quick, force=force, progress=progress(quiet=quiet or as_json))
     live = next(release for release in Releases(shop.models, shop.config.releases).versions() if release.live)
     if as_json:
         say_json({"version": live.version, "bytes": live.bytes, "metrics": dict(live.metrics)})

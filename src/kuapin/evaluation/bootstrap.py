@@ -121,6 +121,33 @@ def difference_interval(
     return _statistic([a, b], lambda means: means[:, 0] - means[:, 1], clusters, resamples, level, seed)
 
 
+def change_interval(
+    a: NDArray[np.float64],
+    b: NDArray[np.float64],
+    of_means: Callable[[NDArray[np.float64]], Vector],
+    *,
+    clusters: NDArray[np.integer] | None = None,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+    seed: int = 0,
+) -> Interval:
+    """The difference of a figure that is made of several means, such as F1, paired (see :func:`interval`).
+
+    Args:
+        a: float64 (n, m), what is counted of each row.
+        b: as ``a``, the same rows in the same order.
+        of_means: from the means of the columns, float64 (k, m), to the figure, float64 (k,).
+        clusters: rows that are drawn together.
+        resamples: how many draws.
+        level: of the interval.
+        seed: of the draws.
+    """
+    m = a.shape[1]
+    return _statistic(
+        [*a.T, *b.T], lambda means: of_means(means[:, :m]) - of_means(means[:, m:]), clusters, resamples, level, seed
+    )
+
+
 def ratio_over_launches(
     a: Sequence[Vector], b: Sequence[Vector], *, resamples: int = RESAMPLES, level: float = LEVEL, seed: int = 0
 ) -> Interval:

@@ -2,7 +2,7 @@
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
@@ -23,18 +23,33 @@ LEAST_GROUPS = 8
 
 
 @dataclass(frozen=True)
+class Counted:
+    """What a metric that is no mean over examples is made of, for paired intervals.
+
+    Attributes:
+        rows: float64 (n, m), what is counted of each example.
+        of_means: from the means of the columns, float64 (…, m), to the metric, float64 (…).
+    """
+
+    rows: NDArray[np.float64]
+    of_means: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
 class Measured:
     """An objective's own metrics on held-out examples.
 
     Attributes:
         values: metric → value.
         rows: metric → float64 (n,), one value an example where the metric is their mean, for paired intervals.
+        counted: metric → what it is made of, where it is no mean over the examples.
         clusters: int (n,), the user or text that an example is of, where several are of one; ``None``: each by itself.
     """
 
     values: dict[str, float]
     rows: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     clusters: NDArray[np.integer] | None = None
+    counted: dict[str, Counted] = field(default_factory=dict)
 
 
 class Objective(ABC):

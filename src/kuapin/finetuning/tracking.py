@@ -3,12 +3,13 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from kuapin.extras import require
+from kuapin.errors import MissingExtraError
 
-_PACKAGES = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"}
+_INSTALLED_BY = {"tensorboard": "'kuapin[tracking]'", "wandb": "wandb", "mlflow": "mlflow-skinny"}
 
 
 def chosen_tracker(asked: str) -> str:
@@ -19,8 +20,10 @@ def chosen_tracker(asked: str) -> str:
     """
     if asked == "auto":
         return "tensorboard" if find_spec("tensorboard") is not None and find_spec("grpc") is not None else "none"
-    if asked != "none":
-        require(_PACKAGES[asked], "tracking")
+    if asked != "none" and find_spec(asked) is None:
+        raise MissingExtraError(
+            f"training.tracker is {asked}, which is not installed. Run: pip install {_INSTALLED_BY[asked]}"
+        )
     return asked
 
 
@@ -48,6 +51,6 @@ def recording(tracker: str, folder: Path) -> Iterator[None]:
         for name in added:
             os.environ.pop(name, None)
         if tracker == "wandb":
-            require("wandb", "tracking").finish()
+            import_module("wandb").finish()
         elif tracker == "mlflow":
-            require("mlflow", "tracking").end_run()
+            import_module("mlflow").end_run()

@@ -17,7 +17,7 @@ from kuapin.encoding import e5
 from kuapin.encoding.backbone import Backbone
 from kuapin.encoding.opening import open_encoder
 from kuapin.errors import InputError
-from kuapin.evaluation.bootstrap import Interval, difference_interval
+from kuapin.evaluation.bootstrap import Interval, change_interval, difference_interval
 from kuapin.finetuning.adapting import CHANGE, Adapted, adapt, run_key
 from kuapin.finetuning.change import DESCRIPTION
 from kuapin.finetuning.material import Material, chosen_categories, only
@@ -27,6 +27,7 @@ from kuapin.finetuning.scratch import write_scratch
 from kuapin.finetuning.settings import FinetuningConfig
 from kuapin.pipeline.encoder_audit import EncoderAudit, audit
 from kuapin.pipeline.ensemble import check_ensemble, measured_together, member_folder
+from kuapin.pipeline.served_worse import note_worse
 from kuapin.pipeline.text_zero_shot import Opening, compared, openings
 from kuapin.progress import SILENT, Progress
 from kuapin.text.template import render, render_titles
@@ -40,9 +41,10 @@ class Finetuned:
     Attributes:
         name: its folder's name in ``shop/backbones``; ``encoding.backbone`` takes it.
         adapted: what training did.
-        gains: metric → after minus before, paired, of the objective's own metrics that are means over examples.
+        gains: metric → after minus before, paired, of the objective's own metrics that can be told by example.
         openings: what text alone finds at the opening of categories, before and after; empty where nobody could be
             asked.
+        unasked: categories that fewer than ``LEAST_TEST_USERS`` could be asked about; they have no verdict.
         audit: what the encoder carries from its pre-training; ``None`` where nobody wanted to know.
         ensemble: metrics of what several classifiers say on average, where several were trained.
     """
@@ -53,9 +55,12 @@ class Finetuned:
     openings: tuple[Opening, ...]
     audit: EncoderAudit | None = None
     ensemble: dict[str, float] = field(default_factory=dict)
+    unasked: tuple[str, ...] = ()
 
 
-def finetune(shop: Shop, config: FinetuningConfig, *, measure: bool = True, progress: Progress = SILENT) -> Finetuned:
+def finetune(
+    shop: Shop, config: FinetuningConfig, *, measure: bool = True, force: bool = False, progress: Progress = SILENT
+) -> Finetuned:
     """Adapt the language model to a shop's texts and log; nothing that is live changes.
 
     Users who are asked afterwards are in no training. An interrupted run is taken up by the same call.
@@ -64,6 +69,7 @@ def finetune(shop: Shop, config: FinetuningConfig, *, measure: bool = True, prog
         shop: with items.
         config: objective, strategy, and all else.
         measure: whether to compare lists by text alone, and what the encoder carries, before and after.
+        force: let it serve even the categories that it serves worse; else ``train`` and ``refresh`` hold them back.
         progress: told of every step.
 
     Raises:
@@ -81,7 +87,8 @@ def finetune(shop: Shop, config: FinetuningConfig, *, measure: bool = True, prog
     name = f"{config.objective}-{config.strategy}-{key[:8]}"
     target = shop.backbones / name
     with shop.run(f"finetune-{key}") as run:
-        started = _pretrained(material, config, backbone, run, target, progress)
+        first = target.with_name(f"{target.name}-first")
+        started = pretrained(material, config, backbone, _part(run, "first"), first, progress)
         adapted = adapt(material, of_one_objective(config), started, _part(run, "main"), target, progress)
         for number in range(2, config.ensemble + 1):
             member = of_one_objective(config).model_copy(update={"seed": config.seed + number - 1})
@@ -91,9 +98,14 @@ def finetune(shop: Shop, config: FinetuningConfig, *, measure: bool = True, prog
         encoding = shop.config.encoding.model_copy(update={"backbone": str(target.resolve())})
         open_encoder(encoding, shop.vectors / "encoders", list(material.texts), progress)  # compiled once, here
         found = compared(shop, dataset, asked, backbone, target, progress)
+        if not force:
+            note_worse(target, found)
         carried = audit(shop, dataset, backbone, str(target.resolve()), config.seed, progress) if measure else None
     prune(shop)
-    return Finetuned(name, adapted, _gains(adapted.outcome.before, adapted.outcome.after), found, carried, together)
+    named = {opening.category for opening in asked}
+    unasked = tuple(one for one in dataset.catalogue.categories if one not in named) if measure else ()
+    gains = _gains(adapted.outcome.before, adapted.outcome.after)
+    return Finetuned(name, adapted, gains, found, carried, together, unasked)
 
 
 def prune(shop: Shop) -> tuple[str, ...]:
@@ -118,11 +130,14 @@ def prune(shop: Shop) -> tuple[str, ...]:
 
 
 def _gains(before: Measured, after: Measured) -> dict[str, Interval]:
-    return {
-        metric: difference_interval(after.rows[metric], before.rows[metric], clusters=after.clusters)
-        for metric in after.rows
-        if metric in before.rows and len(before.rows[metric]) == len(after.rows[metric])
-    }
+    gains = {}
+    for metric in after.values:
+        if metric in after.rows and len(after.rows[metric]) == len(before.rows[metric]):
+            gains[metric] = difference_interval(after.rows[metric], before.rows[metric], clusters=after.clusters)
+        elif metric in after.counted and after.counted[metric].rows.shape == before.counted[metric].rows.shape:
+            a, b = after.counted[metric], before.counted[metric]
+            gains[metric] = change_interval(a.rows, b.rows, a.of_means, clusters=after.clusters)
+    return gains
 
 
 def material_of(
@@ -174,19 +189,32 @@ def starting_backbone(shop: Shop, config: FinetuningConfig, material: Material) 
     return Backbone.resolve(str(folder.resolve()), shop.config.encoding.chosen_pooling)
 
 
-def _pretrained(
-    material: Material, config: FinetuningConfig, backbone: Backbone, run: Path, target: Path, progress: Progress
+def pretrained(
+    material: Material, config: FinetuningConfig, backbone: Backbone, run: Path, folder: Path, progress: Progress
 ) -> Backbone:
-    """The backbone after the objective that comes first, where there is one; kept beside the result."""
-    if config.first is None:
+    """The backbone after the objective that comes first, where there is one.
+
+    Args:
+        material: what may be read.
+        config: all settings.
+        backbone: to start from.
+        run: folder for checkpoints.
+        folder: of the result; where it is there already, nothing trains.
+        progress: told of every step.
+    """
+    stage = first_stage(config)
+    if stage is None:
         return backbone
-    folder = target.with_name(f"{target.name}-first")
     if not folder.is_dir():
-        stage = {"objective": config.first, "training": config.first_training}
-        adapt(
-            material, of_one_objective(config).model_copy(update=stage), backbone, _part(run, "first"), folder, progress
-        )
+        adapt(material, stage, backbone, run, folder, progress)
     return Backbone.resolve(str(folder.resolve()), backbone.pooling)
+
+
+def first_stage(config: FinetuningConfig) -> FinetuningConfig | None:
+    """The settings of the objective that comes first."""
+    if config.first is None:
+        return None
+    return of_one_objective(config).model_copy(update={"objective": config.first, "training": config.first_training})
 
 
 def of_one_objective(config: FinetuningConfig) -> FinetuningConfig:

@@ -40,6 +40,7 @@ def told(tuned: Finetuned) -> dict[str, Any]:
         "ensemble": tuned.ensemble,
         "gains": {metric: _ends(one) for metric, one in tuned.gains.items()},
         "openings": [_opening(one) for one in tuned.openings],
+        "unasked": list(tuned.unasked),
         "audit": None if tuned.audit is None else _audit(tuned.audit),
     }
 
@@ -49,8 +50,8 @@ def _opening(one: Opening) -> dict[str, Any]:
         "category": one.category,
         "new": one.new,
         "users": len(one.launch.test_users),
-        "before": {metric: _number(mean.value) for metric, mean in one.before.items()},
-        "after": {metric: _number(mean.value) for metric, mean in one.after.items()},
+        "before": {metric: _ends(mean) for metric, mean in one.before.items()},
+        "after": {metric: _ends(mean) for metric, mean in one.after.items()},
         "ratio": {metric: _ends(ratio) for metric, ratio in one.ratios.items()},
         "gate": None if one.verdict is None else _verdict(one.verdict),
         "worse": one.worse,

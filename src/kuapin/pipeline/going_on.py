@@ -1,6 +1,5 @@
 """Whether a refresh goes on from the live release, or trains everything anew."""
 
-import json
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +11,7 @@ from kuapin.evaluation.drift import Moved
 from kuapin.manifest import Manifest, part_of, read_routing
 from kuapin.pipeline.forget import has_forgotten_since
 from kuapin.pipeline.newest import Newest
+from kuapin.pipeline.served_worse import read_by
 from kuapin.pipeline.train import QUICK, Texts
 from kuapin.ranking.recommender import Recommender
 from kuapin.ranking.routed import Routed
@@ -63,7 +63,7 @@ def why_anew(
     changed = [name for name in READ_BY_ALL if manifest.config.get(name) != now[name]]
     if changed:
         return f"settings were changed since: {', '.join(changed)}"
-    if _encoder_of(live) != read.encoder.description.weights_hash:
+    if read_by(live, read_routing(live).default) != read.encoder.description.weights_hash:
         return "another language model reads"
     if has_forgotten_since(shop, live.name):
         return "somebody was erased since the live release was trained"
@@ -85,13 +85,6 @@ def why_anew(
         return "the categories are others"
     moved = [one.part for one in drift if one.much and one.part != COUNTED]
     return f"{' and '.join(moved)} moved much" if moved else None
-
-
-def _encoder_of(live: Path) -> str | None:
-    """Hash of the weights of the language model of a release."""
-    part = read_routing(live).default.encoder
-    said = json.loads((live / part / "encoder.json").read_text(encoding="utf-8")) if part is not None else {}
-    return str(said["weights_hash"]) if "weights_hash" in said else None
 
 
 def default_of(recommender: Recommender | Routed) -> Recommender:

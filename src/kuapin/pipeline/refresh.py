@@ -25,6 +25,7 @@ from kuapin.pipeline.going_on import WENT_ON, default_of, went_on, whitened_as, 
 from kuapin.pipeline.newest import newest_stretch
 from kuapin.pipeline.onboard import OPENED, write_part
 from kuapin.pipeline.parts import in_order_of, keep_part
+from kuapin.pipeline.served_worse import held_back
 from kuapin.pipeline.stages import Stage, compare_stages, opened_again, still_young, young
 from kuapin.pipeline.surfaces import fit_surfaces
 from kuapin.pipeline.train import (
@@ -72,6 +73,9 @@ class Refreshed:
         anew: why everything was trained anew, in words; ``None``: it went on from the champion.
         encoder: the language model that was tuned for what moved and now reads, a folder in ``backbones``.
         untuned: why it could not be tuned; ``None``: it was, or nothing asked for it.
+        held: categories that stay whatever the gate says, for fine-tuning found that the encoder serves them worse →
+            what it measured.
+        passed: what of ``verdicts`` the new model serves.
         own_share: share of the people in whose lists the champion had what they took, see ``challenge.own_share``.
     """
 
@@ -89,20 +93,23 @@ class Refreshed:
     anew: str | None = None
     encoder: str | None = None
     untuned: str | None = None
+    held: Mapping[str, str] = field(default_factory=dict)
+    passed: tuple[str, ...] = ()
 
 
 def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Progress = SILENT) -> Refreshed:
     """Learn what lies before the newest stretch, compare on it with what is live, and publish what passes.
 
     It goes on from the live release where ``going_on.why_anew`` has nothing against it. A category in which a loss
-    cannot be ruled out keeps the part that serves it. What goes live has learnt from everything. A category that the
+    cannot be ruled out keeps the part that serves it, and so does one that fine-tuning found served worse by the
+    encoder that it would move to. What goes live has learnt from everything. A category that the
     live release does not know is served by the new model in any case. Where either model could not be measured, its
     scores are no probabilities, which cannot be put in one order with others: then the shop is judged, and replaced or
     left, as a whole. Whatever ends the work before, the live release stays.
 
     Args:
         shop: with a release.
-        force: let the new model serve every category, whatever the gate says.
+        force: let the new model serve every category, whatever the gate and fine-tuning say.
         full: train everything anew.
         progress: told of every step.
 
@@ -115,6 +122,7 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
     with shop.run("train"):
         live = releases.open_live()
         manifest, routing = read_manifest(live), read_routing(live)
+        held = {} if force else held_back(shop, live)
         challenges = read_challenges(shop.models)
         snapshot, dataset = tables_of(shop)
         if snapshot == manifest.snapshot and _read_alike(manifest, shop) and not force:
@@ -151,6 +159,7 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
             pairs = {WHOLE_SHOP: together(pairs)}
         new = [name for name in dataset.catalogue.categories if name not in champion.catalogue.categories]
         known = [name for name in dataset.catalogue.categories if name in champion.catalogue.categories]
+        held = {name: why for name, why in held.items() if name in known}
         start = None if anew else fitted
         del champion, challenger, fitted, started  # their sources would lie in memory beside the final ones
         served = {name: _served_by(routing, live.name, name) for name in pairs}
@@ -158,7 +167,8 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
         looks |= {name: looks[name] + 1 for name in stages}  # the better of two was chosen by what it is judged on
         verdicts = judge(pairs, shop.config.gate, looks)
         record_challenge(shop.models, live.name, verdicts, served, drift)
-        passed = [verdict.category for verdict in verdicts if verdict.passes or force]
+        staying = {*held, WHOLE_SHOP} if held else set()
+        passed = [one.category for one in verdicts if force or (one.passes and one.category not in staying)]
         release = None
         if passed or (new and mixes) or force:
             kept = [name for name in known if name not in passed] if mixes and not force else []
@@ -181,6 +191,8 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
             anew=anew,
             encoder=language.name if isinstance(language, Tuned) and release else None,
             untuned=language if isinstance(language, str) else None,
+            held=held,
+            passed=tuple(passed),
         )
 
 

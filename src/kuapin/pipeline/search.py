@@ -4,12 +4,22 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from kuapin.config import render_toml
+from kuapin.durable import write_durably
+from kuapin.encoding.backbone import Backbone
 from kuapin.finetuning.adapting import adapt, run_key
-from kuapin.finetuning.material import chosen_categories
+from kuapin.finetuning.material import Material, chosen_categories
 from kuapin.finetuning.objectives.registry import OBJECTIVES
 from kuapin.finetuning.search import Space, Trial, Watch, searched
 from kuapin.finetuning.settings import FinetuningConfig
-from kuapin.pipeline.finetune import asked_users, material_of, of_one_objective, starting_backbone
+from kuapin.pipeline.finetune import (
+    asked_users,
+    first_stage,
+    material_of,
+    of_one_objective,
+    pretrained,
+    starting_backbone,
+)
 from kuapin.pipeline.text_zero_shot import openings
 from kuapin.progress import SILENT, Progress
 from kuapin.workspace import Shop
@@ -22,7 +32,7 @@ class Found:
     Attributes:
         config: the best settings.
         trials: every trial, in its order.
-        preset: TOML file with what was searched, for ``--preset``.
+        preset: TOML file with all of the best settings, for ``--preset``.
     """
 
     config: FinetuningConfig
@@ -57,23 +67,23 @@ def search(shop: Shop, config: FinetuningConfig, space: Space, trials: int, prog
             work = folder / "trial"
             shutil.rmtree(work, ignore_errors=True)  # of a trial that was interrupted: its settings are drawn anew
             (work / "run").mkdir(parents=True)
-            alone = of_one_objective(chosen)
-            done = adapt(material, alone, backbone, work / "run", work / "new", progress, watch)
+            started = _started(material, chosen, backbone, folder, progress)
+            done = adapt(material, of_one_objective(chosen), started, work / "run", work / "new", progress, watch)
             return best(values[metric] for _, values in done.outcome.curve)
 
         chosen, tried = searched(config, space, trials, folder, run)
     preset = shop.reports / f"search-{key}.toml"
-    preset.write_text(_as_preset(chosen, space), encoding="utf-8")
+    write_durably(preset, render_toml(chosen).encode())
     return Found(chosen, tuple(tried), preset)
 
 
-def _as_preset(config: FinetuningConfig, space: Space) -> str:
-    """Objective, strategy and what was searched, as TOML."""
-    lines = [f'objective = "{config.objective}"', f'strategy = "{config.strategy}"']
-    tree = config.model_dump(mode="json")
-    for name in space:
-        value = tree
-        for step in name.split("."):
-            value = value[step]
-        lines.append(f'{name} = "{value}"' if isinstance(value, str) else f"{name} = {str(value).lower()}")
-    return "\n".join(lines) + "\n"
+def _started(
+    material: Material, config: FinetuningConfig, backbone: Backbone, folder: Path, progress: Progress
+) -> Backbone:
+    """Where a trial starts: behind the first stage, which trials with the same settings of it share."""
+    stage = first_stage(config)
+    if stage is None:
+        return backbone
+    own = folder / f"first-{run_key(stage, backbone, '')}"
+    (own / "run").mkdir(parents=True, exist_ok=True)
+    return pretrained(material, config, backbone, own / "run", own / "new", progress)

@@ -57,6 +57,12 @@ class Opening:
         lost = self.verdict is not None and self.verdict.decision == "loses"
         return lost or (DECIDES in self.ratios and self.ratios[DECIDES].high < 1)
 
+    @property
+    def reason(self) -> str:
+        """What decides whether it is served worse, in figures."""
+        ratio = self.ratios[DECIDES]
+        return f"{ratio.value:.2f} of NDCG@10 [{ratio.low:.2f}, {ratio.high:.2f}]"
+
 
 def openings(dataset: Dataset, allowed: NDArray[np.bool_], seed: int) -> tuple[Opening, ...]:
     """The top-level categories where at least ``LEAST_TEST_USERS`` can be asked, the new ones first.

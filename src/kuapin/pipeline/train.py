@@ -15,13 +15,14 @@ from kuapin.data.dataset import Catalogue, Dataset
 from kuapin.encoding.encoder import Encoder
 from kuapin.encoding.items import encoded
 from kuapin.encoding.opening import open_encoder
-from kuapin.errors import InputError
+from kuapin.errors import GateRefusedError, InputError
 from kuapin.list_layer import SAFETY
 from kuapin.manifest import Route, Routing
 from kuapin.model import KEPT, Model
 from kuapin.model_folder import Releases
 from kuapin.pipeline.assess import judged
 from kuapin.pipeline.forget import finish
+from kuapin.pipeline.served_worse import held_back
 from kuapin.pipeline.surfaces import fit_surfaces
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.live import Fitted, fit_live
@@ -47,7 +48,7 @@ QUICK_ROUNDS = 40
 QUICK_PASSES = 2
 
 
-def train(shop: Shop, *, quick: bool = False, progress: Progress = SILENT) -> Model:
+def train(shop: Shop, *, quick: bool = False, force: bool = False, progress: Progress = SILENT) -> Model:
     """Encode the items, fit the sources, train the ranker, and publish the release, which goes live.
 
     Vectors are cached as they come, so that an interrupted run goes on where it was; whatever ends it, the live
@@ -56,17 +57,21 @@ def train(shop: Shop, *, quick: bool = False, progress: Progress = SILENT) -> Mo
     Args:
         shop: with items; interactions may be missing, then texts and nothing else speak.
         quick: fewer users asked, fewer trees and passes, the same steps.
+        force: train with a tuned encoder although fine-tuning found that it serves a category worse.
         progress: told of every step.
 
     Raises:
         InputError: there are no items, or the configuration is wrong.
         MissingExtraError: the encoder has to be compiled, which needs the train extra.
         StoreError: another training is running.
+        GateRefusedError: the encoder serves a category worse, and it is not forced.
     """
     config = shop.config
     releases = Releases(shop.models, config.releases)
     with shop.run("train"):
         snapshot, dataset = tables_of(shop)
+        if not force:
+            _check_served(shop, releases, dataset.catalogue)
         read = read_texts(shop, dataset.catalogue, progress)
         fitted = fit(config, dataset, read, quick=quick, progress=progress)
         sized, visible = _sized(config, quick=quick), visible_of(dataset, read)
@@ -122,6 +127,21 @@ def read_texts(shop: Shop, catalogue: Catalogue, progress: Progress = SILENT) ->
         labels = shop.store.read(c.LABELS)
         decisions, judge = judged(catalogue.frame, labels, encoder, config, vectors, shop.vectors)
     return Texts(encoder, texts, vectors, whitening, whitening.of(vectors), decisions, judge)
+
+
+def _check_served(shop: Shop, releases: Releases, catalogue: Catalogue) -> None:
+    """Refuse to move every category to an encoder that serves one of them worse, before work is done."""
+    live = releases.live()
+    held = held_back(shop, None if live is None else releases.folder / live)
+    worse = [f"{name} ({why})" for name, why in held.items() if name in catalogue.categories]
+    if worse:
+        other = f"name another one in {shop.path / 'kuapin.toml'}"
+        if live is not None:
+            other = f"kuapin refresh {shop.path}, by which they keep what they have"
+        raise GateRefusedError(
+            f"Training moves everything to the backbone {shop.named_backbone}, by which are served worse: "
+            f"{', '.join(worse)}. Choose: {other}; or kuapin train {shop.path} --force"
+        )
 
 
 def _check_start(shop: Shop, encoder: Encoder) -> None:

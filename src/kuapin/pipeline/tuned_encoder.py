@@ -22,6 +22,7 @@ from kuapin.finetuning.presets import find_preset
 from kuapin.finetuning.settings import FinetuningConfig
 from kuapin.pipeline.finetune import starting_backbone
 from kuapin.pipeline.newest import Newest
+from kuapin.pipeline.served_worse import SERVED_WORSE
 from kuapin.progress import SILENT, Progress
 from kuapin.text.template import render, render_titles
 from kuapin.workspace import ADAPTED, TUNED, Shop
@@ -109,6 +110,9 @@ def tuned(shop: Shop, before: Dataset, newest: Newest, progress: Progress = SILE
             raise
         except KuapinError as error:
             return str(error)
+    worse = backbone.folder / SERVED_WORSE
+    if worse.is_file():  # a small change of it: what it serves worse stays held back
+        shutil.copyfile(worse, target / SERVED_WORSE)
     other = Shop(shop.path)
     encoding = shop.config.encoding.model_copy(update={"backbone": str(target.resolve())})
     other.config = shop.config.model_copy(update={"encoding": encoding})

@@ -13,11 +13,11 @@ from kuapin.extras import require
 from kuapin.finetuning.augmentation import augmented
 from kuapin.finetuning.labelled import Labelled, frequent, labelled_items, split_by_class
 from kuapin.finetuning.material import Material
-from kuapin.finetuning.objective import Facts, Measured, Objective, batches, to_device
+from kuapin.finetuning.objective import Counted, Facts, Measured, Objective, batches, to_device
 from kuapin.finetuning.r_drop import disagreement
 from kuapin.finetuning.reader import Module, Reader, Tensor, vector_width
 from kuapin.finetuning.rewriting import Rewritings, rewritings
-from kuapin.finetuning.scores import macro_f1
+from kuapin.finetuning.scores import label_counts, macro_f1, macro_f1_of
 from kuapin.finetuning.tokens import Batch, Tokens
 
 PROBE_L2, PROBE_STEPS = 0.05, 200
@@ -190,7 +190,8 @@ class ItemClassification(Objective):
         said = _said(logits.numpy(), self.kind)
         right = (said == wanted).all(axis=1).astype(np.float64)
         values = {"loss": float(class_loss(logits, asked, self.kind)), **_judged(wanted, said)}
-        return Measured(values, {"accuracy": right})
+        macro = Counted(label_counts(wanted, said), macro_f1_of)
+        return Measured(values, {"accuracy": right}, counted={"macro_f1": macro})
 
     def judged(self, chances: NDArray[np.float32]) -> dict[str, float]:
         """``macro_f1`` and ``accuracy`` of what others say of ``held_out``: probabilities float32 (n, labels)."""

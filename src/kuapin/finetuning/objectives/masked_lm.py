@@ -10,7 +10,7 @@ from kuapin.errors import InputError
 from kuapin.extras import require
 from kuapin.finetuning.history_text import readings
 from kuapin.finetuning.material import Material
-from kuapin.finetuning.objective import Measured, Objective, batches, to_device
+from kuapin.finetuning.objective import Counted, Measured, Objective, batches, to_device
 from kuapin.finetuning.reader import Reader, Tensor
 from kuapin.finetuning.tokens import IGNORED, Batch, Tokens
 
@@ -108,7 +108,8 @@ def per_token(losses: Tensor, right: Tensor, of: Tensor) -> Measured:
     rows = {"loss": losses.double().numpy(), "accuracy": right.double().numpy()}
     loss = float(rows["loss"].mean())
     values = {"loss": loss, "perplexity": float(np.exp(min(loss, 700.0))), "accuracy": float(rows["accuracy"].mean())}
-    return Measured(values, rows, np.repeat(np.arange(len(of)), of.numpy()))
+    perplexity = Counted(rows["loss"][:, None], lambda means: np.exp(np.minimum(means[..., 0], 700.0)))
+    return Measured(values, rows, np.repeat(np.arange(len(of)), of.numpy()), {"perplexity": perplexity})
 
 
 def require_texts(train: Sequence[Any], held_out: Sequence[Any], objective: str) -> None:

@@ -12,7 +12,7 @@ from kuapin.errors import InputError
 from kuapin.extras import require
 from kuapin.finetuning.labelled import labelled_items
 from kuapin.finetuning.material import Material
-from kuapin.finetuning.objective import Facts, Measured, Objective, batches, to_device
+from kuapin.finetuning.objective import Counted, Facts, Measured, Objective, batches, to_device
 from kuapin.finetuning.reader import Module, Reader, Tensor, vector_width
 from kuapin.finetuning.tokens import Batch, Tokens
 
@@ -115,7 +115,8 @@ class Regression(Objective):
             "mae": float(np.abs(error).mean()),
             "r2": float(1 - squared.sum() / max(((wanted - wanted.mean()) ** 2).sum(), 1e-12)),
         }
-        return Measured(values, {"mae": np.abs(error)})
+        rmse = Counted(squared[:, None], lambda means: np.sqrt(means[..., 0]))
+        return Measured(values, {"mae": np.abs(error)}, counted={"rmse": rmse})
 
 
 def _numbers(config: RegressionConfig, material: Material) -> dict[int, float]:

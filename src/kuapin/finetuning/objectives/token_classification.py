@@ -10,9 +10,9 @@ from kuapin.errors import InputError
 from kuapin.extras import require
 from kuapin.finetuning.labelled import labelled_items
 from kuapin.finetuning.material import Material
-from kuapin.finetuning.objective import Facts, Measured, Objective, batches, to_device
+from kuapin.finetuning.objective import Counted, Facts, Measured, Objective, batches, to_device
 from kuapin.finetuning.reader import Module, Reader, Tensor
-from kuapin.finetuning.scores import span_f1, spans
+from kuapin.finetuning.scores import span_counts, span_f1, span_precision, span_recall, spans
 from kuapin.finetuning.tokens import IGNORED, Batch, Tokens
 
 Piece = tuple[int, int, str]
@@ -140,8 +140,10 @@ class TokenClassification(Objective):
                 for labels, guess, here in zip(batch["labels"], logits.argmax(dim=-1), asked, strict=True):
                     wanted.append(spans([tags[tag] for tag in labels[here].tolist()]))
                     said.append(spans([tags[tag] for tag in guess[here].tolist()]))
-        precision, recall, f1 = span_f1(wanted, said)
-        return Measured({"loss": total / max(count, 1), "span_f1": f1, "precision": precision, "recall": recall})
+        counts = span_counts(wanted, said)
+        metrics = {"span_f1": span_f1, "precision": span_precision, "recall": span_recall}
+        values = {"loss": total / max(count, 1)} | {name: float(of(counts.sum(axis=0))) for name, of in metrics.items()}
+        return Measured(values, counted={name: Counted(counts, of) for name, of in metrics.items()})
 
 
 def tagged(
