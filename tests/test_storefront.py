@@ -1,5 +1,6 @@
 """All surfaces of one shop: learnt, stored, restored, asked for by one and by many, on the command line's paths."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from kuapin.evaluation.report import Report
 from kuapin.model import Model
 from kuapin.pipeline.report_home import home_of
 from kuapin.pipeline.surfaces import fit_surfaces
+from kuapin.ranking.reranker import Reranker
 from kuapin.storefront import FOLDER, SURFACES, Storefront, last_baskets
 from kuapin.surfaces import home
 from kuapin.surfaces.answer import SCHEMA
@@ -188,6 +190,27 @@ def test_home_pages_that_follow_their_people_say_how_they_were_mixed(model):
             assert products[0] > products[1]
         one = mixed.recommend("home", page["user_id"].head(1), 20, None, explain=True)
         assert one.select("target_id", "strategy").equals(page.select("target_id", "strategy"))
+
+
+def test_a_shop_that_speaks_chinese_does_so_on_every_surface(model):
+    """But for what things are called: titles, ids, brands and categories of this shop are in English."""
+    lists = Reranker(model.recommender, model.catalogue, language="zh")
+    spoken = Model(model.release, model.recommender, model.catalogue, model.users, model.histories, lists)
+    spoken.storefront = Storefront(spoken, model.storefront.folder, model.storefront.store)
+    frame = model.catalogue.frame
+    names = {name for column in ("item_id", "title", "brand", "category") for name in frame[column]}
+    names |= {word for title in frame["title"] for word in title.split()} | {"Roses for less", "A tenth off"}
+    called = "|".join(re.escape(name) for name in sorted(names, key=lambda name: (-len(name), name)))
+    for surface in ("products", *SURFACES):
+        table = spoken.recommend(model.users.ids[:20], n=30, surface=surface, explain=True)
+        other = model.recommend(model.users.ids[:20], n=30, surface=surface, explain=True)
+        assert table[c.REASON_CODE].equals(other[c.REASON_CODE]), surface
+        for kind, target, reason in table.select(c.KIND, c.TARGET_ID, c.REASON).iter_rows():
+            said = [reason, target] if kind in ("price", "rhythm") else [reason]
+            assert not any(re.search("[A-Za-z]", re.sub(called, "", one)) for one in said), (surface, said)
+    assert "每" in spoken.recommend("user 003", n=9, surface="profile").filter(kind="rhythm")[c.TARGET_ID].item()
+    similar = spoken.similar("H-oak-lamp-small", explain=True)[c.REASON]
+    assert similar.str.contains("^(同|标题|商品)").all()
 
 
 def test_the_report_shows_every_surface_with_what_was_measured(model):

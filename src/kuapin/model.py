@@ -326,7 +326,7 @@ class Model:
             UnknownIdError: the shop lacks the item (or did when the release was trained), or a category.
         """
         row, mask = self.catalogue.items.row(item_id), self._mask(categories, deny) & self.reranker.shown()
-        answer = self.similar_items.similar(row, _checked(n), mask, explain=explain)
+        answer = self.similar_items.similar(row, _checked(n), mask, explain=explain, language=self.reranker.language)
         nobody = pl.Series([None], dtype=pl.String)
         return answer.table(nobody, self.catalogue.items.ids, surface=similar_surface.NAME, release=self.release)
 

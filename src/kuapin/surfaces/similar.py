@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from kuapin import columns as c
 from kuapin.data.dataset import Catalogue
+from kuapin.ranking.phrases import PHRASES, Language, Phrases
 from kuapin.retrieval.index import ExactIndex
 from kuapin.retrieval.sources.content import Content
 from kuapin.retrieval.sources.lexical import words
@@ -48,7 +49,9 @@ class SimilarItems:
         """Over the distinct texts."""
         return ExactIndex(self.content.vectors)
 
-    def similar(self, item: int, n: int, mask: NDArray[np.bool_], *, explain: bool = False) -> Answer:
+    def similar(
+        self, item: int, n: int, mask: NDArray[np.bool_], *, explain: bool = False, language: Language = "en"
+    ) -> Answer:
         """The ``n`` items nearest to one, itself left out; fewer only where fewer may be shown.
 
         Args:
@@ -56,6 +59,7 @@ class SimilarItems:
             n: how many.
             mask: bool (n_items,), which may be shown.
             explain: whether every row gets its reason.
+            language: of the reasons.
         """
         text_of = self.content.text_of
         allowed = np.flatnonzero(mask)
@@ -70,7 +74,7 @@ class SimilarItems:
         alike = self._alike(item, rows)
         order = np.lexsort((rows, -alike, -scores))[:n]
         rows = rows[order].astype(np.int32)
-        reasons = self._reasons(item, rows) if explain else None
+        reasons = self._reasons(item, rows, PHRASES[language]) if explain else None
         return Answer(np.zeros(len(rows), np.int64), rows, scores[order], reasons)
 
     def _alike(self, item: int, rows: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -78,28 +82,21 @@ class SimilarItems:
         brand = self.catalogue.brand[item]
         return np.asarray(same.astype(np.int64) + ((brand >= 0) & (self.catalogue.brand[rows] == brand)), np.int64)
 
-    def _reasons(self, item: int, rows: NDArray[np.int32]) -> Reasons:
-        codes, texts = [], []
-        for row in rows:
-            code, text = self._reason(item, int(row))
-            codes.append(code)
-            texts.append(text)
-        return Reasons(codes, texts)
+    def _reasons(self, item: int, rows: NDArray[np.int32], say: Phrases) -> Reasons:
+        said = [self._reason(item, int(row), say) for row in rows]
+        return Reasons([code for code, _ in said], [text for _, text in said])
 
-    def _reason(self, item: int, row: int) -> tuple[str, str]:
+    def _reason(self, item: int, row: int, say: Phrases) -> tuple[str, str]:
         brand = self.catalogue.brand[row]
         same_brand = brand >= 0 and brand == self.catalogue.brand[item]
         same_leaf = self.catalogue.leaf[row] == self.catalogue.leaf[item]
-        leaf = self.catalogue.leaves[self.catalogue.leaf[row]]
-        if same_brand and same_leaf:
-            return BRAND_AND_CATEGORY, f"Also by {self.catalogue.brands[brand]}, also in {leaf}"
-        if same_leaf:
-            return SAME_CATEGORY, f"Also in {leaf}"
-        if same_brand:
-            return SAME_BRAND, f"Also by {self.catalogue.brands[brand]}"
-        if shared_words(self.titles[item], self.titles[row]):
-            return SAME_WORDS, f"Both say {', '.join(shared_words(self.titles[item], self.titles[row]))}"
-        return ALIKE, "Reads alike"
+        if same_brand or same_leaf:
+            code = BRAND_AND_CATEGORY if same_brand and same_leaf else SAME_CATEGORY if same_leaf else SAME_BRAND
+            leaf = self.catalogue.leaves[self.catalogue.leaf[row]] if same_leaf else None
+            return code, say.also(self.catalogue.brands[brand] if same_brand else None, leaf)
+        if both := shared_words(self.titles[item], self.titles[row]):
+            return SAME_WORDS, say.same_words(both)
+        return ALIKE, say.alike()
 
 
 def shared_words(one: str, other: str) -> list[str]:

@@ -11,6 +11,7 @@ from kuapin import columns as c
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
 from kuapin.ranking.growth import Counts, Estimate, Growth, estimate, weekly
+from kuapin.ranking.phrases import PHRASES, Language, Phrases
 from kuapin.retrieval.sources.groups import members
 from kuapin.retrieval.sources.lexical import words
 from kuapin.surfaces.answer import Answer, Reasons, join
@@ -115,7 +116,13 @@ class Trends:
         return Rising([names[row] for row in rows], rows, score, _of(found, rows))
 
     def trends(
-        self, histories: Histories, n: int, items: NDArray[np.integer] | None = None, *, explain: bool = False
+        self,
+        histories: Histories,
+        n: int,
+        items: NDArray[np.integer] | None = None,
+        *,
+        explain: bool = False,
+        language: Language = "en",
     ) -> tuple[Answer, pl.Series, pl.Series]:
         """The ``n`` rising things that suit every user best; someone without a history gets what rises most.
 
@@ -124,6 +131,7 @@ class Trends:
             n: rows a user.
             items: ascending rows of the items that may be shown; ``None``: all. Categories and words are not limited.
             explain: whether every row gets its reason.
+            language: of the reasons.
 
         Returns:
             The answer, in rows of the names that follow; the names, and what each is.
@@ -144,7 +152,8 @@ class Trends:
                 chosen.append(first[kind] + order[:count])
             rows = np.concatenate(chosen).astype(np.int32)
             scores = np.concatenate([one.score for one in kinds.values()])[rows].astype(np.float32)
-            parts.append(Answer(np.full(len(rows), user), rows, scores, self._reasons(rows) if explain else None))
+            reasons = self._reasons(rows, PHRASES[language]) if explain else None
+            parts.append(Answer(np.full(len(rows), user), rows, scores, reasons))
         return join(parts), names, what
 
     def _shelves(self, histories: Histories) -> NDArray[np.float64]:
@@ -161,7 +170,7 @@ class Trends:
     def _liked_categories(self, shelves: NDArray[np.float64]) -> NDArray[np.intp]:
         return np.argsort(-(self.categories.estimate.low + np.sqrt(shelves[self.categories.rows])), kind="stable")
 
-    def _reasons(self, rows: NDArray[np.int32]) -> Reasons:
+    def _reasons(self, rows: NDArray[np.int32], say: Phrases) -> Reasons:
         every = [self.items.estimate, self.categories.estimate, self.words.estimate]
         growth, error, since = (
             np.concatenate([getattr(one, name) for one in every])[rows] for name in ("growth", "error", "since")
@@ -170,8 +179,7 @@ class Trends:
         for more, wrong, weeks in zip(growth, error, since, strict=True):
             low, high = np.exp(more - 1.96 * wrong), np.exp(more + 1.96 * wrong)
             codes.append(SOON if low > 1 else STEADY)
-            begun = f", for {weeks} week{'' if weeks == 1 else 's'}" if weeks else ""
-            texts.append(f"{np.exp(more):.1f} times what was to be expected ({low:.1f} to {high:.1f}){begun}")
+            texts.append(say.growth(np.exp(more), low, high, weeks))
         return Reasons(codes, texts)
 
 
