@@ -226,8 +226,13 @@ class Storefront:
         self, histories: Histories, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool
     ) -> pl.DataFrame:
         met = _in_items(histories, len(self.trends.catalogue))
-        answer, names, kinds = self.trends.trends(met, n, items, explain=explain, language=self.language)
-        return answer.table(ids, names, surface=trends_surface.NAME, release=self.model.release, kind=kinds)
+        answer, targets = (
+            self.trends.trends(met, n, items, explain=explain, language=self.language),
+            self.trends.targets,
+        )
+        name, release = trends_surface.NAME, self.model.release
+        table = answer.table(ids, targets["id"], surface=name, release=release, kind=targets[c.KIND])
+        return table.with_columns(targets.select(c.GROWN)[answer.items])
 
     @cached_property
     def trends(self) -> Trends:

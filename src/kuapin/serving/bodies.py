@@ -1,6 +1,7 @@
 """What comes and goes as JSON."""
 
 import time
+from datetime import date
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -59,6 +60,10 @@ class Recommendation(BaseModel):
     reason_code: str | None = None
     reason: str | None = None
     surface: str | None = Field(None, description="Of a home page: the surface that gives this row.")
+    growth: float | None = Field(None, description="Of trends: how many times what was to be expected.")
+    growth_low: float | None = Field(None, description="Of trends: lower end of the 95 % interval of growth.")
+    growth_high: float | None = Field(None, description="Of trends: upper end.")
+    since: date | None = Field(None, description="Of trends: the day that the excess began, where it has one.")
     propensity: float | None = Field(
         None, description="Probability with which it came to its place, where places try; give it to impressions."
     )
