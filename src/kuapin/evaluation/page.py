@@ -274,7 +274,7 @@ def _trade(report: Report) -> Figure | None:
     """Accuracy against every kind of variety that was measured, one point a position of the dial."""
     if not report.trades:
         return None
-    ndcg, kinds = "ndcg@10", [name for name in VARIETY if name in report.trades[0].users | report.trades[0].whole]
+    ndcg, kinds = "ndcg@10", [name for name in VARIETY if name in {*report.trades[0].users, *report.trades[0].whole}]
     metrics = list(report.trades[0].users)
     heads = ("Dial", *map(wording.label, metrics), *map(wording.label, report.trades[0].whole))
     rows = tuple(

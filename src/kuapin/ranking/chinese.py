@@ -112,6 +112,10 @@ class Chinese:
         """标题中都有“玫瑰”、“香皂” (in Chinese)."""
         return f"标题中都有{'、'.join(f'“{word}”' for word in words)}"
 
+    def same_people(self) -> str:
+        """同一批顾客也选择了它 (in Chinese)."""
+        return "同一批顾客也选择了它"
+
     def alike(self) -> str:
         """商品描述相近 (in Chinese)."""
         return "商品描述相近"

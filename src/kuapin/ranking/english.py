@@ -101,6 +101,10 @@ class English:
         """Both say rose, soap."""
         return f"Both say {', '.join(words)}"
 
+    def same_people(self) -> str:
+        """Met by the same people."""
+        return "Met by the same people"
+
     def alike(self) -> str:
         """Reads alike."""
         return "Reads alike"

@@ -83,6 +83,9 @@ class Phrases(Protocol):
     def same_words(self, words: Sequence[str]) -> str:
         """Both titles have these words."""
 
+    def same_people(self) -> str:
+        """The same people met both."""
+
     def alike(self) -> str:
         """Both texts are near."""
 

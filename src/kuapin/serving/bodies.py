@@ -56,7 +56,7 @@ class Recommendation(BaseModel):
     rank: int = Field(description="From 1.")
     kind: str = Field(examples=["item"])
     target_id: str = Field(description="Id of the item.", examples=["1082185"])
-    score: float = Field(description="Probability of a purchase in the near future, or the cosine of two texts.")
+    score: float = Field(description="Probability of a purchase in the near future, or how near two items are.")
     reason_code: str | None = None
     reason: str | None = None
     surface: str | None = Field(None, description="Of a home page: the surface that gives this row.")
