@@ -46,6 +46,12 @@ class Chinese:
             return "选择您的商品的人也选择了它"
         return f"选择您{self._did(event)}过的“{title}”的人也选择了它"
 
+    def next(self, title: str | None, event: str) -> str:
+        """您购买过“玫瑰皂”，许多人随后选择了它 (in Chinese)."""
+        if title is None:
+            return "根据您近来的选择，接下来常会选择它"
+        return f"您{self._did(event)}过“{title}”，许多人随后选择了它"
+
     def category(self, leaf: str, beside: str | None, n: int) -> str:
         """来自“美妆 > 香皂”，常与“家居 > 蜡烛”搭配 (in Chinese)."""
         why = f"，常与“{beside}”搭配" if beside is not None else f"，您接触过其中另外{n}件商品" if n else ""

@@ -38,6 +38,10 @@ class English:
         """People also met Rose soap, bought before."""
         return self._with("People also met", title, event) or "People met it with items of yours"
 
+    def next(self, title: str | None, event: str) -> str:
+        """Often chosen next after Rose soap, bought before."""
+        return self._with("Often chosen next after", title, event) or "Often chosen next after what was met before"
+
     def category(self, leaf: str, beside: str | None, n: int) -> str:
         """From Beauty > Soap, which goes with Home > Candles."""
         why = f", which goes with {beside}" if beside is not None else f", {self._met(n)}" if n else ""

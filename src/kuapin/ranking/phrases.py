@@ -38,6 +38,9 @@ class Phrases(Protocol):
     def together(self, title: str | None, event: str) -> str:
         """Others met it who met the item that he did this with; ``None``: several."""
 
+    def next(self, title: str | None, event: str) -> str:
+        """It often comes after the item that he did this with; ``None``: after several."""
+
     def category(self, leaf: str, beside: str | None, n: int) -> str:
         """Its shelf goes with another one that he met, or he met so many other items of it; 0: neither is known."""
 
