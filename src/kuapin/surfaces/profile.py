@@ -11,6 +11,7 @@ from scipy import sparse
 from kuapin import columns as c
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
+from kuapin.ranking.phrases import PHRASES, Language, Phrases
 from kuapin.retrieval.sources.groups import members
 from kuapin.retrieval.sources.lexical import words
 from kuapin.surfaces.answer import SCHEMA
@@ -102,28 +103,33 @@ class Profiles:
         third = (rank * 3).floor().clip(0, 2).cast(pl.Int32)
         return table.select(pl.when(pl.col("price").is_not_null()).then(third).fill_null(-1)).to_series().to_numpy()
 
-    def profile(self, history: Histories, searched: pl.Series | None = None) -> list[Statement]:
+    def profile(
+        self, history: Histories, searched: pl.Series | None = None, language: Language = "en"
+    ) -> list[Statement]:
         """All statements about one user, by kind, the surest first.
 
         Args:
             history: of one user; empty: nothing is known, and nothing said.
             searched: what he searched for: its words count as attributes.
+            language: of what is said.
         """
-        items, times = history.items, history.times
+        items, times, say = history.items, history.times, PHRASES[language]
         if len(items) == 0:
             return []
         draws = np.random.default_rng(0).multinomial(len(items), np.full(len(items), 1 / len(items)), RESAMPLES)
         statements = []
         for kind in (CATEGORY, BRAND, PRICE, ATTRIBUTE):
             if kind in self.groups:
-                statements += self._more_than_usual(kind, items, draws.astype(np.float64))
-        statements += self._searches(searched)
+                statements += self._more_than_usual(kind, items, draws.astype(np.float64), say)
+        statements += self._searches(searched, say)
         if history.timed:
-            statements += [*self._rhythm(times), *self._due(items, times)]
+            statements += [*self._rhythm(times, say), *self._due(items, times, say)]
         order = {kind: place for place, kind in enumerate(KINDS)}
         return sorted(statements, key=lambda one: (order[one.kind], -one.confidence, one.value))
 
-    def _more_than_usual(self, kind: str, items: NDArray[np.int32], draws: NDArray[np.float64]) -> list[Statement]:
+    def _more_than_usual(
+        self, kind: str, items: NDArray[np.int32], draws: NDArray[np.float64], say: Phrases
+    ) -> list[Statement]:
         """Groups of which the history has more than the shop."""
         matrix, names = self.groups[kind]
         met = matrix[items]
@@ -138,26 +144,24 @@ class Profiles:
         return [
             Statement(
                 kind,
-                names[group],
+                say.level(int(group)) if kind == PRICE else names[group],
                 float(sure),
-                f"{count[group]:,.0f} of {len(items):,} interactions ({count[group] / len(items):.0%}); "
-                f"of all people's {usual[group]:.1%}",
+                say.of_history(int(count[group]), len(items), float(usual[group])),
             )
             for group, sure in zip(found, holds, strict=True)
         ]
 
-    def _searches(self, searched: pl.Series | None) -> list[Statement]:
+    def _searches(self, searched: pl.Series | None, say: Phrases) -> list[Statement]:
         if searched is None or searched.len() == 0:
             return []
         often = words(searched.fill_null("")).group_by("word").agg(pl.col("row").n_unique().alias("n"))
         often = often.filter(pl.col("n") >= LEAST).sort("word")
         total = searched.len()
         return [
-            Statement(ATTRIBUTE, word, 1 - (1 - n / total) ** n, f"in {n:,} of {total:,} searches")
-            for word, n in often.rows()
+            Statement(ATTRIBUTE, word, 1 - (1 - n / total) ** n, say.of_searches(n, total)) for word, n in often.rows()
         ]
 
-    def _rhythm(self, times: NDArray[np.int64]) -> list[Statement]:
+    def _rhythm(self, times: NDArray[np.int64], say: Phrases) -> list[Statement]:
         """The usual gap between days on which the user did something."""
         gaps = np.diff(np.unique(times // DAY))
         if len(gaps) < LEAST:
@@ -165,12 +169,9 @@ class Profiles:
         usual = float(np.median(gaps))
         again = np.median(np.random.default_rng(0).choice(gaps, (RESAMPLES, len(gaps))), axis=1)
         sure = float((np.abs(again - usual) <= max(0.25 * usual, 1.0)).mean())
-        said = f"every {usual:g} days" if usual != 1 else "every day"
-        return [
-            Statement(RHYTHM, said, sure, f"the median of {len(gaps):,} gaps, of {gaps.min()} to {gaps.max()} days")
-        ]
+        return [Statement(RHYTHM, say.gap(usual), sure, say.gaps(len(gaps), int(gaps.min()), int(gaps.max())))]
 
-    def _due(self, items: NDArray[np.int32], times: NDArray[np.int64]) -> list[Statement]:
+    def _due(self, items: NDArray[np.int32], times: NDArray[np.int64], say: Phrases) -> list[Statement]:
         """Items that are bought again and again, and are about to be."""
         found = []
         for item in np.flatnonzero(np.bincount(items) > LEAST):
@@ -183,8 +184,7 @@ class Profiles:
                 continue
             again = np.median(np.random.default_rng(0).choice(gaps, (RESAMPLES, len(gaps))), axis=1)
             sure = float(((waited >= TIME_AGAIN * again) & (waited <= 3 * again)).mean())
-            told = f"bought on {len(days):,} days, every {usual:g} days; the last was {waited:g} days ago"
-            found.append(Statement(DUE, self.catalogue.items.id(int(item)), sure, told))
+            found.append(Statement(DUE, self.catalogue.items.id(int(item)), sure, say.due(len(days), usual, waited)))
         return found
 
 
