@@ -284,7 +284,7 @@ def test_labels_that_were_imported_train_a_classifier_whose_head_is_kept(shop, t
     ("rows", "message"),
     [
         ([], "There are no labels 'tone' in this shop"),
-        ([(IDS[0], "tone", "dark"), (IDS[1], "tone", "dark"), (IDS[2], "tone", "light")], "'light' has one item"),
+        ([(IDS[0], "tone", "dark"), (IDS[1], "tone", "dark"), (IDS[2], "tone", "light")], "'light' has one title"),
         ([(item, "tone", "dark") for item in IDS[:5]], "A classifier needs two labels"),
     ],
 )
