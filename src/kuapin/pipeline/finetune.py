@@ -22,7 +22,7 @@ from kuapin.finetuning.adapting import CHANGE, Adapted, adapt, run_key
 from kuapin.finetuning.change import DESCRIPTION
 from kuapin.finetuning.material import Material, chosen_categories, only
 from kuapin.finetuning.objective import Measured
-from kuapin.finetuning.objectives.registry import OBJECTIVES
+from kuapin.finetuning.objectives.registry import OBJECTIVES, check_heeded
 from kuapin.finetuning.scratch import write_scratch
 from kuapin.finetuning.settings import FinetuningConfig
 from kuapin.pipeline.encoder_audit import EncoderAudit, audit
@@ -78,6 +78,7 @@ def finetune(
         StoreError: the same run is going on in another process.
     """
     check_ensemble(config)
+    check_heeded(config)
     snapshot, dataset = shop.snapshot, shop.dataset()
     allowed = chosen_categories(dataset, config.source_categories)
     asked = openings(dataset, allowed, config.seed) if measure else ()

@@ -71,6 +71,7 @@ class ItemClassification(Objective):
     name: ClassVar[str] = "item-classification"
     metric: ClassVar[str] = "macro_f1"
     greater_is_better: ClassVar[bool] = True
+    heeds: ClassVar[tuple[str, ...]] = ("label_smoothing", "r_drop", "augmentation")
 
     def __init__(self, config: ItemClassificationConfig, material: Material) -> None:
         found = labelled_items(material, config.task)
