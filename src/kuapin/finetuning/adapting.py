@@ -11,6 +11,7 @@ from kuapin.encoding.backbone import Backbone
 from kuapin.errors import InputError
 from kuapin.finetuning.backbone_folder import write_backbone
 from kuapin.finetuning.change import assembled, repooled, save_change, whitens
+from kuapin.finetuning.device import training_device
 from kuapin.finetuning.material import Material
 from kuapin.finetuning.objective import Objective
 from kuapin.finetuning.objectives.registry import OBJECTIVES, make_objective
@@ -78,6 +79,7 @@ def adapt(
     backbone = _shortened(backbone, strategy.positions)
     tokens = Tokens(backbone, min(config.max_length, backbone.max_length))
     reader = assembled(backbone, type(objective), objective.facts, strategy, config, steps)
+    reader.to(training_device())
     whiten = _whitening(reader, objective, tokens, config, material)
     whiten()
     objective.warm_start(reader, tokens, config.training.batch_size)

@@ -181,7 +181,7 @@ def unit_vectors(reader: Reader, tokens: Tokens, texts: Sequence[str], batch_siz
     return torch.cat(parts)
 
 
-def to_device(batch: Batch, reader: Reader) -> Batch:
+def to_device(batch: Batch, reader: Reader | Module) -> Batch:
     """The batch where the model is."""
     device = next(iter(reader.named_parameters()))[1].device
     return {name: tensor.to(device) for name, tensor in batch.items()}

@@ -65,6 +65,9 @@ class Reader(Protocol):
     def modules(self) -> Any:
         """All modules."""
 
+    def to(self, device: Any) -> Any:
+        """All parameters moved."""
+
     def train(self, mode: bool = ...) -> Any:  # noqa: FBT001 - torch's own signature
         """Dropout on or off."""
 

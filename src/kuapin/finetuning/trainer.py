@@ -13,6 +13,7 @@ from kuapin.encoding.export import quietly
 from kuapin.errors import KuapinError
 from kuapin.extras import require
 from kuapin.finetuning.checkpoints import newest_whole
+from kuapin.finetuning.device import training_device
 from kuapin.finetuning.interruption import Interruption
 from kuapin.finetuning.objective import Measured, Objective
 from kuapin.finetuning.precision import trains_in_bf16
@@ -171,11 +172,11 @@ def _own(entry: dict[str, Any]) -> dict[str, float]:
 def _arguments(
     config: TrainingConfig, run: Path, total: int, every: int, objective: Objective, reader: Reader, seed: int
 ) -> Any:
-    torch, transformers = require("torch", "train"), require("transformers", "train")
+    transformers = require("transformers", "train")
     tracker = chosen_tracker(config.tracker)
     return transformers.TrainingArguments(
         output_dir=str(run),
-        use_cpu=not torch.cuda.is_available(),
+        use_cpu=training_device().type == "cpu",
         per_device_train_batch_size=config.batch_size,
         gradient_accumulation_steps=config.accumulation,
         max_steps=total,
