@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from kuapin.finetuning.backbone_folder import write_backbone
 from kuapin.finetuning.change import assembled, repooled, save_change, whitens
 from kuapin.finetuning.device import training_device
 from kuapin.finetuning.material import Material
+from kuapin.finetuning.memory import enough_memory
 from kuapin.finetuning.objective import Objective
 from kuapin.finetuning.objectives.registry import OBJECTIVES, make_objective
 from kuapin.finetuning.reader import Reader, positions, reads_left_to_right
@@ -78,11 +80,13 @@ def adapt(
     steps = planned_steps(config.training, len(objective.train))
     backbone = _shortened(backbone, strategy.positions)
     tokens = Tokens(backbone, min(config.max_length, backbone.max_length))
-    reader = assembled(backbone, type(objective), objective.facts, strategy, config, steps)
-    reader.to(training_device())
-    whiten = _whitening(reader, objective, tokens, config, material)
-    whiten()
-    objective.warm_start(reader, tokens, config.training.batch_size)
+    with enough_memory(lambda: "while the model was made ready"):
+        reader = assembled(backbone, type(objective), objective.facts, strategy, config, steps)
+        reader.to(training_device())
+        _tell_of_new_head(reader, config, backbone)
+        whiten = _whitening(reader, objective, tokens, config, material)
+        whiten()
+        objective.warm_start(reader, tokens, config.training.batch_size)
     outcome = fit(
         reader,
         objective,
@@ -95,7 +99,7 @@ def adapt(
         watch=watch,
         seed=config.seed,
     )
-    with progress.step("Writing the backbone"):
+    with progress.step("Writing the backbone"), enough_memory(lambda: "while the backbone was written"):
         write_backbone(target, reader, strategy, repooled(backbone, config), tokens)
         save_change(target / CHANGE, reader, objective, strategy, backbone, config, steps)
         if (run / CURVES).is_dir():
@@ -135,6 +139,15 @@ def _shortened(backbone: Backbone, taken: int) -> Backbone:
             "it."
         )
     return replace(backbone, max_length=left)
+
+
+def _tell_of_new_head(reader: Reader, config: FinetuningConfig, backbone: Backbone) -> None:
+    if reader.head_is_new and not config.from_scratch:
+        warnings.warn(
+            f"{backbone.name!r} comes without a head for {config.objective}: a new one starts from random weights, so "
+            "that what is measured before training tells nothing of the backbone.",
+            stacklevel=3,
+        )
 
 
 def _check_direction(config: FinetuningConfig, backbone: Backbone) -> None:
