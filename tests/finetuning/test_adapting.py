@@ -5,6 +5,7 @@ import shutil
 import signal
 import warnings
 from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -245,6 +246,14 @@ def test_a_head_that_starts_from_nothing_is_told_of(material, bert, tmp_path):
 def test_a_language_model_without_a_known_head_is_refused():
     with pytest.raises(InputError, match="The model SimpleNamespace has no head for language modelling"):
         _language_head(SimpleNamespace(get_output_embeddings=lambda: None))
+
+
+def test_nothing_longer_than_the_backbone_reads_is_read(bert, material, tmp_path):
+    """What a prefix takes is left out of what the new backbone says that it reads."""
+    backbone = replace(Backbone.resolve(str(bert)), max_length=20)
+    assert Tokens(backbone, 64)(["rose " * 50])["input_ids"].shape == (1, 20)
+    with pytest.raises(InputError, match=r"max_length is 65; .* reads 64 tokens at most\. Set it to 64 or less"):
+        run(material, bert, tmp_path, config().model_copy(update={"max_length": 65}))
 
 
 def test_nothing_is_warned_of(material, bert, tmp_path):

@@ -69,17 +69,18 @@ def adapt(
         watch: told the step and the metric of every measurement; what it raises ends the training.
 
     Raises:
-        InputError: the material does not allow the objective, or the backbone reads the wrong way for it.
+        InputError: the material does not allow the objective, or the backbone reads the wrong way or too little for it.
         KuapinError: training failed; nothing was written to ``target``.
     """
     _check_direction(config, backbone)
+    _check_length(config, backbone)
     material = material.titles_as_texts() if config.reads == "title" else material
     with progress.step("Drawing examples"):
         objective = make_objective(config, material)
     strategy = make_strategy(config)
     steps = planned_steps(config.training, len(objective.train))
     backbone = _shortened(backbone, strategy.positions)
-    tokens = Tokens(backbone, min(config.max_length, backbone.max_length))
+    tokens = Tokens(backbone, config.max_length)
     with enough_memory(lambda: "while the model was made ready"):
         reader = assembled(backbone, type(objective), objective.facts, strategy, config, steps)
         reader.to(training_device())
@@ -123,6 +124,14 @@ def run_key(config: FinetuningConfig, backbone: Backbone, snapshot: str) -> str:
     """Names a run by all that its result depends on; 12 hexadecimal digits."""
     parts = [config.model_dump(mode="json"), backbone.weights_hash, snapshot]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _check_length(config: FinetuningConfig, backbone: Backbone) -> None:
+    if config.max_length > backbone.max_length:
+        raise InputError(
+            f"max_length is {config.max_length}; {backbone.name!r} reads {backbone.max_length} tokens at most. "
+            f"Set it to {backbone.max_length} or less."
+        )
 
 
 def _shortened(backbone: Backbone, taken: int) -> Backbone:
