@@ -27,6 +27,8 @@ LATER = (
     "reason_sets.py",
     "deletion.py",
     "phrases.py",
+    "english.py",
+    "chinese.py",
     "reranker.py",
     "greedy.py",
     "diversity.py",

@@ -22,7 +22,7 @@ from benchmarks.live_shop import LiveShop, live_shop, shops_of
 from kuapin.data.histories import Histories
 from kuapin.evaluation.bootstrap import interval
 from kuapin.ranking.deletion import without as strike
-from kuapin.ranking.reason_kinds import NAMING
+from kuapin.ranking.reason_kinds import ATTRIBUTE, NAMING
 from kuapin.ranking.reasons import explain_products
 
 K, DEPTH, DRAWS = 10, 100, 2
@@ -89,7 +89,7 @@ def measure(shop: LiveShop, users: int, seed: int) -> Outcome:
             others = [len(named) + DRAWS * k + d for d in range(DRAWS)]
             drops = [score[row] - after[o][1] if len(drawn[o - len(named)][1]) else np.nan for o in others]
             lower = after[k][0] > rank[row]
-            found = True, said.codes[row] in NAMING, lower, score[row] - after[k][1], drops
+            found = True, said.codes[row] in (*NAMING, ATTRIBUTE), lower, score[row] - after[k][1], drops
             columns.append((int(asked[block[owner[row]]]), said.codes[row], *found))
     user, code, named, specific, lower, drop, random = zip(*columns, strict=True)
     return Outcome(

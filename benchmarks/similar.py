@@ -1,15 +1,20 @@
 """Similar items: do they share category and brand with the item, and were they met by the same people?
 
 1,000 items that at least five people met (Complete Journey and office_industrial_timed; or ``--set FOLDER``), the ten
-that could best stand in for each, as the surface ``similar`` finds them. ``leaf`` and ``brand``: share of the ten in
-the item's leaf category and of its brand, beside what chance gives. ``recall``: of the ten items that most people met
-together with it (damped cosine), the share that is among its ten, beside the ten most popular items of its leaf
-category. The text of an item holds its category and brand, so that the first two say whether they are read, and the
-last one whether that helps.
+that could best stand in for each, as the surface ``similar`` finds them. What people met together is read of one half
+of the people; those five, and the truth, are of the other half. ``leaf`` and ``brand``: share of the ten in the item's
+leaf category and of its brand, beside what chance gives. ``recall``: of the ten items that most people met together
+with it (damped cosine), the share that is among its ten. Beside it ``texts`` alone, ``people`` alone, and the ten most
+popular items of its leaf category; ``to_texts`` and ``to_best``, to the best of these three, are the differences.
+The text of an item holds its category and brand, so that the first two say whether they are read, and the last one
+whether that helps.
 """
+
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from benchmarks.harness import Figure, parse_arguments, write_result
 from benchmarks.live_shop import shops_of
@@ -29,43 +34,61 @@ N, ASKED, LEAST = 10, 1000, 5
 def of_shop(name: str, data: DataSet, seed: int, asked: int) -> dict[str, Figure]:
     """One shop."""
     catalogue, histories = data.dataset.catalogue, data.dataset.histories
-    visible = Visible(catalogue, histories, data.vectors(), int(histories.times.max(initial=0)), data.texts())
+    rng = np.random.default_rng([seed, 61])
+    learnt, judged = np.array_split(rng.permutation(len(histories)), 2)
+    now, read = int(histories.times.max(initial=0)), histories.select(np.sort(learnt))
+    visible = Visible(catalogue, read, data.vectors(), now, data.texts())
     texts = possible_signals(visible, SourcesConfig())[TEXTS].source.fit(visible)
     if not isinstance(texts, Content):
         raise TypeError(f"{TEXTS} reads no texts")
-    people = np.asarray(histories.matrix().sum(axis=0)).ravel()
-    rng = np.random.default_rng([seed, 61])
-    items = np.sort(rng.permutation(np.flatnonzero(people >= LEAST))[:asked])
-    surface, everything = SimilarItems(texts, catalogue), np.ones(len(catalogue), np.bool_)
-    found = [surface.similar(int(item), N, everything).items for item in items]
-    together = ItemKnn().fit(visible).similarity
-    popular = np.argsort(-people, kind="stable")
+    other = replace(visible, histories=histories.select(np.sort(judged)))
+    met = np.asarray(other.histories.matrix().sum(axis=0)).ravel()
+    items = np.sort(rng.permutation(np.flatnonzero(met >= LEAST))[:asked])
+    people, everything = ItemKnn().fit(visible), np.ones(len(catalogue), np.bool_)
+    surfaces = {"": SimilarItems(texts, catalogue, people), ".texts": SimilarItems(texts, catalogue)}
+    found = {
+        method: [surface.similar(int(item), N, everything).items for item in items]
+        for method, surface in surfaces.items()
+    }
+    found[".people"] = [_nearest(people.similarity, int(item)) for item in items]
+    popular = np.argsort(-np.asarray(read.matrix().sum(axis=0)).ravel(), kind="stable")
     shelf = {int(leaf): popular[catalogue.leaf[popular] == leaf][: N + 1] for leaf in np.unique(catalogue.leaf[items])}
-    rival = [shelf[int(catalogue.leaf[item])] for item in items]
-    rival = [rows[rows != item][:N] for item, rows in zip(items, rival, strict=True)]
+    best_of = [shelf[int(catalogue.leaf[item])] for item in items]
+    found[".popular_of_leaf"] = [rows[rows != item][:N] for item, rows in zip(items, best_of, strict=True)]
     figures = {}
     for group, codes in (("leaf", catalogue.leaf), ("brand", catalogue.brand)):
         known = codes[items] >= 0
-        same = [float((codes[rows] == codes[item]).mean()) for item, rows in zip(items, found, strict=True)]
         size = np.bincount(codes[codes >= 0], minlength=int(codes.max(initial=0)) + 1)
         chance = (size[np.maximum(codes[items], 0)] - 1) / (len(catalogue) - 1)
-        if known.any():
-            figures[f"{name}.{group}"] = figure(np.array(same)[known])
-            figures[f"{name}.{group}.chance"] = figure(chance[known])
-    for method, lists in (("recall", found), ("recall.popular_of_leaf", rival)):
-        figures[f"{name}.{method}"] = figure(_recall(together, items, lists))
+        if not known.any():
+            continue
+        for method in surfaces:
+            same = [float((codes[rows] == codes[item]).mean()) for item, rows in zip(items, found[method], strict=True)]
+            figures[f"{name}.{group}{method}"] = figure(np.array(same)[known])
+        figures[f"{name}.{group}.chance"] = figure(chance[known])
+    truth = ItemKnn().fit(other).similarity
+    recalls = {method: _recall(truth, items, lists) for method, lists in found.items()}
+    figures |= {f"{name}.recall{method}": figure(values) for method, values in recalls.items()}
+    best = max((method for method in recalls if method), key=lambda method: float(recalls[method].mean()))
+    figures[f"{name}.recall.to_texts"] = figure(recalls[""] - recalls[".texts"])
+    figures[f"{name}.recall.to_best"] = figure(recalls[""] - recalls[best])
     return figures
 
 
-def _recall(together: object, items: NDArray[np.integer], lists: list[NDArray[np.integer]]) -> NDArray[np.float64]:
-    shares = []
-    for item, rows in zip(items, lists, strict=True):
-        own = slice(together.indptr[item], together.indptr[item + 1])  # type: ignore[attr-defined]
-        beside, near = together.indices[own], together.data[own]  # type: ignore[attr-defined]
-        best = beside[np.argsort(-near, kind="stable")]
-        best = best[best != item][:N]
-        shares.append(float(np.isin(best, rows).mean()) if len(best) else np.nan)
-    return np.array([share for share in shares if not np.isnan(share)])
+def _nearest(together: sparse.csr_matrix, item: int) -> NDArray[np.int32]:
+    """The ten items that most people met with one."""
+    own = slice(together.indptr[item], together.indptr[item + 1])
+    rows: NDArray[np.int32] = together.indices[own][np.argsort(-together.data[own], kind="stable")][:N]
+    return rows
+
+
+def _recall(
+    together: sparse.csr_matrix, items: NDArray[np.integer], lists: list[NDArray[np.integer]]
+) -> NDArray[np.float64]:
+    """Of every item that was met with others the share of these that is in its list."""
+    best = [_nearest(together, int(item)) for item in items]
+    shares = [float(np.isin(one, rows).mean()) for one, rows in zip(best, lists, strict=True) if len(one)]
+    return np.array(shares)
 
 
 def main() -> None:

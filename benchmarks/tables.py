@@ -81,7 +81,7 @@ ABOUT = {
     ),
     "similar": (
         "The ten items that could best stand in for one: share of its leaf category and brand, and how many of the ten "
-        "items that most people met with it are among them."
+        "items that most people met with it are among them, by the other half of the people."
     ),
     "graph": (
         "What the knowledge graph adds as a source of the ranker, and alone: NDCG@10 of all that users did next and of "
@@ -290,8 +290,9 @@ SENTENCES = {
     ),
     "similar": (
         "{complete_journey.leaf:.0%} of the ten share the product type (chance: {complete_journey.leaf.chance:.1%}); "
-        "they hold {complete_journey.recall:.1%} of the ten products that most households bought with it (the type's "
-        "best sellers: {complete_journey.recall.popular_of_leaf:.1%})."
+        "they hold {complete_journey.recall:.1%} of the ten products that most households bought with it (by texts "
+        "alone: {complete_journey.recall.texts:.1%}; the type's best sellers: "
+        "{complete_journey.recall.popular_of_leaf:.1%})."
     ),
     "brands": (
         "A household's next new brand: NDCG@10 {complete_journey.new_brand.ours:.3f}, "

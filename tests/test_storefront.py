@@ -1,5 +1,7 @@
 """All surfaces of one shop: learnt, stored, restored, asked for by one and by many, on the command line's paths."""
 
+import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +9,7 @@ import polars as pl
 import pytest
 
 from kuapin import columns as c
+from kuapin.cli.recommend import _show
 from kuapin.config import Config
 from kuapin.data.dataset import build_catalogue
 from kuapin.errors import InputError
@@ -15,6 +18,10 @@ from kuapin.evaluation.report import Report
 from kuapin.model import Model
 from kuapin.pipeline.report_home import home_of
 from kuapin.pipeline.surfaces import fit_surfaces
+from kuapin.ranking.reranker import Reranker
+from kuapin.serving.bodies import RecommendationsOut
+from kuapin.serving.live import Live
+from kuapin.serving.questions import Question, of_surface
 from kuapin.storefront import FOLDER, SURFACES, Storefront, last_baskets
 from kuapin.surfaces import home
 from kuapin.surfaces.answer import SCHEMA
@@ -61,7 +68,8 @@ def model(tmp_path_factory) -> Model:
 @pytest.mark.parametrize("surface", SURFACES)
 def test_every_surface_answers_in_the_contract(model, surface):
     table = model.recommend(["user 003", "stranger"], n=4, surface=surface, explain=True)
-    assert table.schema == SCHEMA
+    assert table.select(SCHEMA.names()).schema == SCHEMA
+    assert table.columns == [*SCHEMA, *(c.GROWN if surface == "trends" else ())]
     mine = table.filter(user_id="user 003")
     assert mine.height >= 2
     assert mine["reason"].null_count() == 0
@@ -188,6 +196,40 @@ def test_home_pages_that_follow_their_people_say_how_they_were_mixed(model):
             assert products[0] > products[1]
         one = mixed.recommend("home", page["user_id"].head(1), 20, None, explain=True)
         assert one.select("target_id", "strategy").equals(page.select("target_id", "strategy"))
+
+
+def test_a_shop_that_speaks_chinese_does_so_on_every_surface(model):
+    """But for what things are called: titles, ids, brands and categories of this shop are in English."""
+    lists = Reranker(model.recommender, model.catalogue, language="zh")
+    spoken = Model(model.release, model.recommender, model.catalogue, model.users, model.histories, lists)
+    spoken.storefront = Storefront(spoken, model.storefront.folder, model.storefront.store)
+    frame = model.catalogue.frame
+    names = {name for column in ("item_id", "title", "brand", "category") for name in frame[column]}
+    names |= {word for title in frame["title"] for word in title.split()} | {"Roses for less", "A tenth off"}
+    called = "|".join(re.escape(name) for name in sorted(names, key=lambda name: (-len(name), name)))
+    for surface in ("products", *SURFACES):
+        table = spoken.recommend(model.users.ids[:20], n=30, surface=surface, explain=True)
+        other = model.recommend(model.users.ids[:20], n=30, surface=surface, explain=True)
+        assert table[c.REASON_CODE].equals(other[c.REASON_CODE]), surface
+        for kind, target, reason in table.select(c.KIND, c.TARGET_ID, c.REASON).iter_rows():
+            said = [reason, target] if kind in ("price", "rhythm") else [reason]
+            assert not any(re.search("[A-Za-z]", re.sub(called, "", one)) for one in said), (surface, said)
+    assert "每" in spoken.recommend("user 003", n=9, surface="profile").filter(kind="rhythm")[c.TARGET_ID].item()
+    similar = spoken.similar("H-oak-lamp-small", explain=True)[c.REASON]
+    assert similar.str.contains("^(同|标题|商品)").all()
+
+
+def test_growth_is_told_over_http_and_in_the_table_of_the_command_line(model, capsys):
+    table = model.recommend("user 003", n=6, surface="trends")
+    told = of_surface(Live(model, 0, 0.0, 0), Question("user 003", n=6, surface="trends"), erased=False)
+    rows = RecommendationsOut.model_validate_json(json.dumps(told)).recommendations
+    assert [(row.growth, row.growth_low, row.growth_high, row.since) for row in rows] == table.select(c.GROWN).rows()
+    assert all(row.growth_low < row.growth < row.growth_high for row in rows)
+    assert any(row.since for row in rows)
+    _show(table, model, explain=False)
+    shown = capsys.readouterr().out
+    assert set(c.GROWN) <= set(shown.splitlines()[0].split())
+    assert f"{rows[0].growth:.4g}" in shown
 
 
 def test_the_report_shows_every_surface_with_what_was_measured(model):

@@ -73,3 +73,10 @@ REASON_CODE = "reason_code"
 REASON = "reason"
 RELEASE = "release"
 RECOMMENDATION = (USER_ID, SURFACE, RANK, KIND, TARGET_ID, SCORE, REASON_CODE, REASON, RELEASE)
+
+# What trends adds: ratio to what was to be expected, the ends of its interval, the day that it began.
+GROWTH = "growth"
+GROWTH_LOW = "growth_low"
+GROWTH_HIGH = "growth_high"
+SINCE = "since"
+GROWN = (GROWTH, GROWTH_LOW, GROWTH_HIGH, SINCE)

@@ -28,6 +28,7 @@ from kuapin.release_parts import open_release
 from kuapin.retrieval.filters import Filter
 from kuapin.retrieval.selection import rows_of
 from kuapin.retrieval.sources.content import Content
+from kuapin.retrieval.sources.item_knn import ItemKnn
 from kuapin.storefront import FOLDER, SURFACES, Storefront
 from kuapin.surfaces import products as products_surface
 from kuapin.surfaces import similar as similar_surface
@@ -326,7 +327,7 @@ class Model:
             UnknownIdError: the shop lacks the item (or did when the release was trained), or a category.
         """
         row, mask = self.catalogue.items.row(item_id), self._mask(categories, deny) & self.reranker.shown()
-        answer = self.similar_items.similar(row, _checked(n), mask, explain=explain)
+        answer = self.similar_items.similar(row, _checked(n), mask, explain=explain, language=self.reranker.language)
         nobody = pl.Series([None], dtype=pl.String)
         return answer.table(nobody, self.catalogue.items.ids, surface=similar_surface.NAME, release=self.release)
 
@@ -395,7 +396,8 @@ class Model:
         content = signals[TEXTS].source if TEXTS in signals else None
         if not isinstance(content, Content):
             raise InputError("This release has no text vectors, so that it cannot tell similar items. Train again.")
-        return SimilarItems(content, self.catalogue)
+        together = signals[ItemKnn.name].source if ItemKnn.name in signals else None
+        return SimilarItems(content, self.catalogue, together if isinstance(together, ItemKnn) else None)
 
     def _diversity(self, per_category: int | None, discovery: float | None) -> DiversityConfig:
         changed: dict[str, float] = {}

@@ -23,6 +23,7 @@ from kuapin.errors import InputError, ModelFolderError
 from kuapin.ranking.completion import Completion
 from kuapin.ranking.growth import Growth
 from kuapin.ranking.live import queries_of
+from kuapin.ranking.phrases import Language
 from kuapin.ranking.recommender import Recommender
 from kuapin.ranking.response import Response, Setting, price_sensitivity, read_redemptions
 from kuapin.ranking.signals import TEXTS
@@ -103,6 +104,11 @@ class Storefront:
     store: TableStore
     strategies: HomeStrategies | None = None
 
+    @property
+    def language(self) -> Language:
+        """Of the reasons, as of those of the products."""
+        return self.model.reranker.language
+
     def of(self, model: "Model") -> "Storefront":
         """The same of a model with more items, or other ones in stock; what was read of the log is not read again."""
         other = Storefront(model, self.folder, self.store, self.strategies)
@@ -174,7 +180,7 @@ class Storefront:
         explain: bool,
     ) -> pl.DataFrame:
         answer = self.bundles.complete(
-            self._known(baskets), self._known(owners), n, self._shown(items), explain=explain
+            self._known(baskets), self._known(owners), n, self._shown(items), explain=explain, language=self.language
         )
         name, release = bundles_surface.NAME, self.model.release
         return answer.table(ids, self.trained.items.ids, surface=name, release=release)
@@ -190,7 +196,9 @@ class Storefront:
     def _brands_of(
         self, histories: Histories, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool
     ) -> pl.DataFrame:
-        answer, kinds = self.brands.brands(self._known(histories), n, self._shown(items), explain=explain)
+        answer, kinds = self.brands.brands(
+            self._known(histories), n, self._shown(items), explain=explain, language=self.language
+        )
         names, release = self.brands.catalogue.items.ids, self.model.release
         table = answer.table(ids, names, surface=brands_surface.NAME, release=release)
         return table.with_columns(kinds.alias(c.KIND))
@@ -202,7 +210,7 @@ class Storefront:
         return Brands.load(folder, self.trained)
 
     def _campaigns_of(self, ids: pl.Series, n: int, *, explain: bool) -> pl.DataFrame:
-        answer = self.campaigns.campaigns(self.model.users.rows(ids), n, explain=explain)
+        answer = self.campaigns.campaigns(self.model.users.rows(ids), n, explain=explain, language=self.language)
         offers, release = self.campaigns.setting.offers.table, self.model.release
         name = campaigns_surface.NAME
         return answer.table(ids, offers["offer_id"], surface=name, release=release, kind=offers[c.KIND])
@@ -219,8 +227,13 @@ class Storefront:
         self, histories: Histories, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool
     ) -> pl.DataFrame:
         met = _in_items(histories, len(self.trends.catalogue))
-        answer, names, kinds = self.trends.trends(met, n, items, explain=explain)
-        return answer.table(ids, names, surface=trends_surface.NAME, release=self.model.release, kind=kinds)
+        answer, targets = (
+            self.trends.trends(met, n, items, explain=explain, language=self.language),
+            self.trends.targets,
+        )
+        name, release = trends_surface.NAME, self.model.release
+        table = answer.table(ids, targets["id"], surface=name, release=release, kind=targets[c.KIND])
+        return table.with_columns(targets.select(c.GROWN)[answer.items])
 
     @cached_property
     def trends(self) -> Trends:
@@ -239,7 +252,7 @@ class Storefront:
         parts = []
         for user in np.flatnonzero(histories.lengths):
             last = int(histories.items[histories.indptr[user + 1] - 1])
-            one = self.model.similar_items.similar(last, n, mask, explain=explain)
+            one = self.model.similar_items.similar(last, n, mask, explain=explain, language=self.language)
             parts.append(replace(one, asked=np.full(len(one.items), user, np.int64)))
         name, release = similar_surface.NAME, self.model.release
         return join(parts).table(ids, self.model.catalogue.items.ids, surface=name, release=release)
@@ -248,7 +261,12 @@ class Storefront:
         searched, met = self._searches(ids), _in_items(histories, len(self.profiles.catalogue))
         users = self.model.users.rows(ids).tolist()
         each = [
-            (ids[row], self.profiles.profile(met.select(np.array([row])), searched[row], self._told(users[row])))
+            (
+                ids[row],
+                self.profiles.profile(
+                    met.select(np.array([row])), searched[row], self._told(users[row]), self.language
+                ),
+            )
             for row in range(len(ids))
         ]
         return profile_surface.table(each, n, self.model.release)

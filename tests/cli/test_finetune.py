@@ -146,6 +146,7 @@ def test_a_category_that_is_served_worse_is_named_with_the_reason(shop, capsys, 
         (["--set", "lora"], "write KEY=VALUE"),
         (["--source-categories", "Beuty"], "Did you mean Beauty?"),
         (["--backbone", "e5"], "4-bit weights"),
+        (["--set", "training.r_drop=1", "--set", "first=masked-lm"], "does nothing with it. Leave it out, or"),
         (["--strategy", "top-layers", "--set", "top_layers.k=3", *LOOP], "the backbone has 2 layers"),
         (["--preset", "nowhere.toml"], "there is no such file and no such preset"),
     ],
@@ -284,7 +285,7 @@ def test_labels_that_were_imported_train_a_classifier_whose_head_is_kept(shop, t
     ("rows", "message"),
     [
         ([], "There are no labels 'tone' in this shop"),
-        ([(IDS[0], "tone", "dark"), (IDS[1], "tone", "dark"), (IDS[2], "tone", "light")], "'light' has one item"),
+        ([(IDS[0], "tone", "dark"), (IDS[1], "tone", "dark"), (IDS[2], "tone", "light")], "'light' has one title"),
         ([(item, "tone", "dark") for item in IDS[:5]], "A classifier needs two labels"),
     ],
 )

@@ -143,7 +143,16 @@ REPORT = Report(
         comparison("Items: warm", "temporal", 0.11, {"popularity": 0.08, "item-kNN": 0.09, "random": 0.0004}),
     ),
     trades=tuple(
-        Trade(dial, {"ndcg@10": around(ndcg, 0.01), "category_entropy@10": around(bits, 0.1)}, {"coverage@10": 0.1})
+        Trade(
+            dial,
+            {
+                "ndcg@10": around(ndcg, 0.01),
+                "category_entropy@10": around(bits, 0.1),
+                "novelty@10": around(6 + bits, 0.2),
+                "intra_list_distance@10": around(bits / 4, 0.02),
+            },
+            {"coverage@10": bits / 20},
+        )
         for dial, ndcg, bits in (("-0.5", 0.42, 0.5), ("0", 0.44, 1.2), ("+0.5", 0.4, 2.0))
     ),
     exposures=(Exposure("large brands", 0.5, 0.4, 0.01), Exposure("small brands", 0.2, 0.3, 0.9)),

@@ -269,3 +269,11 @@ def test_the_launch_figure_shows_the_control_and_no_two_series_look_alike(html):
     legend = re.findall(r">(Kuapin|popularity|item-kNN|frozen text|random text|random)<", drawing)
     assert sorted(legend) == ["Kuapin", "frozen text", "item-kNN", "popularity", "random text"]
     assert {f"--s{look}" for look in range(5)} == set(re.findall(r"--s\d", drawing))
+
+
+def test_the_dial_is_drawn_against_everything_that_it_buys(html):
+    drawing = next(d for d in re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL) if "trade-" in d)
+    shown = ["Category mix@10", "Distance in the list@10", "Coverage@10", "Novelty@10"]
+    assert [one for one in shown if f">{one}<" in drawing] == shown
+    assert [drawing.count(f">{dial}<") for dial in ("-0.5", "+0.5")] == [4, 4]
+    assert "Coverage@10 6.0\u00a0%" in drawing  # in words too

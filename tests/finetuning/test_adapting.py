@@ -5,6 +5,7 @@ import shutil
 import signal
 import warnings
 from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,16 +16,19 @@ from kuapin.encoding.export import sentence_module
 from kuapin.errors import InputError, KuapinError, ModelFolderError
 from kuapin.finetuning.adapting import CHANGE, adapt
 from kuapin.finetuning.change import load_change
-from kuapin.finetuning.objectives.co_interaction import CoInteractionConfig
+from kuapin.finetuning.memory import enough_memory
+from kuapin.finetuning.objectives.co_interaction import CoInteraction, CoInteractionConfig
 from kuapin.finetuning.objectives.registry import make_objective
+from kuapin.finetuning.reader import _language_head
 from kuapin.finetuning.settings import FinetuningConfig, TrainingConfig
+from kuapin.finetuning.soup import Soup
 from kuapin.finetuning.strategies.registry import STRATEGIES
 from kuapin.finetuning.tokens import Tokens
-from kuapin.finetuning.trainer import _guarded
 from tests import market
 from tests.finetuning.conftest import material_of
 
 torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
 load_file, save_file = (getattr(pytest.importorskip("safetensors.torch"), f"{verb}_file") for verb in ("load", "save"))
 
 TEXTS = ["rose soap small, Soap, Beauty", "oak lamp", "mint"]
@@ -205,10 +209,51 @@ def test_a_change_is_refused_on_another_backbone_or_when_cut_short(material, ber
         load_change(done.folder / CHANGE, Backbone.resolve(str(bert)))
 
 
-def test_too_little_memory_is_one_line():
-    trainer = SimpleNamespace(state=SimpleNamespace(global_step=4))
-    with pytest.raises(KuapinError, match=r"out of memory at step 5\. Lower training\.batch_size"):
-        _guarded(lambda: torch.empty(2**55), trainer)
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ((CoInteraction, "warm_start"), "while the model was made ready"),
+        ((CoInteraction, "measure"), "while measuring before the first step"),
+        ((CoInteraction, "loss"), "at step 1"),
+        ((Soup, "stir"), "while measuring after the last step"),
+    ],
+)
+def test_too_little_memory_is_one_line_wherever_it_happens(material, bert, tmp_path, monkeypatch, place, said):
+    monkeypatch.setattr(*place, lambda *_, **__: torch.empty(2**55))
+    with pytest.raises(KuapinError, match=rf"^Out of memory {said}\. Lower training\.batch_size") as caught:
+        run(material, bert, tmp_path, config())
+    assert caught.value.exit_code == 1
+    assert not (tmp_path / "new").exists()
+
+
+def test_other_faults_are_not_taken_for_too_little_memory():
+    with pytest.raises(RuntimeError, match="shape"), enough_memory(lambda: "here"):
+        torch.zeros(2).view(3)
+
+
+def test_a_head_that_starts_from_nothing_is_told_of(material, bert, tmp_path):
+    chosen = config("head-only", max_steps=2).model_copy(update={"objective": "masked-lm"})
+    with pytest.warns(UserWarning, match="comes without a head for masked-lm: a new one starts from random weights"):
+        run(material, bert, tmp_path / "base", chosen)
+    whole = tmp_path / "whole"
+    shutil.copytree(bert, whole)
+    transformers.BertForMaskedLM(transformers.AutoConfig.from_pretrained(bert)).save_pretrained(whole)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run(material, whole, tmp_path / "head", chosen)
+
+
+def test_a_language_model_without_a_known_head_is_refused():
+    with pytest.raises(InputError, match="The model SimpleNamespace has no head for language modelling"):
+        _language_head(SimpleNamespace(get_output_embeddings=lambda: None))
+
+
+def test_nothing_longer_than_the_backbone_reads_is_read(bert, material, tmp_path):
+    """What a prefix takes is left out of what the new backbone says that it reads."""
+    backbone = replace(Backbone.resolve(str(bert)), max_length=20)
+    assert Tokens(backbone, 64)(["rose " * 50])["input_ids"].shape == (1, 20)
+    with pytest.raises(InputError, match=r"max_length is 65; .* reads 64 tokens at most\. Set it to 64 or less"):
+        run(material, bert, tmp_path, config().model_copy(update={"max_length": 65}))
 
 
 def test_nothing_is_warned_of(material, bert, tmp_path):

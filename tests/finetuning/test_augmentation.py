@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kuapin.encoding.backbone import Backbone
+from kuapin.errors import InputError
 from kuapin.finetuning.augmentation import (
     AugmentationConfig,
     augmented,
@@ -15,10 +16,12 @@ from kuapin.finetuning.augmentation import (
     with_typos,
     without_words,
 )
-from kuapin.finetuning.objectives.registry import make_objective
+from kuapin.finetuning.change import assembled
+from kuapin.finetuning.objectives.registry import OBJECTIVES, make_objective
 from kuapin.finetuning.r_drop import disagreement
 from kuapin.finetuning.reader import open_reader
 from kuapin.finetuning.settings import FinetuningConfig, TrainingConfig
+from kuapin.finetuning.strategies.registry import make_strategy
 from kuapin.finetuning.tokens import Tokens
 
 torch = pytest.importorskip("torch")
@@ -104,3 +107,35 @@ def test_r_drop_adds_the_disagreement_of_two_readings_in_training_only(material,
 def test_nothing_is_changed_where_nothing_is_asked():
     assert not AugmentationConfig().on
     assert augmented(TEXT, AugmentationConfig(), rng()) == TEXT
+
+
+@pytest.mark.parametrize(
+    ("objective", "loop", "message"),
+    [
+        ("masked-lm", {"r_drop": 0.5}, r"training\.r_drop is set and the objective is masked-lm"),
+        ("co-interaction", {"augmentation": {"dropped": 0.1}}, r"training\.augmentation .* that does: item-class"),
+        ("regression", {"label_smoothing": 0.1}, r"training\.label_smoothing .* regression, which does nothing"),
+    ],
+)
+def test_settings_that_an_objective_would_do_nothing_with_are_refused(material, objective, loop, message):
+    with pytest.raises(InputError, match=message):
+        make_objective(FinetuningConfig(objective=objective, training=TrainingConfig(**loop)), material)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_every_objective_heeds_what_it_says(material, bert, gpt, name):
+    """The loss of a batch that is learnt from is another under each setting that is heeded."""
+    kind = OBJECTIVES[name]
+    backbone = Backbone.resolve(str(gpt if kind.reads == "left" else bert))
+    settings = {"label_smoothing": 0.2, "r_drop": 1.0, "augmentation": {"dropped": 0.5}}
+    found = {}
+    for asked in ("plain", *kind.heeds):
+        loop = TrainingConfig(**({} if asked == "plain" else {asked: settings[asked]}), dropout=0.3)
+        config = FinetuningConfig(objective=name, strategy="full", training=loop)
+        objective, strategy = make_objective(config, material), make_strategy(config)
+        reader = assembled(backbone, kind, objective.facts, strategy, config, 10)
+        reader.train()
+        batch = objective.collate_training(objective.train[:16], Tokens(backbone, 64))
+        torch.manual_seed(0)
+        found[asked] = round(float(objective.loss(reader, batch).detach()), 5)
+    assert len(set(found.values())) == len(found), found

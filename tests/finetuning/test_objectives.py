@@ -1,6 +1,7 @@
 """Losses against numbers worked out by hand, on batches small enough to see."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -248,11 +249,47 @@ def test_every_label_is_trained_on_and_measured():
     assert {row for row, _ in objective.train} & {row for row, _ in objective.held_out} == set()
 
 
+def named(titles, rows, **options):
+    """A classifier of items with these titles."""
+    material = material_of(market.dataset(), labels=labels_of(rows))
+    material = replace(material, titles=(*titles, *material.titles[len(titles) :]))
+    return ItemClassification(ItemClassificationConfig(task="t", **options), material)
+
+
+def test_items_of_one_title_are_trained_on_or_measured_together():
+    """Five sizes of one thing, and a title that two labels share."""
+    titles = [f"thing {n // 5}" for n in range(60)]
+    rows = [(IDS[n], "t", "abc"[n // 5 % 3]) for n in range(59)] + [(IDS[59], "t", "a")]
+    objective = named(titles, rows, held_out=0.3)
+    train, held = ({titles[row] for row, _ in examples} for examples in (objective.train, objective.held_out))
+    assert train.isdisjoint(held)
+    assert train | held == set(titles)
+    assert {label for _, labels in objective.train for label in labels} == set("abc")
+    assert {label for _, labels in objective.held_out for label in labels} == set("abc")
+
+
+def test_no_label_loses_its_last_title_to_another_ones_measuring():
+    """c stands on titles of a and b alone; the share would take them all."""
+    rows = [(IDS[n], "t", label) for n, labels in enumerate(("ac", "ab", "bc", "a", "b")) for label in labels]
+    for seed in range(20):
+        material = material_of(market.dataset(), labels=labels_of(rows), seed=seed)
+        objective = ItemClassification(ItemClassificationConfig(task="t", held_out=0.99), material)
+        assert {label for _, labels in objective.train for label in labels} == set("abc")
+
+
+def test_labels_of_too_few_titles_are_left_out():
+    titles = ["one", "one", "two", "three", "four", "five"]
+    rows = [(IDS[n], "t", label) for n, label in enumerate("ccaabb")]
+    with pytest.raises(InputError, match="The label 'c' has one title"):
+        named(titles, rows)
+    assert named(titles, rows, min_items=2).labels == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     ("rows", "options", "message"),
     [
         ([(item, "t", "a") for item in IDS[:4]], {}, "all items have 'a'"),
-        ([(item, "t", "a") for item in IDS[:4]] + [(IDS[5], "t", "b")], {}, "The label 'b' has one item"),
+        ([(item, "t", "a") for item in IDS[:4]] + [(IDS[5], "t", "b")], {}, "The label 'b' has one title"),
         ([("nobody", "t", "a"), ("no one", "t", "b")], {}, "none of the 2 is of an item that this shop has"),
         ([(IDS[0], "u", "a")], {}, "There are no labels 't' in this shop"),
         (

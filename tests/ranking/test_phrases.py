@@ -1,6 +1,11 @@
 """Both languages say all that there is to say."""
 
 import inspect
+import re
+from collections.abc import Sequence
+from datetime import date
+from itertools import product
+from typing import get_args
 
 import pytest
 
@@ -9,14 +14,16 @@ from kuapin.data.dataset import NOT_AN_ANSWER
 from kuapin.model import Model
 from kuapin.ranking.phrases import PHRASES, Chinese, English, Phrases
 from kuapin.ranking.reranker import Reranker
+from kuapin.surfaces.bundles import COMPLETES, REPLACES
 from tests import market
+
+SENTENCES = [name for name, _ in inspect.getmembers(Phrases, inspect.isfunction) if not name.startswith("_")]
 
 
 def test_both_languages_have_every_sentence_and_every_verb():
-    wanted = {name for name, _ in inspect.getmembers(Phrases, inspect.isfunction) if not name.startswith("_")}
-    assert len(wanted) == 11
+    assert len(SENTENCES) == 35
     for phrases in PHRASES.values():
-        assert wanted <= set(dir(phrases))
+        assert set(SENTENCES) <= set(dir(phrases))
     assert set(English.done) == set(Chinese.done) == set(c.EVENTS) - set(NOT_AN_ANSWER)
 
 
@@ -38,7 +45,7 @@ def test_both_languages_have_every_sentence_and_every_verb():
         (
             lambda p: p.path("compatible_with", None, "Lamp", ""),
             "Compatible with: Lamp, met before",
-            "与您接触过的“Lamp”相关：compatible with",
+            "与您接触过的“Lamp”相关：可配套使用",
         ),
         (lambda p: p.path(None, None, None, ""), "Has much in common with what was met before", "与您接触过的商品相关"),
         (
@@ -48,10 +55,47 @@ def test_both_languages_have_every_sentence_and_every_verb():
         ),
         (lambda p: p.popular(1), "Met by 1 person", "已有1人选择"),
         (lambda p: p.rule("r"), "Placed by the shop's rule “r”", "按店铺规则“r”展示"),
+        (lambda p: p.also("A", None), "Also by A", "同品牌“A”"),
+        (lambda p: p.also("A", "B"), "Also by A, also in B", "同品牌“A”，同类目“B”"),
+        (lambda p: p.bought_with("A", None), "Bought together with A", "常与“A”一起购买"),
+        (lambda p: p.baskets(1), "In 1 basket", "共有1笔订单购买"),
+        (lambda p: p.offer(None), "Open to everybody", "所有顾客均可使用"),
+        (
+            lambda p: p.until(p.offer("A"), date(2026, 3, 9)),
+            "A; it ends on 2026-03-09",
+            "A，2026年3月9日截止",
+        ),
+        (
+            lambda p: p.growth(2, 1.5, 3, 0),
+            "2.0 times what was to be expected (1.5 to 3.0)",
+            "热度为预期的2.0倍（1.5至3.0倍）",
+        ),
+        (lambda p: p.latest(["b7", "b3"]), "; latest: b7, b3", "；最近：b7、b3"),
+        (
+            lambda p: p.due(4, 1, 9),
+            "bought on 4 days, every day; the last was 9 days ago",
+            "共有4天购买过，通常每天一次，上次在9天前",
+        ),
     ],
 )  # fmt: skip
 def test_sentences(call, english, chinese):
     assert (call(PHRASES["en"]), call(PHRASES["zh"])) == (english, chinese)
+
+
+@pytest.mark.parametrize("name", SENTENCES)
+def test_a_chinese_sentence_has_no_latin_letter(name):
+    say = getattr(PHRASES["zh"], name)
+    kinds = [one.annotation for one in inspect.signature(getattr(Phrases, name)).parameters.values()][1:]
+    given = {str: "玫瑰", int: 2, float: 2.5, date: date(2026, 3, 9), Sequence[str]: ("玫瑰", "香皂")}
+    values = [[given[kind]] if kind in given else [given[get_args(kind)[0]], None] for kind in kinds]
+    for arguments in set(product(*values)) - ({(None, None)} if name == "also" else set()):  # it has one at least
+        assert re.search(r"[\u4e00-\u9fff]", say(*arguments)), arguments
+        assert not re.search(r"[A-Za-z]", say(*arguments)), arguments
+
+
+def test_a_chinese_path_names_its_relation_in_chinese():
+    for kind in (c.BRAND, c.CATEGORY, *COMPLETES, *REPLACES):
+        assert not re.search(r"[A-Za-z]", PHRASES["zh"].path(kind, None, "玫瑰", "purchase")), kind
 
 
 def test_a_shop_that_speaks_chinese_gives_the_same_reasons_in_chinese():

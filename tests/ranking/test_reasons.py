@@ -126,9 +126,11 @@ def test_rows_of_the_user_model_name_an_item_whose_loss_is_felt(fitted, visible)
     ((_, ranked),) = list(recommender.ranked(visible.histories.select(np.arange(40)), 10))
     said = explain_products(recommender, visible.catalogue, visible.histories.select(np.arange(40)), ranked)
     users = np.repeat(np.arange(40), np.diff(ranked.found.indptr))
-    rows = np.flatnonzero(np.array(said.codes) == "together")
+    rows = np.flatnonzero(np.array(said.codes) == "next")
     assert len(rows) > 20
+    assert "together" not in said.codes
     for row in rows:
+        assert said.texts[row].startswith("Often chosen next after ")
         assert len(said.evidence[row])
         assert set(said.evidence[row].tolist()) <= set(visible.histories.of(users[row]).tolist()) - {
             int(ranked.found.items[row])
@@ -212,6 +214,36 @@ def test_a_path_through_the_graph_is_told_where_the_graph_is_read(visible):
     assert said.codes == ["path"]
     assert said.texts == ["Compatible with: oak soap small, bought before"]
     assert said.evidence[0].tolist() == [soap]
+
+
+@pytest.mark.parametrize("theme", ["attribute", "path"])
+def test_a_path_through_an_attribute_is_told_as_one(visible, theme):
+    """Two items have a colour of their own; without it they share their brand, which is no attribute."""
+    catalogue = visible.catalogue
+    soap, toy = (catalogue.items.row(item) for item in ("B-oak-soap-small", "P-oak-toy-large"))
+    colour = [("teal" if row in (soap, toy) else None) if theme == "attribute" else None for row in range(96)]
+    frame = catalogue.frame.with_columns(pl.Series("colour", colour, dtype=pl.String))
+    catalogue = replace(catalogue, frame=frame)
+    fitted = fit_live(
+        replace(visible, catalogue=catalogue),
+        signals=SignalsConfig(candidates=20, sources=("graph", "popularity")),
+        ranking=RankingConfig(trees={"rounds": 2}),
+        live=LiveConfig(users=60, pruned=False),
+    )
+    history = visible.histories.select(np.array([0]))
+    lone = replace(
+        history,
+        indptr=np.array([0, 2], np.int64),
+        items=np.array([soap, catalogue.items.row("G-sea-pot-small")], np.int32),
+        times=history.times[:2],
+        events=history.events[:2],
+    )
+    recommender = only_of(fitted, "graph", 1.0)
+    ((_, ranked),) = list(recommender.ranked(lone, 20, np.array([toy])))
+    said = explain_products(recommender, catalogue, lone, ranked)
+    assert (said.codes, said.evidence[0].tolist()) == ([theme], [soap])
+    if theme == "attribute":
+        assert said.texts == ["Like oak soap small, bought before: colour teal"]
 
 
 def test_several_items_are_told_where_they_are_felt_together_and_none_alone(fitted, visible, monkeypatch):

@@ -104,6 +104,45 @@ def test_who_bought_it_uses_it(setting):
     assert (answer.scores <= 1).all()
 
 
+def test_the_own_text_of_a_campaign_is_read():
+    """Campaigns for the whole shop, of roses and of oak in turn: who buys roses uses those that speak of them."""
+    kinds = ["rose"] * 10 + ["oak"] * 10
+    items = pl.DataFrame({"item_id": [f"i{k:02d}" for k in range(20)], "title": [f"{one} thing a 13" for one in kinds]})
+    people = [f"u{k:03d}" for k in range(80)]
+    rows = [
+        (one, f"i{k % 2 * 10 + d:02d}", d * DAY, "purchase", None) for k, one in enumerate(people) for d in range(5)
+    ]
+    n = range(6)  # one after the other, of roses and of oak in turn
+    rows += [
+        (one, None, (20 + 10 * m) * DAY, "redeem", str(m)) for k, one in enumerate(people) for m in n if m % 2 == k % 2
+    ]
+    table = pl.DataFrame(
+        rows, schema=["user_id", "item_id", "timestamp", "event", "campaign_id"], orient="row", infer_schema_length=None
+    )
+    campaigns = pl.DataFrame(
+        {
+            "campaign_id": [str(m) for m in n],
+            "title": ["Days of rose" if m % 2 == 0 else "For less" for m in n],
+            "description": [None if m % 2 == 0 else "All that is OAK" for m in n],
+            "start": [(15 + 10 * m) * DAY for m in n],
+            "end": [99 * DAY for m in n],
+        }
+    )
+    data = build_dataset(items, table)
+    none = pl.DataFrame(schema={"head": pl.String, "relation": pl.String, "tail": pl.String})
+    offers = build_offers(campaigns, none, data.catalogue, data.users)
+    vectors = np.array([[one == "rose", one == "oak"] for one in kinds], np.float32)
+    used = read_redemptions(table, offers, data.users)
+    shop = Setting(data.catalogue, data.histories, offers, used, np.full(80, np.nan, np.float32), vectors)
+    assert value(shop, "own_text", 15 * DAY, user=0, offer=0) == pytest.approx(1)
+    assert value(shop, "own_text", 15 * DAY, user=0, offer=1) == pytest.approx(0)
+    assert value(shop, "own_text", 15 * DAY, user=1, offer=1) == pytest.approx(1)
+    first = Campaigns(Response.fit(shop, ResponseConfig(least=5)), shop, 80 * DAY).campaigns(np.arange(8), 1).items
+    assert [offers.table["title"][int(row)] for row in first] == ["Days of rose", "For less"] * 4
+    silent = replace(offers, table=offers.table.with_columns(text=pl.lit("Type A, 13")))
+    assert np.isnan(value(replace(shop, offers=silent), "own_text", 15 * DAY))
+
+
 def test_a_stranger_gets_what_is_open_and_nothing_runs_at_night(setting):
     response = Response.fit(setting, ResponseConfig(least=5))
     assert len(Campaigns(response, setting, 67 * DAY).campaigns(np.array([-1]), 3).items) == 3

@@ -57,6 +57,11 @@ def test_every_statement_names_the_latest_events_it_rests_on(profiles, shop):
     assert all(said.values())
 
 
+def test_in_chinese_the_latest_events_are_named_too(profiles, shop):
+    said = profiles.profile(shop.histories.select(shop.users.rows(["u0"])), language="zh")
+    assert all("；最近：" in one.evidence for one in said)
+
+
 def test_without_times_the_items_are_named_alone(profiles, shop):
     history = replace(shop.histories.select(shop.users.rows(["u0"])), timed=False)
     said = {(one.kind, one.value): one.evidence for one in profiles.profile(history)}

@@ -5,9 +5,10 @@ import polars as pl
 import pytest
 
 from kuapin.data.dataset import build_catalogue
-from kuapin.data.histories import empty_histories
+from kuapin.data.histories import Histories, empty_histories
 from kuapin.retrieval.source import Visible
 from kuapin.retrieval.sources.content import Content, ContentConfig
+from kuapin.retrieval.sources.item_knn import ItemKnn
 from kuapin.surfaces.similar import SimilarItems, shared_words
 
 ROWS = [
@@ -49,6 +50,39 @@ def test_what_may_not_be_shown_makes_room_for_the_next(similar, n):
     found = similar.similar(0, n, mask)
     assert found.items.tolist() == [3, 4][:n]
     assert found.reasons is None
+
+
+def test_of_near_texts_what_the_same_people_met_comes_first():
+    """Ten items of nearly one text; those that people met with the first one come before nearer ones, the cold stay."""
+    frame = pl.DataFrame({"item_id": list("abcdefghij"), "category": ["A", "B", "A", *"BBBBBBB"]})
+    angle = np.radians(np.arange(10))
+    vectors = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
+    catalogue = build_catalogue(frame)
+    pair = np.tile([0, 5], 10).astype(np.int32)
+    met = Histories(np.arange(0, 21, 2), pair, np.arange(20), np.zeros(20, np.uint8), 10, True)
+    visible = Visible(catalogue, met, vectors, 0)
+    content, together = Content(ContentConfig(centred=False)).fit(visible), ItemKnn().fit(visible)
+    ours, mask = SimilarItems(content, catalogue, together), np.ones(10, np.bool_)
+    found = ours.similar(0, 4, mask, explain=True)
+    assert found.items.tolist() == [5, 2, 1, 3]  # met together, of the same category, by their texts
+    assert found.reasons.codes[:2] == ["same_people", "same_category"]
+    assert found.scores[0] == pytest.approx(np.cos(np.radians(5)) + 10 / 15, abs=1e-5)
+    texts = SimilarItems(content, catalogue)
+    assert ours.similar(7, 9, mask).items.tolist() == texts.similar(7, 9, mask).items.tolist()  # nobody met it
+    assert ours.similar(0, 9, mask).items[:4].tolist() == found.items.tolist()
+
+
+def test_what_people_say_does_not_reach_beyond_the_nearest_texts(monkeypatch):
+    monkeypatch.setattr("kuapin.surfaces.similar.POOL", 3)
+    angle = np.radians(np.arange(10))
+    vectors = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
+    catalogue = build_catalogue(pl.DataFrame({"item_id": list("abcdefghij"), "category": list("ABCDEFGHIJ")}))
+    pair = np.array([0, 5, 0, 3], np.int32)
+    met = Histories(np.array([0, 2, 4]), pair, np.arange(4), np.zeros(4, np.uint8), 10, True)
+    visible = Visible(catalogue, met, vectors, 0)
+    content, together = Content(ContentConfig(centred=False)).fit(visible), ItemKnn().fit(visible)
+    found = SimilarItems(content, catalogue, together).similar(0, 6, np.ones(10, np.bool_))
+    assert found.items.tolist() == [3, 1, 2, 4, 5, 6]
 
 
 def test_items_without_brand_share_none(similar):

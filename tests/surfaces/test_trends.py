@@ -1,8 +1,12 @@
+from dataclasses import replace
+from datetime import date, timedelta
+
 import numpy as np
 import polars as pl
 import pytest
 
-from kuapin.data.dataset import build_dataset
+from kuapin import columns as c
+from kuapin.data.dataset import build_catalogue, build_dataset
 from kuapin.data.histories import empty_histories
 from kuapin.ranking.growth import WEEK, Growth, GrowthConfig
 from kuapin.surfaces.trends import Trends
@@ -30,30 +34,47 @@ def trends(shop) -> Trends:
 
 
 def test_what_rises_is_named_with_growth_its_bounds_and_since_when(trends, shop):
-    answer, names, kinds = trends.trends(empty_histories(1, 96, timed=True), 10, explain=True)
-    shown = list(zip(kinds.gather(answer.items), names.gather(answer.items), answer.reasons.texts, strict=True))
+    answer = trends.trends(empty_histories(1, 96, timed=True), 10, explain=True)
+    shown = list(zip(*trends.targets["kind", "id"][answer.items], answer.reasons.texts, strict=True))
     items = [name for kind, name, _ in shown if kind == "item"]
-    assert len(items) >= 6
+    assert len(items) >= 4
     assert all("rose" in item for item in items)
     assert {name for kind, name, _ in shown if kind == "word"} == {"rose", "mint"}
+    assert [name for kind, name, _ in shown if kind == "brand"] == ["Rose"]
     assert all(text.endswith("for 3 weeks") for kind, name, text in shown if kind == "item" or name == "rose")
     assert set(answer.reasons.codes) == {"rising"}
 
 
+def test_growth_its_bounds_and_the_day_that_it_began_are_columns(trends):
+    rose = trends.targets.filter(kind="brand", id="Rose").row(0, named=True)
+    assert 1 < rose["growth_low"] < rose["growth"] < rose["growth_high"]
+    assert rose["since"] == date(1970, 1, 1) + timedelta(weeks=13)
+    assert trends.targets.columns == ["id", "kind", *c.GROWN]
+
+
+def test_an_attribute_rises_with_its_items(trends, shop):
+    colour = ["red" if item.startswith("rose") else "blue" for item in shop.catalogue.frame["title"]]
+    rare = ["new" if row < 2 else None for row in range(96)]
+    frame = shop.catalogue.frame.with_columns(colour=pl.Series(colour), rare=pl.Series(rare), size=pl.lit(3))
+    found = replace(trends, catalogue=build_catalogue(frame)).targets.filter(kind="attribute")
+    assert found["id"].to_list() == ["colour: red"]  # "new" is two items' own
+    assert trends.targets.filter(kind="attribute").height == 0
+
+
 def test_of_what_rises_the_users_own_shelf_comes_first(trends, shop):
-    answer, names, _ = trends.trends(shop.histories.select(np.array([0])), 10)
-    assert names.gather(answer.items).to_list()[:2] == ["H-rose-lamp-small", "H-rose-lamp-large"]
+    answer = trends.trends(shop.histories.select(np.array([0])), 10)
+    assert trends.targets["id"][answer.items].to_list()[:2] == ["H-rose-lamp-small", "H-rose-lamp-large"]
 
 
 def test_items_that_may_not_be_shown_are_not(trends):
     allowed = np.array([0, 1])  # two of Beauty's roses
-    answer, names, kinds = trends.trends(empty_histories(1, 96, timed=True), 5, allowed)
-    items = [n for n, k in zip(names.gather(answer.items), kinds.gather(answer.items), strict=True) if k == "item"]
-    assert len(items) == 2
+    shown = trends.targets[trends.trends(empty_histories(1, 96, timed=True), 10, allowed).items]
+    assert shown.filter(kind="item")["id"].sort().to_list() == ["B-rose-soap-large", "B-rose-soap-small"]
+    assert set(shown.filter(pl.col("kind") != "item")["id"]) == {"Rose", "rose"}  # no rising shelf, nor mint
 
 
 def test_a_shop_without_times_has_no_trend(shop):
     still = empty_histories(3, 96, timed=False)
     none = pl.DataFrame(schema={"query": pl.String, "timestamp": pl.Int64})
-    answer, _, _ = Trends(Growth(None, GrowthConfig()), shop.catalogue, still, 0, none).trends(still, 5)
+    answer = Trends(Growth(None, GrowthConfig()), shop.catalogue, still, 0, none).trends(still, 5)
     assert len(answer.items) == 0

@@ -146,9 +146,10 @@ def _show(table: "pl.DataFrame", model: "Model", *, explain: bool) -> None:
 
 def _show_others(table: "pl.DataFrame", *, explain: bool) -> None:
     """Rows that are not, or not all, items."""
-    columns = [c.SURFACE, c.RANK, c.KIND, c.TARGET_ID, c.SCORE, *([c.REASON] if explain else [])]
+    columns = [c.SURFACE, c.RANK, c.KIND, c.TARGET_ID, c.SCORE, *(name for name in c.GROWN if name in table.columns)]
+    columns += [c.REASON] if explain else []
     cells = {name: ["" if cell is None else _cell(cell) for cell in table[name]] for name in columns}
-    say_table(cells, right=(c.RANK, c.SCORE), cut=(c.TARGET_ID,), wrap=(c.REASON,) if explain else ())
+    say_table(cells, right=(c.RANK, c.SCORE, *c.GROWN), cut=(c.TARGET_ID,), wrap=(c.REASON,) if explain else ())
 
 
 def _cell(value: object) -> str:

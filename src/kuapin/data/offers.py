@@ -26,8 +26,9 @@ class Offers:
     """All offers: the coupons of a campaign where it has some, else the campaign itself.
 
     Attributes:
-        table: a row an offer: ``offer_id`` (of a coupon: ``coupon:CODE``), ``kind``, ``campaign_id``, ``title`` and
-            ``type`` (the campaign's ``kind``), in their order. A coupon of two campaigns is two offers.
+        table: a row an offer: ``offer_id`` (of a coupon: ``coupon:CODE``), ``kind``, ``campaign_id``, ``title``,
+            ``text`` (with the description, where there is one) and ``type`` (the campaign's ``kind``), in their order.
+            A coupon of two campaigns is two offers.
         start: int64 (n,), unix seconds.
         end: int64 (n,), unix seconds.
         targets: n × items float32 CSR, 1 for what an offer is for; all items where a campaign names none.
@@ -81,15 +82,18 @@ def build_offers(campaigns: pl.DataFrame, relations: pl.DataFrame, catalogue: Ca
     rows.sort(key=lambda row: (row[2], row[0]))
     own = [lists[offer] if kind == COUPON else _targets(campaigns, row, catalogue) for offer, kind, row in rows]
     campaign = np.array([row for _, _, row in rows], np.int32)
+    told = [name for name in (c.TITLE, c.DESCRIPTION) if name in campaigns.columns]
+    text = campaigns.select(pl.concat_str(told, separator=" ", ignore_nulls=True)).to_series()
     table = pl.DataFrame(
         {
             "offer_id": [offer for offer, _, _ in rows],
             c.KIND: [kind for _, kind, _ in rows],
             c.CAMPAIGN_ID: ids.take(campaign),
             c.TITLE: campaigns[c.TITLE].gather(campaign),
+            c.TEXT: text.gather(campaign),
             "type": campaigns[c.KIND].gather(campaign) if c.KIND in campaigns.columns else [None] * len(rows),
         },
-        schema=dict.fromkeys(("offer_id", c.KIND, c.CAMPAIGN_ID, c.TITLE, "type"), pl.String),
+        schema=dict.fromkeys(("offer_id", c.KIND, c.CAMPAIGN_ID, c.TITLE, c.TEXT, "type"), pl.String),
     )
     sent = _relation(relations, RECEIVED, tail=ids)
     who = users.rows(sent["head"])

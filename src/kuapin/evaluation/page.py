@@ -12,13 +12,15 @@ import jinja2
 from kuapin.counts import counted
 from kuapin.evaluation import plots, wording
 from kuapin.evaluation.bootstrap import RESAMPLES, Interval
-from kuapin.evaluation.report import Comparison, Report
+from kuapin.evaluation.report import Comparison, Report, Trade
 from kuapin.evaluation.verdict import findings, headline
 
 MOST_CATEGORIES = 12
 MOST_SERIES = 4
 MOST_METRICS = 5
 FIRST_METRICS = ("ndcg", "hit_rate", "recall", "coverage", "category_entropy", "mrr", "precision", "novelty")
+VARIETY = ("category_entropy@10", "intra_list_distance@10", "coverage@10", "novelty@10")
+"""What the dial buys with accuracy, a panel each."""
 
 
 @dataclass(frozen=True)
@@ -270,10 +272,10 @@ def _mix(report: Report) -> Figure | None:
 
 
 def _trade(report: Report) -> Figure | None:
-    """Accuracy against variety, one point a position of the dial."""
+    """Accuracy against every kind of variety that was measured, one point a position of the dial."""
     if not report.trades:
         return None
-    ndcg, entropy = "ndcg@10", "category_entropy@10"
+    ndcg, kinds = "ndcg@10", [name for name in VARIETY if name in {*report.trades[0].users, *report.trades[0].whole}]
     metrics = list(report.trades[0].users)
     heads = ("Dial", *map(wording.label, metrics), *map(wording.label, report.trades[0].whole))
     rows = tuple(
@@ -288,23 +290,28 @@ def _trade(report: Report) -> Figure | None:
     )
     caption = (
         f"The dial from more of the same (below 0) over the ranker's own order (0) to discovery: {wording.label(ndcg)} "
-        f"against {wording.label(entropy)}, with 95{wording.NBSP}% intervals. Up is more accurate, right more varied."
+        f"against {', '.join(map(wording.label, kinds))}, with 95{wording.NBSP}% intervals where there are some. Up is "
+        "more accurate, right more varied."
     )
     told = "; ".join(
         f"{trade.name}: {wording.value(ndcg, trade.users[ndcg].value)} at "
-        f"{wording.value(entropy, trade.users[entropy].value)}"
+        + ", ".join(f"{wording.label(name)} {wording.value(name, _of(trade, name).value)}" for name in kinds)
         for trade in report.trades
     )
-    svg = plots.path(
+    svg = plots.paths(
         [trade.name for trade in report.trades],
-        [trade.users[entropy] for trade in report.trades],
+        {wording.label(name): [_of(trade, name) for trade in report.trades] for name in kinds},
         [trade.users[ndcg] for trade in report.trades],
-        x_label=wording.label(entropy),
         y_label=wording.label(ndcg),
         name="trade",
         alt=f"{caption} {told}.",
     )
     return Figure(svg, caption, Table("The dial", heads, rows))
+
+
+def _of(trade: Trade, metric: str) -> Interval:
+    """A metric at a position of the dial; what only all lists together have is known without an interval."""
+    return trade.users.get(metric) or Interval(*[trade.whole[metric]] * 3)
 
 
 def _exposure(report: Report) -> Table | None:

@@ -150,40 +150,44 @@ def curves(
 
 
 @_styled
-def path(
+def paths(
     labels: Sequence[str],
-    across: Sequence[Interval],
+    across: Mapping[str, Sequence[Interval]],
     up: Sequence[Interval],
     *,
-    x_label: str,
     y_label: str,
     name: str,
     alt: str,
 ) -> str:
-    """Labelled points joined in their order, each with its interval in both directions: a trade-off.
+    """Labelled points joined in their order, each with its interval in both directions: trade-offs, two panels a row.
 
     Args:
         labels: of the points.
-        across: where they lie on the x axis.
-        up: where they lie on the y axis.
-        x_label: what the x axis shows, with its unit.
+        across: what the x axis of each panel shows, with its unit → where the points lie on it.
+        up: where they lie on the y axis, which all panels share.
         y_label: what the y axis shows, with its unit.
         name: unique on the page.
         alt: what the figure shows, in words.
     """
-    figure = _figure(2.9)
-    axes = figure.add_subplot()
-    x, y = [one.value for one in across], [one.value for one in up]
-    for place, (one, other) in enumerate(zip(across, up, strict=True)):
-        axes.plot([one.low, one.high], [y[place]] * 2, color=_RULE, linewidth=1.1)
-        axes.plot([x[place]] * 2, [other.low, other.high], color=_RULE, linewidth=1.1)
-    axes.plot(x, y, linewidth=1.1, **_marker(0))
-    for label, *at in zip(labels, x, y, strict=True):
-        axes.annotate(label, at, xytext=(5, 5), textcoords="offset points")
-    axes.set_ylim(bottom=0)
-    axes.set_xlabel(x_label)
-    axes.set_ylabel(y_label)
-    axes.grid()
+    rows = (len(across) + 1) // 2
+    figure = _figure(0.3 + 2.3 * rows)
+    panels = figure.subplots(rows, min(len(across), 2), sharey=True, squeeze=False)
+    y = [one.value for one in up]
+    for place, (axes, (x_label, points)) in enumerate(zip(panels.flat, across.items(), strict=False)):
+        x = [one.value for one in points]
+        for one, other, *at in zip(points, up, x, y, strict=True):
+            axes.plot([one.low, one.high], [at[1]] * 2, color=_RULE, linewidth=1.1)
+            axes.plot([at[0]] * 2, [other.low, other.high], color=_RULE, linewidth=1.1)
+        axes.plot(x, y, linewidth=1.1, **_marker(0))
+        for number, (label, *at) in enumerate(zip(labels, x, y, strict=True)):  # neighbours above and below the line
+            aside = (0, -13 if number % 2 else 6)
+            axes.annotate(label, at, xytext=aside, textcoords="offset points", ha="center", fontsize=7.5)
+        axes.set_xlabel(x_label)
+        axes.set_ylabel("" if place % 2 else y_label)
+        axes.grid()
+    panels[0, 0].set_ylim(0, 1.1 * max(one.high for one in up))
+    for axes in panels.flat[len(across) :]:
+        axes.set_visible(False)
     return _svg(figure, name, alt)
 
 

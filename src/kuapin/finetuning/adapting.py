@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,9 @@ from kuapin.encoding.backbone import Backbone
 from kuapin.errors import InputError
 from kuapin.finetuning.backbone_folder import write_backbone
 from kuapin.finetuning.change import assembled, repooled, save_change, whitens
+from kuapin.finetuning.device import training_device
 from kuapin.finetuning.material import Material
+from kuapin.finetuning.memory import enough_memory
 from kuapin.finetuning.objective import Objective
 from kuapin.finetuning.objectives.registry import OBJECTIVES, make_objective
 from kuapin.finetuning.reader import Reader, positions, reads_left_to_right
@@ -66,21 +69,25 @@ def adapt(
         watch: told the step and the metric of every measurement; what it raises ends the training.
 
     Raises:
-        InputError: the material does not allow the objective, or the backbone reads the wrong way for it.
+        InputError: the material does not allow the objective, or the backbone reads the wrong way or too little for it.
         KuapinError: training failed; nothing was written to ``target``.
     """
     _check_direction(config, backbone)
+    _check_length(config, backbone)
     material = material.titles_as_texts() if config.reads == "title" else material
     with progress.step("Drawing examples"):
         objective = make_objective(config, material)
     strategy = make_strategy(config)
     steps = planned_steps(config.training, len(objective.train))
     backbone = _shortened(backbone, strategy.positions)
-    tokens = Tokens(backbone, min(config.max_length, backbone.max_length))
-    reader = assembled(backbone, type(objective), objective.facts, strategy, config, steps)
-    whiten = _whitening(reader, objective, tokens, config, material)
-    whiten()
-    objective.warm_start(reader, tokens, config.training.batch_size)
+    tokens = Tokens(backbone, config.max_length)
+    with enough_memory(lambda: "while the model was made ready"):
+        reader = assembled(backbone, type(objective), objective.facts, strategy, config, steps)
+        reader.to(training_device())
+        _tell_of_new_head(reader, config, backbone)
+        whiten = _whitening(reader, objective, tokens, config, material)
+        whiten()
+        objective.warm_start(reader, tokens, config.training.batch_size)
     outcome = fit(
         reader,
         objective,
@@ -93,7 +100,7 @@ def adapt(
         watch=watch,
         seed=config.seed,
     )
-    with progress.step("Writing the backbone"):
+    with progress.step("Writing the backbone"), enough_memory(lambda: "while the backbone was written"):
         write_backbone(target, reader, strategy, repooled(backbone, config), tokens)
         save_change(target / CHANGE, reader, objective, strategy, backbone, config, steps)
         if (run / CURVES).is_dir():
@@ -119,6 +126,14 @@ def run_key(config: FinetuningConfig, backbone: Backbone, snapshot: str) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def _check_length(config: FinetuningConfig, backbone: Backbone) -> None:
+    if config.max_length > backbone.max_length:
+        raise InputError(
+            f"max_length is {config.max_length}; {backbone.name!r} reads {backbone.max_length} tokens at most. "
+            f"Set it to {backbone.max_length} or less."
+        )
+
+
 def _shortened(backbone: Backbone, taken: int) -> Backbone:
     """The backbone with what is left for a text when some positions are taken.
 
@@ -133,6 +148,15 @@ def _shortened(backbone: Backbone, taken: int) -> Backbone:
             "it."
         )
     return replace(backbone, max_length=left)
+
+
+def _tell_of_new_head(reader: Reader, config: FinetuningConfig, backbone: Backbone) -> None:
+    if reader.head_is_new and not config.from_scratch:
+        warnings.warn(
+            f"{backbone.name!r} comes without a head for {config.objective}: a new one starts from random weights, so "
+            "that what is measured before training tells nothing of the backbone.",
+            stacklevel=3,
+        )
 
 
 def _check_direction(config: FinetuningConfig, backbone: Backbone) -> None:

@@ -25,6 +25,8 @@ def history_text(items: NDArray[np.integer] | Sequence[int], names: Sequence[str
 def readings(material: Material, held_out: float, history_items: int) -> tuple[list[str], list[str]]:
     """What a language model reads: every distinct text of the catalogue, and the histories of users as texts.
 
+    A title is on one side alone: users who train are read without the items that measure, and the other way round.
+
     Args:
         material: of the shop.
         held_out: share of texts, and of users, that measure and do not train.
@@ -38,9 +40,11 @@ def readings(material: Material, held_out: float, history_items: int) -> tuple[l
     train = [material.texts[row] for row in rows[~out]]
     held = [material.texts[row] for row in rows[out]]
     if history_items:
-        users = material.held_out_users(held_out)
-        # Histories name items of both sides; those that measure are of users who are in no training
-        for user in np.flatnonzero(material.histories.lengths > 1):
-            text = history_text(material.histories.of(int(user)), material.titles, history_items)
+        hidden = {material.titles[row] for row in rows[out]}
+        measures = np.array([title in hidden for title in material.titles], dtype=np.bool_)
+        users, histories = material.held_out_users(held_out), material.histories
+        own = histories.keep(measures[histories.items] == users[histories.users])
+        for user in np.flatnonzero(own.lengths > 1):
+            text = history_text(own.of(int(user)), material.titles, history_items)
             (held if users[user] else train).append(text)
     return [text for text in train if text], [text for text in held if text]

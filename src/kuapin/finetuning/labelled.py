@@ -94,53 +94,91 @@ def _of_column(material: Material, task: str, tasks: Sequence[str]) -> dict[int,
 
 
 def split_by_class(
-    labelled: Labelled, rng: np.random.Generator, share: float, per_class: int | None
+    labelled: Labelled, titles: Sequence[str], rng: np.random.Generator, share: float, per_class: int | None
 ) -> tuple[Labelled, Labelled]:
-    """Items to train on and items to measure on; every label has at least one of either.
+    """Items to train on and items to measure on; items of one title stay together.
+
+    Every label is trained on, and measured too where no other label of a title speaks against it.
 
     Args:
         labelled: the items.
+        titles: of every row.
         rng: of the draw.
-        share: of each label's items that are measured, rounded up.
+        share: of each label's titles that are measured.
         per_class: items of each label that are trained on at most; ``None``: all.
 
     Raises:
-        InputError: a label has one item only, or there is one label only.
+        InputError: the items of a label have one title only, or there is one label only.
     """
-    members: dict[str, list[int]] = {}
     order = rng.permutation(len(labelled.rows))
+    names = [titles[row] for row in labelled.rows]
+    held = _held_titles(_titles_of_labels([(names[place], labelled.labels[place]) for place in order]), share)
+    members: dict[str, list[int]] = {}
     for place in order:
-        for label in labelled.labels[place]:
-            members.setdefault(label, []).append(int(place))
-    if len(members) < 2:
-        raise InputError(f"A classifier needs two labels; all items have {next(iter(members))!r}. Label some others.")
-    lone = sorted(label for label, places in members.items() if len(places) < 2)
+        if names[place] not in held:
+            for label in labelled.labels[place]:
+                members.setdefault(label, []).append(int(place))
+    chosen: set[int] = set()
+    for places in members.values():
+        have = sum(place in chosen for place in places)
+        more = [place for place in places if place not in chosen]
+        chosen |= set(more if per_class is None else more[: max(0, per_class - have)])
+    measured = np.array([name in held for name in names])
+    return labelled.take(np.array(sorted(chosen))), labelled.take(np.flatnonzero(measured))
+
+
+def _titles_of_labels(examples: Sequence[tuple[str, tuple[str, ...]]]) -> dict[str, list[str]]:
+    """Label → its distinct titles, in their order.
+
+    Raises:
+        InputError: a label has one title only, or there is one label only.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for title, labels in examples:
+        for label in labels:
+            found.setdefault(label, {})[title] = None
+    if len(found) < 2:
+        raise InputError(f"A classifier needs two labels; all items have {next(iter(found))!r}. Label some others.")
+    lone = sorted(label for label, titles in found.items() if len(titles) < 2)
     if lone:
         raise InputError(
-            f"The label {lone[0]!r} has one item ({len(lone)} such {'label' if len(lone) == 1 else 'labels'}); one to "
+            f"The label {lone[0]!r} has one title ({len(lone)} such {'label' if len(lone) == 1 else 'labels'}); one to "
             "train on and one to measure on are needed. Label another, or leave such out: "
             "item_classification.min_items=2."
         )
-    held: set[int] = set()
-    for places in members.values():
-        free = [place for place in places if place not in held]
-        wanted = max(1, round(share * len(places))) - (len(places) - len(free))
-        held |= set(free[: max(0, min(wanted, len(free) - 1))])
-    chosen: set[int] = set()
-    for places in members.values():
-        free = [place for place in places if place not in held]
-        have = sum(place in chosen for place in free)
-        more = [place for place in free if place not in chosen]
-        chosen |= set(more if per_class is None else more[: max(0, per_class - have)])
-    return labelled.take(np.array(sorted(chosen))), labelled.take(np.array(sorted(held)))
+    return {label: list(titles) for label, titles in found.items()}
 
 
-def frequent(labelled: Labelled, least: int) -> Labelled:
-    """The items without the labels that fewer than ``least`` of them have."""
-    counts: dict[str, int] = {}
-    for labels in labelled.labels:
+def _held_titles(titles: dict[str, list[str]], share: float) -> set[str]:
+    """A share of every label's titles; a label with few of them chooses first, and none gives away its last one."""
+    left = {label: len(own) for label, own in titles.items()}
+    labels: dict[str, list[str]] = {}
+    for label, own in titles.items():
+        for title in own:
+            labels.setdefault(title, []).append(label)
+    held: set[str] = set()
+    for label in sorted(titles, key=lambda label: len(titles[label])):
+        wanted = len(titles[label]) - max(1, round(share * len(titles[label])))
+        for title in titles[label]:
+            if left[label] > wanted and title not in held and all(left[other] > 1 for other in labels[title]):
+                held.add(title)
+                for other in labels[title]:
+                    left[other] -= 1
+    return held
+
+
+def frequent(labelled: Labelled, titles: Sequence[str], least: int) -> Labelled:
+    """The items without the labels that fewer than ``least`` titles have.
+
+    Args:
+        labelled: the items.
+        titles: of every row.
+        least: distinct titles.
+    """
+    named: dict[str, set[str]] = {}
+    for row, labels in zip(labelled.rows, labelled.labels, strict=True):
         for label in labels:
-            counts[label] = counts.get(label, 0) + 1
-    kept = [tuple(label for label in labels if counts[label] >= least) for labels in labelled.labels]
+            named.setdefault(label, set()).add(titles[row])
+    kept = [tuple(label for label in labels if len(named[label]) >= least) for labels in labelled.labels]
     places = np.array([place for place, labels in enumerate(kept) if labels], dtype=np.int64)
     return Labelled(labelled.rows[places], tuple(kept[place] for place in places))

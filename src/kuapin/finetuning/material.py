@@ -70,10 +70,11 @@ class Material:
         return self.rng("users").random(len(self.histories)) < share
 
     def held_out_texts(self, rows: NDArray[np.integer], share: float) -> NDArray[np.bool_]:
-        """Which of some items are in no training, bool (n,); items with one and the same text stay together."""
-        number = {text: place for place, text in enumerate(dict.fromkeys(self.texts[row] for row in rows))}
+        """Which of some items are in no training, bool (n,); items of one title, or of one text, stay together."""
+        names = [self.titles[row] or self.texts[row] for row in rows]
+        number = {name: place for place, name in enumerate(dict.fromkeys(names))}
         out = self.rng("items").random(len(number)) < share
-        return np.array([out[number[self.texts[row]]] for row in rows], dtype=np.bool_)
+        return np.array([out[number[name]] for name in names], dtype=np.bool_)
 
 
 def chosen_categories(dataset: Dataset, names: Sequence[str]) -> NDArray[np.bool_]:

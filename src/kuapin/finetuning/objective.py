@@ -64,6 +64,7 @@ class Objective(ABC):
         metric: of ``measure``, chooses the best checkpoint and ends training early.
         greater_is_better: whether more of it is better.
         tunes_vectors: whether the loss is on the encoder's own vectors, so that a projection may learn alone.
+        heeds: which of ``label_smoothing``, ``r_drop`` and ``augmentation`` change what is learnt.
 
     Attributes:
         train: the examples to learn from, in a fixed order; each is what ``collate`` takes.
@@ -80,6 +81,7 @@ class Objective(ABC):
     metric: ClassVar[str] = "loss"
     greater_is_better: ClassVar[bool] = False
     tunes_vectors: ClassVar[bool] = False
+    heeds: ClassVar[tuple[str, ...]] = ("label_smoothing",)
 
     train: Sequence[Any]
     held_out: Sequence[Any]
@@ -179,7 +181,7 @@ def unit_vectors(reader: Reader, tokens: Tokens, texts: Sequence[str], batch_siz
     return torch.cat(parts)
 
 
-def to_device(batch: Batch, reader: Reader) -> Batch:
+def to_device(batch: Batch, reader: Reader | Module) -> Batch:
     """The batch where the model is."""
     device = next(iter(reader.named_parameters()))[1].device
     return {name: tensor.to(device) for name, tensor in batch.items()}

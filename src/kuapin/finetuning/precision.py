@@ -2,6 +2,7 @@
 
 from kuapin.engines.openvino import capabilities
 from kuapin.extras import require
+from kuapin.finetuning.device import training_device
 from kuapin.finetuning.reader import Reader
 
 LEAST_WIDTH = 256
@@ -13,7 +14,6 @@ def trains_in_bf16(precision: str, reader: Reader) -> bool:
     """What ``"auto"`` settles on: bf16 where the device computes it and the model is wide enough for it to pay."""
     if precision != "auto":
         return precision == "bf16"
-    torch = require("torch", "train")
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
+    if training_device().type == "cuda":
+        return bool(require("torch", "train").cuda.is_bf16_supported())
     return reader.width >= LEAST_WIDTH and "BF16" in capabilities()

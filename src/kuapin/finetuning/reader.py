@@ -36,6 +36,7 @@ class Reader(Protocol):
         pooled_width: of a text's vector before the projections.
         vocabulary: number of tokens.
         config: the backbone's own.
+        head_is_new: whether a language model's head had no weights in the backbone's folder.
     """
 
     backbone: Module
@@ -45,6 +46,7 @@ class Reader(Protocol):
     pooled_width: int
     vocabulary: int
     config: Any
+    head_is_new: bool
     training: bool
 
     def hidden(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
@@ -64,6 +66,9 @@ class Reader(Protocol):
 
     def modules(self) -> Any:
         """All modules."""
+
+    def to(self, device: Any) -> Any:
+        """All parameters moved."""
 
     def train(self, mode: bool = ...) -> Any:  # noqa: FBT001 - torch's own signature
         """Dropout on or off."""
@@ -91,13 +96,14 @@ def open_reader(backbone: Backbone, model_class: str = "AutoModel", dropout: flo
             if dropout is not None and hasattr(config, name):
                 setattr(config, name, dropout)
         try:
-            model = getattr(transformers, model_class).from_pretrained(
+            model, told = getattr(transformers, model_class).from_pretrained(
                 backbone.folder,
                 config=config,
                 attn_implementation="sdpa",
                 dtype=torch.float32,
                 use_safetensors=True,
                 local_files_only=True,
+                output_loading_info=True,
             )
         except (ValueError, KeyError, RuntimeError) as error:
             raise InputError(
@@ -106,6 +112,7 @@ def open_reader(backbone: Backbone, model_class: str = "AutoModel", dropout: flo
             ) from error
     base = model if model_class == "AutoModel" else model.base_model
     head = _language_head(model) if base is not model else torch.nn.Identity()
+    inside = f"{model.base_model_prefix}."
     projections = torch.nn.ModuleList([dense_layer(part) for part in backbone.dense])
 
     class SentenceReader(torch.nn.Module):  # type: ignore[misc, name-defined]
@@ -114,6 +121,7 @@ def open_reader(backbone: Backbone, model_class: str = "AutoModel", dropout: flo
         def __init__(self) -> None:
             super().__init__()
             self.backbone, self.projections, self.head = base, projections, head
+            self.head_is_new = base is not model and any(not key.startswith(inside) for key in told["missing_keys"])
             self.config, self.width = config, int(config.hidden_size)
             self.pooled_width = self.width * (2 if backbone.pooling == "ends" else 1)
             self.vocabulary = int(config.vocab_size)

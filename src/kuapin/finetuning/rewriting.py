@@ -15,7 +15,8 @@ from kuapin.encoding.export import quietly
 from kuapin.errors import InputError
 from kuapin.extras import require
 from kuapin.finetuning.augmentation import AugmentationConfig
-from kuapin.finetuning.objective import batches
+from kuapin.finetuning.device import training_device
+from kuapin.finetuning.objective import batches, to_device
 
 LIKELY = 10
 """A hidden word is drawn from so many of the most likely, the hidden one left out."""
@@ -103,7 +104,7 @@ def _opened(name: str, kind: str) -> tuple[Any, Any]:
             "weights are missing. Choose a model with its head."
         )
     model.eval()
-    return tokenizer, model
+    return tokenizer, model.to(training_device())
 
 
 def _refilled(texts: Sequence[str], filler: tuple[Any, Any], share: float, rng: np.random.Generator) -> list[str]:
@@ -118,6 +119,7 @@ def _refilled(texts: Sequence[str], filler: tuple[Any, Any], share: float, rng: 
     ]
     batch = tokenizer(asked, padding=True, truncation=True, max_length=LONGEST, return_tensors="pt")
     batch.pop("token_type_ids", None)
+    batch = to_device(batch, model)
     with torch.inference_mode():
         logits = model(**batch).logits  # (B, T, vocabulary)
         logits[..., tokenizer.all_special_ids] = -np.inf
@@ -157,6 +159,7 @@ def _translated(texts: Sequence[str], translator: tuple[Any, Any], seed: int) ->
     tokenizer, model = translator
     batch = tokenizer(list(texts), padding=True, truncation=True, max_length=LONGEST, return_tensors="pt")
     batch.pop("token_type_ids", None)
+    batch = to_device(batch, model)
     with torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(seed)
         written = model.generate(**batch, do_sample=True, top_k=LIKELY, max_new_tokens=LONGEST)

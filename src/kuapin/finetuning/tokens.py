@@ -19,7 +19,8 @@ class Tokens:
 
     Args:
         backbone: whose tokenizer it is.
-        max_length: longest text, tokens, special tokens included; the rest is cut off.
+        max_length: longest text, tokens, special tokens included; the rest is cut off, as it is where the backbone's
+            own longest ends.
     """
 
     def __init__(self, backbone: Backbone, max_length: int) -> None:
@@ -30,7 +31,7 @@ class Tokens:
             self.tokenizer.pad_token = self.tokenizer.eos_token or self.tokenizer.convert_ids_to_tokens(0)
         self.tokenizer.padding_side = "right"
         self.prefix = backbone.prefix
-        self.max_length = max_length
+        self.max_length = min(max_length, backbone.max_length)
 
     def __call__(self, texts: Sequence[str], max_length: int | None = None) -> Batch:
         """``input_ids`` and ``attention_mask``, int64 (B, T), padded on the right to the longest."""

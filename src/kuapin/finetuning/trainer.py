@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from kuapin.encoding.export import quietly
-from kuapin.errors import KuapinError
 from kuapin.extras import require
 from kuapin.finetuning.checkpoints import newest_whole
+from kuapin.finetuning.device import training_device
 from kuapin.finetuning.interruption import Interruption
+from kuapin.finetuning.memory import enough_memory
 from kuapin.finetuning.objective import Measured, Objective
 from kuapin.finetuning.precision import trains_in_bf16
 from kuapin.finetuning.reader import Reader
@@ -29,7 +30,6 @@ CURVES = "curves"
 """Folder inside a run's with what a tracker on disk records."""
 _OPTIMISERS = {"adamw": "adamw_torch", "sgd": "sgd", "adafactor": "adafactor"}
 _SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
-_MEMORY = ("not enough memory", "out of memory", "can't allocate memory")
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,8 @@ def fit(
     chooses, reports = objective.halves()
     reader.objective = chooses  # type: ignore[attr-defined]
     reader.eval()
-    before = reports.measure(reader, tokens, config.batch_size)
+    with enough_memory(lambda: "while measuring before the first step"):
+        before = reports.measure(reader, tokens, config.batch_size)
     resumed = newest_whole(run)
     done = int(resumed.name.rpartition("-")[2]) if resumed else 0
     reader.train()
@@ -141,20 +142,23 @@ def fit(
         if config.patience is not None:
             trainer.add_callback(transformers.EarlyStoppingCallback(early_stopping_patience=config.patience))
         trainer.remove_callback(transformers.PrinterCallback)
-        _guarded(lambda: trainer.train(resume_from_checkpoint=str(resumed) if resumed else None), trainer)
+        with enough_memory(lambda: f"at step {trainer.state.global_step + 1}"):
+            trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     if stop.asked and trainer.state.global_step < total:
         raise KeyboardInterrupt
     reader.eval()
-    averaged = soup.stir(
-        reader, strategy, lambda: chooses.measure(reader, tokens, config.batch_size).values[objective.metric]
-    )
-    finish()
+    with enough_memory(lambda: "while measuring after the last step"):
+        averaged = soup.stir(
+            reader, strategy, lambda: chooses.measure(reader, tokens, config.batch_size).values[objective.metric]
+        )
+        finish()
+        after = reports.measure(reader, tokens, config.batch_size)
     history = [entry for entry in trainer.state.log_history if f"eval_{objective.metric}" in entry]
     return Outcome(
         steps=trainer.state.global_step,
         planned=total,
         before=before,
-        after=reports.measure(reader, tokens, config.batch_size),
+        after=after,
         curve=tuple((int(entry["step"]), _own(entry)) for entry in history),
         seconds_per_step=clock.seconds / max(1, trainer.state.global_step - done),
         averaged=averaged,
@@ -171,11 +175,11 @@ def _own(entry: dict[str, Any]) -> dict[str, float]:
 def _arguments(
     config: TrainingConfig, run: Path, total: int, every: int, objective: Objective, reader: Reader, seed: int
 ) -> Any:
-    torch, transformers = require("torch", "train"), require("transformers", "train")
+    transformers = require("transformers", "train")
     tracker = chosen_tracker(config.tracker)
     return transformers.TrainingArguments(
         output_dir=str(run),
-        use_cpu=not torch.cuda.is_available(),
+        use_cpu=training_device().type == "cpu",
         per_device_train_batch_size=config.batch_size,
         gradient_accumulation_steps=config.accumulation,
         max_steps=total,
@@ -203,19 +207,6 @@ def _arguments(
         seed=seed,
         data_seed=seed,
     )
-
-
-def _guarded(train: Callable[[], Any], trainer: Any) -> Any:
-    """Run the loop; what memory says becomes one line."""
-    try:
-        return train()
-    except (RuntimeError, MemoryError) as error:
-        if isinstance(error, MemoryError) or any(words in str(error).lower() for words in _MEMORY):
-            raise KuapinError(
-                f"Training ran out of memory at step {trainer.state.global_step + 1}. Lower training.batch_size (and "
-                "raise training.accumulation), or max_length. What is live, and the last checkpoint, are untouched."
-            ) from error
-        raise
 
 
 class Clock:

@@ -21,8 +21,9 @@ from kuapin.evaluation.bootstrap import Interval, change_interval, difference_in
 from kuapin.finetuning.adapting import CHANGE, Adapted, adapt, run_key
 from kuapin.finetuning.change import DESCRIPTION
 from kuapin.finetuning.material import Material, chosen_categories, only
+from kuapin.finetuning.memory import enough_memory
 from kuapin.finetuning.objective import Measured
-from kuapin.finetuning.objectives.registry import OBJECTIVES
+from kuapin.finetuning.objectives.registry import OBJECTIVES, check_heeded
 from kuapin.finetuning.scratch import write_scratch
 from kuapin.finetuning.settings import FinetuningConfig
 from kuapin.pipeline.encoder_audit import EncoderAudit, audit
@@ -78,6 +79,7 @@ def finetune(
         StoreError: the same run is going on in another process.
     """
     check_ensemble(config)
+    check_heeded(config)
     snapshot, dataset = shop.snapshot, shop.dataset()
     allowed = chosen_categories(dataset, config.source_categories)
     asked = openings(dataset, allowed, config.seed) if measure else ()
@@ -96,11 +98,13 @@ def finetune(
             adapt(material, member, started, _part(run, f"member-{number}"), place, progress)
         together = measured_together(target, material, config) if config.ensemble > 1 else {}
         encoding = shop.config.encoding.model_copy(update={"backbone": str(target.resolve())})
-        open_encoder(encoding, shop.vectors / "encoders", list(material.texts), progress)  # compiled once, here
-        found = compared(shop, dataset, asked, backbone, target, progress)
-        if not force:
-            note_worse(target, found)
-        carried = audit(shop, dataset, backbone, str(target.resolve()), config.seed, progress) if measure else None
+        advice = f"Lower encoding.token_budget, or close other programs; the new backbone is kept in {target}."
+        with enough_memory(lambda: "while the shop was read with the new backbone", advice):
+            open_encoder(encoding, shop.vectors / "encoders", list(material.texts), progress)  # compiled once, here
+            found = compared(shop, dataset, asked, backbone, target, progress)
+            if not force:
+                note_worse(target, found)
+            carried = audit(shop, dataset, backbone, str(target.resolve()), config.seed, progress) if measure else None
     prune(shop)
     named = {opening.category for opening in asked}
     unasked = tuple(one for one in dataset.catalogue.categories if one not in named) if measure else ()

@@ -80,6 +80,11 @@ class Estimate:
         """Lower end of the 95 % interval."""
         return self.growth - 1.96 * self.error
 
+    @property
+    def high(self) -> NDArray[np.float64]:
+        """Upper end of the 95 % interval."""
+        return self.growth + 1.96 * self.error
+
 
 def estimate(counts: Counts, parent: NDArray[np.integer], config: GrowthConfig) -> Estimate:
     """Growth of every row against its own past, with the season that its parent shows.

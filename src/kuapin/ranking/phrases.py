@@ -1,8 +1,16 @@
-"""Reasons in words, one class a language; what is said of a row is found in ``reasons.py``."""
+"""Reasons in words, for all surfaces; a language has a file of its own.
 
+What is said of a product is found in ``reasons.py``, of other rows by their surface.
+"""
+
+from collections.abc import Sequence
+from datetime import date
 from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from kuapin.ranking.chinese import Chinese
+from kuapin.ranking.english import English
 
 Language = Literal["en", "zh"]
 
@@ -30,6 +38,9 @@ class Phrases(Protocol):
     def together(self, title: str | None, event: str) -> str:
         """Others met it who met the item that he did this with; ``None``: several."""
 
+    def next(self, title: str | None, event: str) -> str:
+        """It often comes after the item that he did this with; ``None``: after several."""
+
     def category(self, leaf: str, beside: str | None, n: int) -> str:
         """Its shelf goes with another one that he met, or he met so many other items of it; 0: neither is known."""
 
@@ -54,150 +65,74 @@ class Phrases(Protocol):
     def rule(self, name: str) -> str:
         """A rule of the shop placed it."""
 
+    def goes_with(self, title: str) -> str:
+        """A relation of the shop says that it completes an item of the basket."""
 
-class English:
-    """English sentences."""
+    def bought_with(self, title: str, lift: float | None) -> str:
+        """It is bought with an item of the basket, so many times as often as by chance; ``None``: about as often."""
 
-    done = {  # noqa: RUF012
-        "view": "viewed",
-        "click": "clicked on",
-        "cart": "added to the cart",
-        "purchase": "bought",
-        "favourite": "marked",
-        "share": "shared",
-        "rating": "rated",
-        "review": "reviewed",
-        "redeem": "redeemed",
-    }
+    def shelves(self, leaf: str, other: str) -> str:
+        """Its shelf is bought with a shelf of the basket."""
 
-    def repeat(self, event: str, n: int) -> str:
-        """Bought twice before."""
-        often = "once" if n == 1 else "twice" if n == 2 else f"{n:,} times"
-        return f"{self._did(event).capitalize()} {often} before"
+    def reads_with(self, title: str) -> str:
+        """What reads like it is bought with what reads like an item of the basket."""
 
-    def brand(self, brand: str, n: int) -> str:
-        """By Ada, of which another item was met before."""
-        return f"By {brand}, {self._met(n)}"
+    def baskets(self, n: int) -> str:
+        """It was in so many baskets."""
 
-    def similar(self, title: str | None, event: str) -> str:
-        """Reads like Rose soap, bought before."""
-        return self._with("Reads like", title, event) or "Reads like what was met before"
+    def also(self, brand: str | None, leaf: str | None) -> str:
+        """It has the brand, the shelf, or both of the item that it could stand in for."""
 
-    def together(self, title: str | None, event: str) -> str:
-        """People also met Rose soap, bought before."""
-        return self._with("People also met", title, event) or "People met it with items of yours"
+    def same_words(self, words: Sequence[str]) -> str:
+        """Both titles have these words."""
 
-    def category(self, leaf: str, beside: str | None, n: int) -> str:
-        """From Beauty > Soap, which goes with Home > Candles."""
-        why = f", which goes with {beside}" if beside is not None else f", {self._met(n)}" if n else ""
-        return f"From {leaf}{why}"
+    def same_people(self) -> str:
+        """The same people met both."""
 
-    def path(self, kind: str | None, thing: str | None, title: str | None, event: str) -> str:
-        """Compatible with: Rose soap, bought before; or: Like Rose soap, bought before: socket is E27."""
-        of = "what was met before" if title is None else f"{title}, {self._did(event)} before"
-        if kind is None or title is None:
-            return f"Has much in common with {of}"
-        said = kind.replace("_", " ").strip()
-        return f"{said.capitalize()}: {of}" if thing is None else f"Like {of}: {said} {thing}"
+    def alike(self) -> str:
+        """Both texts are near."""
 
-    def both(self, title: str, other: str, more: int) -> str:
-        """Rose soap and Oak lamp and one more."""
-        return f"{title} and {other}" + (f" and {'one' if more == 1 else more} more" if more else "")
+    def offer_bought(self, items: int, times: int) -> str:
+        """He bought so many items of an offer, so often."""
 
-    def taste(self, title: str | None, event: str) -> str:
-        """Met by people who like such things as Rose soap, bought before."""
-        return self._with("Met by people who like such things as", title, event) or "Met by people of like taste"
+    def offer_shelves(self) -> str:
+        """He buys from the shelves of an offer."""
 
-    def popular(self, n: int) -> str:
-        """Met by 12 people."""
-        return f"Met by {n:,} {'person' if n == 1 else 'people'}"
+    def offer_brands(self) -> str:
+        """He buys the brands of an offer."""
 
-    def new(self) -> str:
-        """New: nobody has met it yet."""
-        return "New: nobody has met it yet"
+    def offers_used(self, n: int) -> str:
+        """He used so many offers."""
 
-    def rule(self, name: str) -> str:
-        """Placed by the shop's rule “spring”."""
-        return f"Placed by the shop's rule “{name}”"
+    def offer(self, title: str | None) -> str:
+        """An offer by its title; ``None``: it has none."""
 
-    def _did(self, event: str) -> str:
-        return self.done.get(event, "met")
+    def until(self, said: str, day: date) -> str:
+        """What was said of an offer, and its last day."""
 
-    def _met(self, n: int) -> str:
-        return f"of which {'another item was' if n == 1 else f'{n:,} items were'} met before"
+    def growth(self, ratio: float, low: float, high: float, weeks: int) -> str:
+        """So many times what was expected, its interval, and for how many weeks; 0: not known."""
 
-    def _with(self, opening: str, title: str | None, event: str) -> str | None:
-        return None if title is None else f"{opening} {title}, {self._did(event)} before"
+    def level(self, third: int) -> str:
+        """Low, middle or high prices: 0 to 2."""
 
+    def gap(self, days: float) -> str:
+        """Once in so many days."""
 
-class Chinese:
-    """Chinese sentences."""
+    def of_history(self, n: int, total: int, usual: float) -> str:
+        """So many of all interactions; of all people's it is this share."""
 
-    done = {  # noqa: RUF012
-        "view": "浏览",
-        "click": "点击",
-        "cart": "加购",
-        "purchase": "购买",
-        "favourite": "收藏",
-        "share": "分享",
-        "rating": "打分",
-        "review": "评价",
-        "redeem": "兑换",
-    }
+    def of_searches(self, n: int, total: int) -> str:
+        """In so many of all searches."""
 
-    def repeat(self, event: str, n: int) -> str:
-        """您曾购买2次 (in Chinese)."""
-        return f"您曾{self._did(event)}{n}次"
+    def latest(self, events: Sequence[str]) -> str:
+        """Behind such a sentence: the latest of the events, each with its time."""
 
-    def brand(self, brand: str, n: int) -> str:
-        """品牌“Ada”，您接触过该品牌的另外1件商品 (in Chinese)."""
-        return f"品牌“{brand}”，您接触过该品牌的另外{n}件商品"
+    def gaps(self, n: int, least: int, most: int) -> str:
+        """The median of so many gaps, of so many days at least and at most."""
 
-    def similar(self, title: str | None, event: str) -> str:
-        """与您购买过的“玫瑰皂”相似 (in Chinese)."""
-        return "与您接触过的商品相似" if title is None else f"与您{self._did(event)}过的“{title}”相似"
-
-    def together(self, title: str | None, event: str) -> str:
-        """选择您购买过的“玫瑰皂”的人也选择了它 (in Chinese)."""
-        if title is None:
-            return "选择您的商品的人也选择了它"
-        return f"选择您{self._did(event)}过的“{title}”的人也选择了它"
-
-    def category(self, leaf: str, beside: str | None, n: int) -> str:
-        """来自“美妆 > 香皂”，常与“家居 > 蜡烛”搭配 (in Chinese)."""
-        why = f"，常与“{beside}”搭配" if beside is not None else f"，您接触过其中另外{n}件商品" if n else ""
-        return f"来自“{leaf}”{why}"
-
-    def path(self, kind: str | None, thing: str | None, title: str | None, event: str) -> str:
-        """与您购买过的“玫瑰皂”相关：socket E27 (in Chinese)."""
-        of = "您接触过的商品" if title is None else f"您{self._did(event)}过的“{title}”"
-        way = "" if kind is None or title is None else f"：{kind.replace('_', ' ')}" + (f" {thing}" if thing else "")
-        return f"与{of}相关{way}"
-
-    def both(self, title: str, other: str, more: int) -> str:
-        """玫瑰皂”、“橡木灯 (in Chinese, to stand between quotation marks; how many more is not said)."""
-        return f"{title}”、“{other}"
-
-    def taste(self, title: str | None, event: str) -> str:
-        """喜欢您购买过的“玫瑰皂”这类商品的人选择了它 (in Chinese)."""
-        if title is None:
-            return "与您喜好相近的人选择了它"
-        return f"喜欢您{self._did(event)}过的“{title}”这类商品的人选择了它"
-
-    def popular(self, n: int) -> str:
-        """已有12人选择 (in Chinese)."""
-        return f"已有{n}人选择"
-
-    def new(self) -> str:
-        """新品，尚无人选择 (in Chinese)."""
-        return "新品，尚无人选择"
-
-    def rule(self, name: str) -> str:
-        """按店铺规则“春季”展示 (in Chinese)."""
-        return f"按店铺规则“{name}”展示"
-
-    def _did(self, event: str) -> str:
-        return self.done.get(event, "接触")
+    def due(self, n: int, gap: float, waited: float) -> str:
+        """Bought on so many days, once in so many days; so many days ago for the last time."""
 
 
 PHRASES: dict[Language, Phrases] = {"en": English(), "zh": Chinese()}

@@ -21,6 +21,7 @@ from kuapin.ranking.reason_kinds import (
     KIND_OF,
     LONGEST_TITLE,
     NEW,
+    NEXT,
     PATH,
     POPULAR,
     READ_BACK,
@@ -126,6 +127,7 @@ class Case:
             BRAND: self.others_of(self.catalogue.brand) > 0,
             SIMILAR: (others > 0) & (TEXTS in self.recommender.signals.signals),
             TOGETHER: self.loudest(self.signals_of(TOGETHER)) >= 0,
+            NEXT: self.loudest(self.signals_of(NEXT)) >= 0,
             # a shelf that is most of the history tells this item from no other
             CATEGORY: (self.column("leaf_affinity") > 0) | ((of_leaf > 0) & (2 * of_leaf <= others)),
             PATH: (others > 0) & (self.column("graph") > 0),

@@ -5,22 +5,25 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-REPEAT, BRAND, SIMILAR, TOGETHER, CATEGORY, PATH, TASTE, POPULAR, NEW, RULE = CODES = (
+REPEAT, BRAND, SIMILAR, TOGETHER, NEXT, CATEGORY, PATH, TASTE, POPULAR, NEW, ATTRIBUTE, RULE = CODES = (
     "repeat",
     "brand",
     "similar",
     "together",
+    "next",
     "category",
     "path",
     "taste",
     "popular",
     "new",
+    "attribute",
     "rule",
 )
-"""Reason codes: the user had it before; he met the brand; it reads like an item that he met; others met both; its shelf
-is one of his or goes with one; a relation, or a thing that both have, leads to it from an item that he met; people of
-like taste met it; many met it; nothing is known of it yet; a rule of the shop placed it."""
-SPOKEN = CODES[:-1]
+"""Reason codes: the user had it before; he met the brand; it reads like an item that he met; others met both; it
+often comes after one that he met; its shelf is one of his or goes with one; a relation, or a thing that both have,
+leads to it from an item that he met; people of like taste met it; many met it; nothing is known of it yet; the path
+leads through an attribute of both; a rule of the shop placed it."""
+SPOKEN = CODES[:-2]
 """Those that the ranker's evidence gives."""
 
 KIND_OF = {
@@ -34,7 +37,7 @@ KIND_OF = {
     "lexical": SIMILAR,
     "item_knn": TOGETHER,
     "ease": TOGETHER,
-    "sequence": TOGETHER,
+    "sequence": NEXT,
     "leaf": CATEGORY,
     "leaf_affinity": CATEGORY,
     "graph": PATH,
@@ -57,7 +60,7 @@ LONGEST_TITLE = 80
 """Characters of a title in a sentence; what is longer is cut."""
 READ_BACK = 100
 """Most recent distinct items of a history that evidence is looked for in."""
-NAMING = (REPEAT, BRAND, SIMILAR, TOGETHER, CATEGORY, PATH)
+NAMING = (REPEAT, BRAND, SIMILAR, TOGETHER, NEXT, CATEGORY, PATH)
 """Those that name something of the user's own history: told only if taking it away is felt.
 
 What was met before needs no proof where that speaks for an item.

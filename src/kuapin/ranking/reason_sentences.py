@@ -7,11 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuapin import columns as c
+from kuapin.data.schema import SCHEMAS
 from kuapin.ranking.reason_case import Case
 from kuapin.ranking.reason_kinds import (
     BRAND,
     CATEGORY,
     NEW,
+    NEXT,
     NOTHING,
     PATH,
     POPULAR,
@@ -68,13 +70,21 @@ def alike(source: Content, history: NDArray[np.int32], items: NDArray[np.int32])
 
 
 def _together(case: Case, rows: NDArray[np.intp]) -> Said:
-    names = case.signals_of(TOGETHER)
+    return _of_others(case, rows, TOGETHER, case.say.together)
+
+
+def _next(case: Case, rows: NDArray[np.intp]) -> Said:
+    return _of_others(case, rows, NEXT, case.say.next)
+
+
+def _of_others(case: Case, rows: NDArray[np.intp], kind: str, say: Callable[[str | None, str], str]) -> Said:
+    names = case.signals_of(kind)
     loudest, evidence = case.loudest(names)[rows], np.full(len(rows), -1, np.int64)
     for number, name in enumerate(names):
         source, said = case.recommender.signals.signals[name].source, loudest == number
         if isinstance(source, Together):
             evidence[said] = case.strongest(rows[said], partial(added, source))
-    return _with_item(case, rows, evidence, case.say.together)
+    return _with_item(case, rows, evidence, say)
 
 
 def added(source: Together, history: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -120,6 +130,13 @@ def _path(case: Case, rows: NDArray[np.intp]) -> Said:
             yield case.say.path(kind, thing, name if item >= 0 else None, event), evidence
 
 
+def by_attribute(case: Case, row: int, item: int) -> bool:
+    """Whether the path from an item of the history to that of a row leads through a column of the items table."""
+    source, frame = case.recommender.signals.signals["graph"].source, case.catalogue.frame
+    way = source.knowledge.path(item, int(case.items[row])) if isinstance(source, Graph) else None
+    return way is not None and way[0] in frame.columns and way[0] not in SCHEMAS[c.ITEMS].declared
+
+
 def _taste(case: Case, rows: NDArray[np.intp]) -> Said:
     return ((case.say.taste(None, ""), NOTHING) for _ in rows)
 
@@ -137,6 +154,7 @@ SENTENCES: dict[str, Callable[[Case, NDArray[np.intp]], Said]] = {
     BRAND: _brand,
     SIMILAR: _similar,
     TOGETHER: _together,
+    NEXT: _next,
     CATEGORY: _category,
     PATH: _path,
     TASTE: _taste,

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuapin.ranking.reason_case import Case
-from kuapin.ranking.reason_kinds import SHORTLIST, SIMILAR, TAKEN_OUT, TASTE, TOGETHER, Evidence
+from kuapin.ranking.reason_kinds import NEXT, SHORTLIST, SIMILAR, TAKEN_OUT, TASTE, TOGETHER, Evidence
 from kuapin.ranking.reason_sentences import Together, added, alike
 from kuapin.ranking.signals import TEXTS
 from kuapin.retrieval.sources.content import Content
@@ -47,8 +47,8 @@ def _reads_like(case: Case, row: int, items: NDArray[np.int32]) -> NDArray[np.bo
 def told_of(case: Case, found: dict[int, Evidence]) -> Iterator[tuple[int, str, str]]:
     """Row, kind and sentence of every row whose evidence was found by taking it out.
 
-    What reads like all of it is told so, else what others met with all of it, else that people of like taste met it;
-    nothing where the release does not look for these.
+    What reads like all of it is told so, else what others met with all of it or after it, else that people of like
+    taste met it; nothing where the release does not look for these.
     """
     kinds = _kinds(case, found)
     if not kinds:
@@ -59,7 +59,7 @@ def told_of(case: Case, found: dict[int, Evidence]) -> Iterator[tuple[int, str, 
         items[: len(found[row])] = found[row]
     names = [case.names(np.maximum(items, 0)) for items in listed.T[:2]]
     done = [case.done(rows, items) for items in listed.T[:2]]
-    say = {SIMILAR: case.say.similar, TOGETHER: case.say.together, TASTE: case.say.taste}
+    say = {SIMILAR: case.say.similar, TOGETHER: case.say.together, NEXT: case.say.next, TASTE: case.say.taste}
     for k, (row, kind) in enumerate(kinds.items()):
         several, event = len(found[row]), done[0][k]
         title = names[0][k] if several == 1 else case.say.both(names[0][k], names[1][k], several - 2)
@@ -68,15 +68,20 @@ def told_of(case: Case, found: dict[int, Evidence]) -> Iterator[tuple[int, str, 
 
 def _kinds(case: Case, found: dict[int, Evidence]) -> dict[int, str]:
     signals, met_by = case.recommender.signals.signals, case.met_by
-    beside = [signals[name].source for name in case.signals_of(TOGETHER)]
+    beside = {kind: [signals[name].source for name in case.signals_of(kind)] for kind in (TOGETHER, NEXT)}
     by_taste = len(case.signals_of(TASTE)) > 0
     kinds = {}
     for row, items in found.items():
         one = case.items[row : row + 1]
         if _reads_like(case, row, items).all():
             kinds[row] = SIMILAR
-        elif any(isinstance(source, Together) and np.isfinite(added(source, items, one)).all() for source in beside):
-            kinds[row] = TOGETHER
+        elif said := [kind for kind, sources in beside.items() if any(_adds(source, items, one) for source in sources)]:
+            kinds[row] = said[0]
         elif by_taste and met_by[row]:
             kinds[row] = TASTE
     return kinds
+
+
+def _adds(source: object, items: NDArray[np.int32], one: NDArray[np.int32]) -> bool:
+    """Whether each of some items of a history adds something to one item."""
+    return isinstance(source, Together) and bool(np.isfinite(added(source, items, one)).all())

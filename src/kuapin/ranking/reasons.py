@@ -18,8 +18,8 @@ from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
 from kuapin.ranking.phrases import PHRASES, Language
 from kuapin.ranking.reason_case import Case
-from kuapin.ranking.reason_kinds import CODES, NAMING, NOTHING, REPEAT, RULE, SPOKEN, Evidence
-from kuapin.ranking.reason_sentences import SENTENCES
+from kuapin.ranking.reason_kinds import ATTRIBUTE, CODES, NAMING, NOTHING, PATH, REPEAT, RULE, SPOKEN, Evidence
+from kuapin.ranking.reason_sentences import SENTENCES, by_attribute
 from kuapin.ranking.reason_sets import missed_most, told_of
 from kuapin.ranking.recommender import Ranked, Recommender
 from kuapin.ranking.reranker import Reranked
@@ -108,4 +108,6 @@ def _worded(case: Case, kind: NDArray[np.intp], told: Mapping[str, Mapping[int, 
         made = dict(zip(untold.tolist(), SENTENCES[name](case, untold), strict=True)) if len(untold) else {}
         for row in rows.tolist():
             texts[row], evidence[row] = made.get(row) or told[name][row]
+            if name == PATH and len(evidence[row]) and by_attribute(case, row, int(evidence[row][0])):
+                codes[row] = ATTRIBUTE
     return Explained(codes, texts, evidence)

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
+from scipy import sparse
 from scipy.special import expit
 
 from kuapin import columns as c
@@ -19,6 +20,7 @@ from kuapin.data.vocabulary import Vocabulary
 from kuapin.errors import ModelFolderError
 from kuapin.ranking.forest_files import read_forest, unreadable, write_forest
 from kuapin.retrieval.sources.groups import members
+from kuapin.retrieval.sources.lexical import words
 
 if TYPE_CHECKING:
     import lightgbm
@@ -33,6 +35,7 @@ NAMES = (
     "shelf",
     "brand",
     "texts",
+    "own_text",
     "purchases",
     "redeemed",
     "redeemed_rate",
@@ -46,9 +49,9 @@ NAMES = (
 """Features of a person and an offer.
 
 Of the person's purchases: of the offer's items (all, in the last 90 days, distinct items; share of all purchases), of
-their shelves and brands, how near the texts are, how many in all; of his responses: redemptions, and per campaign
-received; share of purchases below the item's usual price. Of the offer: items, their mean buyers, past redemptions,
-those of the campaigns of its type per person reached; how long it runs."""
+their shelves and brands, how near the texts are, and the offer's own text, how many in all; of his responses:
+redemptions, and per campaign received; share of purchases below the item's usual price. Of the offer: items, their
+mean buyers, past redemptions, those of the campaigns of its type per person reached; how long it runs."""
 
 
 class ResponseConfig(BaseModel):
@@ -166,6 +169,33 @@ class Setting:
             return np.zeros(0, np.float32)
         return np.asarray(self.histories.matrix().sum(axis=0), np.float32).ravel()
 
+    @cached_property
+    def spoken_of(self) -> NDArray[np.float32] | None:
+        """What the own text of every offer speaks of, float32 (n_offers, d) of unit length, 0 where it names nothing.
+
+        A word stands for the mean vector of the items that have it in their title, and counts the more, the fewer these
+        are: so a campaign is read on its first day, without a language model at hand. ``None``: there are no vectors.
+        """
+        frame, texts = self.catalogue.frame, self.offers.table[c.TEXT].fill_null("")
+        if self.vectors is None or c.TITLE not in frame.columns:
+            return None
+        told, titles = words(texts), words(frame[c.TITLE].fill_null(""))
+        known = told["word"].unique().sort()
+        # a letter or a number names no subject: campaign 13 of type A is not for 13 oz of vitamin A
+        known = known.filter((known.str.len_chars() > 1) & ~known.str.contains(r"^\p{N}+$"))
+        told = told.filter(pl.col("word").is_in(known.implode())).unique()
+        titles = titles.filter(pl.col("word").is_in(known.implode())).unique()
+        of_word, of_offer = (
+            sparse.csr_matrix(
+                (np.ones(table.height, np.float32), (table["row"], known.search_sorted(table["word"]))),
+                shape=(n, known.len()),
+            )
+            for table, n in ((titles, frame.height), (told, texts.len()))
+        )
+        items = np.maximum(np.asarray(of_word.sum(axis=0)).ravel(), 1.0)
+        rarity = np.log(frame.height / items) / items
+        return _unit(np.asarray(of_offer @ (rarity[:, None] * (of_word.T @ self.vectors)), np.float32))
+
     def features(
         self,
         users: NDArray[np.integer],
@@ -211,6 +241,9 @@ class Setting:
         if self.vectors is not None:
             profile, said = _unit(counts @ self.vectors), _unit(targets @ self.vectors)
             put("texts", profile @ said.T)
+            if self.spoken_of is not None:
+                own = self.spoken_of[offers]
+                put("own_text", np.where(own.any(axis=1), profile @ own.T, np.nan))
         put("purchases", np.log1p(total)[:, None])
         self._put_responses(put, users, offers, min(now, known) if known is not None else now)
         safe = np.maximum(users, 0)

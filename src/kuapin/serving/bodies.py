@@ -1,6 +1,7 @@
 """What comes and goes as JSON."""
 
 import time
+from datetime import date
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -55,10 +56,14 @@ class Recommendation(BaseModel):
     rank: int = Field(description="From 1.")
     kind: str = Field(examples=["item"])
     target_id: str = Field(description="Id of the item.", examples=["1082185"])
-    score: float = Field(description="Probability of a purchase in the near future, or the cosine of two texts.")
+    score: float = Field(description="Probability of a purchase in the near future, or how near two items are.")
     reason_code: str | None = None
     reason: str | None = None
     surface: str | None = Field(None, description="Of a home page: the surface that gives this row.")
+    growth: float | None = Field(None, description="Of trends: how many times what was to be expected.")
+    growth_low: float | None = Field(None, description="Of trends: lower end of the 95 % interval of growth.")
+    growth_high: float | None = Field(None, description="Of trends: upper end.")
+    since: date | None = Field(None, description="Of trends: the day that the excess began, where it has one.")
     propensity: float | None = Field(
         None, description="Probability with which it came to its place, where places try; give it to impressions."
     )

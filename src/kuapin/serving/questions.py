@@ -137,7 +137,9 @@ def of_surface(live: Live, question: Question, *, erased: bool) -> dict[str, Any
     mixed = STRATEGY in table.columns and table.height > 0
     told = (*SHOWN, c.SURFACE) if question.surface == HOME else SHOWN
     told = (*told, c.PROPENSITY) if mixed else told
-    shown = [dict(zip(told, row, strict=True)) for row in table.select(told).iter_rows()]
+    told = (*told, *(name for name in c.GROWN if name in table.columns))
+    rows = table.select(told).with_columns(pl.col(pl.Date).cast(pl.String)).iter_rows()
+    shown = [dict(zip(told, row, strict=True)) for row in rows]
     popular = SHOP_POPULAR if question.categories is None else CATEGORY_POPULAR
     answer = _said(live, question, PERSONAL if known else popular, shown)
     if mixed:  # what is told of this ranking is told of this strategy

@@ -13,6 +13,7 @@ from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.live import LiveConfig, fit_live
+from kuapin.ranking.phrases import Language
 from kuapin.ranking.ranker import RankingConfig
 from kuapin.ranking.reasons import explain_products
 from kuapin.ranking.recommender import Ranked, Recommender
@@ -85,6 +86,7 @@ class Brands:
         items: NDArray[np.integer] | None = None,
         *,
         explain: bool = False,
+        language: Language = "en",
     ) -> tuple[Answer, pl.Series]:
         """For every user at most n // 2 of his own brands, then new ones; ``n`` in all wherever so many exist.
 
@@ -94,6 +96,7 @@ class Brands:
             items: ascending rows of the items that may be shown: a brand without one of them is left out; ``None``:
                 all.
             explain: whether every row gets its reason.
+            language: of the reasons.
 
         Returns:
             The answer in rows of ``catalogue``, scores falling within either part; and of every row of it whether the
@@ -109,16 +112,16 @@ class Brands:
                 met = np.isin(ranked.found.items[own], coarse.of(int(user)))
                 loyal = own[met][: n // 2]
                 rows = np.concatenate([loyal, own[~met][: n - len(loyal)]])
-                reasons = self._reasons(coarse.select(np.array([user])), ranked, rows) if explain else None
+                reasons = self._reasons(coarse.select(np.array([user])), ranked, rows, language) if explain else None
                 found = ranked.found
                 parts.append(Answer(np.full(len(rows), user), found.items[rows], found.scores[rows], reasons))
                 kinds += [LOYAL] * len(loyal) + [NEW] * (len(rows) - len(loyal))
         return join(parts), pl.Series("kind", kinds, dtype=pl.String)
 
-    def _reasons(self, history: Histories, ranked: Ranked, rows: NDArray[np.intp]) -> Reasons:
+    def _reasons(self, history: Histories, ranked: Ranked, rows: NDArray[np.intp], language: Language) -> Reasons:
         found = Candidates(np.array([0, len(rows)], np.int64), ranked.found.items[rows], ranked.found.scores[rows])
         shown = Ranked(found, ranked.features[rows])
-        said = explain_products(self.recommender, self.catalogue, history, shown)
+        said = explain_products(self.recommender, self.catalogue, history, shown, language)
         return Reasons(said.codes, said.texts)
 
     def save(self, folder: Path) -> None:

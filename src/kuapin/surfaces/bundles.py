@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from kuapin import columns as c
-from kuapin.counts import counted
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
 from kuapin.ranking.completion import Completed, Completion
+from kuapin.ranking.phrases import PHRASES, Language, Phrases
 from kuapin.retrieval.knowledge import shared
 from kuapin.retrieval.sources.affinity import LeafAffinity
 from kuapin.retrieval.sources.complement import Complement
@@ -74,6 +74,7 @@ class Bundles:
         items: NDArray[np.integer] | None = None,
         *,
         explain: bool = False,
+        language: Language = "en",
     ) -> Answer:
         """The ``n`` items that complete every basket, best first; fewer only where fewer are known of.
 
@@ -83,14 +84,16 @@ class Bundles:
             n: items a basket.
             items: ascending rows of the items that may be shown; ``None``: all.
             explain: whether every row gets its reason.
+            language: of the reasons.
         """
+        say = PHRASES[language] if explain else None
         done = self.completion.complete(baskets, owners, n * LOOKED_AT, items)
         may = np.ones(len(self.catalogue), np.bool_)
         if items is not None:
             may[:] = False
             may[items] = True
         each = range(len(baskets))
-        return join([self._one(one, baskets.of(one), owners.of(one), done, n, may, explain) for one in each])
+        return join([self._one(one, baskets.of(one), owners.of(one), done, n, may, say) for one in each])
 
     def _one(
         self,
@@ -100,7 +103,7 @@ class Bundles:
         done: Completed,
         n: int,
         may: NDArray[np.bool_],
-        explain: bool,  # noqa: FBT001
+        say: Phrases | None,
     ) -> Answer:
         rows = np.arange(done.found.indptr[basket], done.found.indptr[basket + 1])
         related = self._linked(self.completes, inside, may)
@@ -111,8 +114,8 @@ class Bundles:
         scores[rows < 0] = scores[rows >= 0].max(initial=0)
         place = self.as_set(inside, order, rows < 0)[:n]
         reasons = None
-        if explain:
-            said = [self._reason(inside, own, int(order[one]), int(rows[one]), done) for one in place]
+        if say is not None:
+            said = [self._reason(inside, own, int(order[one]), int(rows[one]), done, say) for one in place]
             reasons = Reasons([code for code, _ in said], [text for _, text in said])
         falling = np.minimum.accumulate(scores[place]) if len(place) else scores[:0]
         return Answer(np.full(len(place), basket, np.int64), order[place], falling, reasons)
@@ -153,26 +156,24 @@ class Bundles:
         return found[np.argsort(-count[found], kind="stable")].astype(np.int32)
 
     def _reason(
-        self, inside: NDArray[np.int32], own: NDArray[np.int32], item: int, row: int, done: Completed
+        self, inside: NDArray[np.int32], own: NDArray[np.int32], item: int, row: int, done: Completed, say: Phrases
     ) -> tuple[str, str]:
         if row < 0:
             with_ = next(one for one in inside if self.completes[one, item])
-            return RELATED, f"Goes with {self.name(with_)}: the shop says so"
+            return RELATED, say.goes_with(self.name(with_))
         kind = self._loudest(done.features[row])
         if kind == OWN:
-            times = int(np.count_nonzero(own == item))
-            return OWN, f"Bought {counted(times, 'time')} before"
+            return OWN, say.repeat("purchase", int(np.count_nonzero(own == item)))
         if kind == TOGETHER:
-            return self._together(inside, item)
+            return TOGETHER, self._together(inside, item, say)
         if kind == SHELVES and len(inside):
             leaf, leaves = self.catalogue.leaf, self.catalogue.leaves
             lift = self._between("leaf_affinity", inside, item)
-            return SHELVES, f"{leaves[leaf[item]]} is bought with {leaves[leaf[inside[int(np.argmax(lift))]]]}"
+            return SHELVES, say.shelves(leaves[leaf[item]], leaves[leaf[inside[int(np.argmax(lift))]]])
         if kind == READS and len(inside):
             best = inside[int(np.argmax(self._between("complement", inside, item)))]
-            return READS, f"Things that read like it are bought with things like {self.name(best)}"
-        lots = int(self.completion.signals.facts.users[item])
-        return POPULAR, f"In {lots:,} basket{'' if lots == 1 else 's'}"
+            return READS, say.reads_with(self.name(best))
+        return POPULAR, say.baskets(int(self.completion.signals.facts.users[item]))
 
     def _loudest(self, features: NDArray[np.float32]) -> str:
         """The kind of evidence that adds most to the sum; of a basket of cold items, what the texts say."""
@@ -186,13 +187,11 @@ class Bundles:
         }
         return max(total, key=lambda kind: total[kind]) if total else POPULAR
 
-    def _together(self, inside: NDArray[np.int32], item: int) -> tuple[str, str]:
+    def _together(self, inside: NDArray[np.int32], item: int, say: Phrases) -> str:
         lift = self._between("lift", inside, item)
         best = int(np.argmax(lift))
-        if lift[best] < np.log(1.1):
-            return TOGETHER, f"Bought together with {self.name(inside[best])}"
-        times = f"{np.exp(lift[best]):.1f} times as often as chance would have it"
-        return TOGETHER, f"Bought together with {self.name(inside[best])} {times}"
+        told = lift[best] >= np.log(1.1)
+        return say.bought_with(self.name(inside[best]), float(np.exp(lift[best])) if told else None)
 
     def _between(self, name: str, inside: NDArray[np.int32], item: int) -> NDArray[np.float32]:
         """What every item of the basket says for one item, float32 (len(inside),)."""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuapin import columns as c
-from kuapin.counts import counted
+from kuapin.ranking.phrases import PHRASES, Language, Phrases
 from kuapin.ranking.response import DAY, NAMES, Response, Setting
 from kuapin.surfaces.answer import Answer, Reasons, join
 
@@ -32,13 +32,16 @@ class Campaigns:
     setting: Setting
     now: int
 
-    def campaigns(self, users: NDArray[np.integer], n: int, *, explain: bool = False) -> Answer:
+    def campaigns(
+        self, users: NDArray[np.integer], n: int, *, explain: bool = False, language: Language = "en"
+    ) -> Answer:
         """The ``n`` best offers of every user; fewer where fewer run.
 
         Args:
             users: rows; -1 for a stranger, who gets what is open to everybody.
             n: offers a user.
             explain: whether every row gets its reason.
+            language: of the reasons.
 
         Returns:
             Rows of ``setting.offers``, the score being the probability that the user uses it.
@@ -54,36 +57,35 @@ class Campaigns:
             for place in range(len(block)):
                 best = np.lexsort((running, -scores[place]))
                 best = best[scores[place][best] >= 0][:n]
-                reasons = self._reasons(running[best], features[place, best]) if explain else None
+                said = self._reasons(running[best], features[place, best], PHRASES[language]) if explain else None
                 asked = np.full(len(best), first + place, np.int64)
                 parts.append(
-                    Answer(asked, running[best].astype(np.int32), scores[place, best].astype(np.float32), reasons)
+                    Answer(asked, running[best].astype(np.int32), scores[place, best].astype(np.float32), said)
                 )
         return join(parts)
 
-    def _reasons(self, offers: NDArray[np.integer], features: NDArray[np.float32]) -> Reasons:
+    def _reasons(self, offers: NDArray[np.integer], features: NDArray[np.float32], say: Phrases) -> Reasons:
         said = [
-            self._reason(int(offer), dict(zip(NAMES, row, strict=True)))
+            self._reason(int(offer), dict(zip(NAMES, row, strict=True)), say)
             for offer, row in zip(offers, features, strict=True)
         ]
         return Reasons([code for code, _ in said], [text for _, text in said])
 
-    def _reason(self, offer: int, known: dict[str, np.float32]) -> tuple[str, str]:
-        table, until = self.setting.offers.table, self._until(offer)
+    def _reason(self, offer: int, known: dict[str, np.float32], say: Phrases) -> tuple[str, str]:
+        code, said = self._evidence(offer, known, say)
+        end = int(self.setting.offers.end[offer])
+        if not 0 <= (end - self.now) // DAY <= SOON_DAYS:
+            return code, said
+        return code, say.until(said, dt.datetime.fromtimestamp(end, dt.UTC).date())
+
+    def _evidence(self, offer: int, known: dict[str, np.float32], say: Phrases) -> tuple[str, str]:
         times, items = round(float(np.expm1(known["bought"]))), round(float(np.expm1(known["bought_items"])))
         if times:
-            return BOUGHT, f"You bought {counted(items, 'item')} that it is for, {counted(times, 'time')}{until}"
+            return BOUGHT, say.offer_bought(items, times)
         if known["shelf"] > 0:
-            return SHELF, f"You buy from the shelves that it is for{until}"
+            return SHELF, say.offer_shelves()
         if known["brand"] > 0:
-            return BRAND, f"You buy the brands that it is for{until}"
+            return BRAND, say.offer_brands()
         if known["redeemed"] > 0:
-            return USES, f"You used {round(float(np.expm1(known['redeemed']))):,} offers before{until}"
-        return POPULAR, f"{table[c.TITLE][offer] or 'Open to everybody'}{until}"
-
-    def _until(self, offer: int) -> str:
-        left = int(self.setting.offers.end[offer] - self.now) // DAY
-        if not 0 <= left <= SOON_DAYS:
-            return ""
-        day = dt.datetime.fromtimestamp(int(self.setting.offers.end[offer]), dt.UTC).date().isoformat()
-        return f"; it ends on {day}"
+            return USES, say.offers_used(round(float(np.expm1(known["redeemed"]))))
+        return POPULAR, say.offer(self.setting.offers.table[c.TITLE][offer])

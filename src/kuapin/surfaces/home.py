@@ -53,7 +53,7 @@ def compose(answers: Mapping[str, pl.DataFrame], n: int, shares: Mapping[str, fl
         parts = {name: of_user[name][(user,)] for name in order if (user,) in of_user[name]}
         for name, rows in _taken(parts, n, {name: shares[name] for name in parts}).items():
             ranks = pl.int_range(1, len(rows) + 1, dtype=pl.Int32, eager=True).alias(c.RANK)
-            pages.append(parts[name][rows].with_columns(ranks))
+            pages.append(parts[name][rows].select(c.RECOMMENDATION).with_columns(ranks))
     return pl.concat(pages)
 
 

@@ -13,6 +13,7 @@ from scipy import sparse
 from kuapin import columns as c
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
+from kuapin.ranking.phrases import PHRASES, Language, Phrases
 from kuapin.retrieval.sources.groups import members
 from kuapin.retrieval.sources.lexical import words
 from kuapin.surfaces.answer import SCHEMA
@@ -121,7 +122,11 @@ class Profiles:
         return {kind: np.asarray(matrix.T @ self.usual).ravel() / total for kind, (matrix, _) in self.groups.items()}
 
     def profile(
-        self, history: Histories, searched: pl.DataFrame | None = None, told: Mapping[str, str] | None = None
+        self,
+        history: Histories,
+        searched: pl.DataFrame | None = None,
+        told: Mapping[str, str] | None = None,
+        language: Language = "en",
     ) -> list[Statement]:
         """All statements about one user, by kind, the surest first.
 
@@ -129,8 +134,10 @@ class Profiles:
             history: of one user.
             searched: ``query`` and ``timestamp`` of his searches: their words count as attributes.
             told: column of the users table → what it says of him.
+            language: of what is said.
         """
-        statements = self._searches(searched)
+        say = PHRASES[language]
+        statements = self._searches(searched, say)
         statements += [
             Statement(TOLD, f"{name}: {value}", 1.0, f"{c.USERS}.{name}") for name, value in (told or {}).items()
         ]
@@ -139,13 +146,15 @@ class Profiles:
             draws = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(np.float64)
             for kind in (CATEGORY, BRAND, PRICE, ATTRIBUTE):
                 if kind in self.groups:
-                    statements += self._more_than_usual(kind, history, draws)
+                    statements += self._more_than_usual(kind, history, draws, say)
             if history.timed:
-                statements += [*self._rhythm(history), *self._due(history)]
+                statements += [*self._rhythm(history, say), *self._due(history, say)]
         order = {kind: place for place, kind in enumerate(KINDS)}
         return sorted(statements, key=lambda one: (order[one.kind], -one.confidence, one.value))
 
-    def _more_than_usual(self, kind: str, history: Histories, draws: NDArray[np.float64]) -> list[Statement]:
+    def _more_than_usual(
+        self, kind: str, history: Histories, draws: NDArray[np.float64], say: Phrases
+    ) -> list[Statement]:
         """Groups of which the history has more than the shop."""
         (matrix, names), usual, items = self.groups[kind], self.usual_share[kind], history.items
         met = matrix[items]
@@ -159,21 +168,21 @@ class Profiles:
         return [
             Statement(
                 kind,
-                names[group],
+                say.level(int(group)) if kind == PRICE else names[group],
                 float(sure),
-                f"{count[group]:,.0f} of {len(items):,} interactions ({count[group] / len(items):.0%}); "
-                f"of all people's {usual[group]:.1%}{self._latest(history, np.sort(among[:, place].indices))}",
+                say.of_history(int(count[group]), len(items), float(usual[group]))
+                + self._latest(history, np.sort(among[:, place].indices), say),
             )
             for place, (group, sure) in enumerate(zip(found, holds, strict=True))
         ]
 
-    def _latest(self, history: Histories, rows: NDArray[np.integer]) -> str:
+    def _latest(self, history: Histories, rows: NDArray[np.integer], say: Phrases) -> str:
         """The last few of some events (ascending rows) of a history: ids of their items, and when."""
         rows = rows[::-1][:EVENTS]
         ids = self.catalogue.items.take(history.items[rows])
-        return _named(ids, pl.Series(history.times[rows]) if history.timed else None)
+        return _named(ids, pl.Series(history.times[rows]) if history.timed else None, say)
 
-    def _searches(self, searched: pl.DataFrame | None) -> list[Statement]:
+    def _searches(self, searched: pl.DataFrame | None, say: Phrases) -> list[Statement]:
         if searched is None or searched.height == 0:
             return []
         searched = searched.sort(c.TIMESTAMP, descending=True, nulls_last=True, maintain_order=True)
@@ -182,11 +191,11 @@ class Profiles:
         total, found = searched.height, []
         for word, rows in often.rows():
             n, latest = len(rows), searched[rows[:EVENTS]]
-            named = _named(latest[c.QUERY], latest[c.TIMESTAMP])
-            found.append(Statement(ATTRIBUTE, word, 1 - (1 - n / total) ** n, f"in {n:,} of {total:,} searches{named}"))
+            counts = say.of_searches(n, total) + _named(latest[c.QUERY], latest[c.TIMESTAMP], say)
+            found.append(Statement(ATTRIBUTE, word, 1 - (1 - n / total) ** n, counts))
         return found
 
-    def _rhythm(self, history: Histories) -> list[Statement]:
+    def _rhythm(self, history: Histories, say: Phrases) -> list[Statement]:
         """The usual gap between days on which the user did something."""
         times = history.times
         gaps = np.diff(np.unique(times // DAY))
@@ -195,12 +204,11 @@ class Profiles:
         usual = float(np.median(gaps))
         again = np.median(np.random.default_rng(0).choice(gaps, (RESAMPLES, len(gaps))), axis=1)
         sure = float((np.abs(again - usual) <= max(0.25 * usual, 1.0)).mean())
-        said = f"every {usual:g} days" if usual != 1 else "every day"
-        counts = f"the median of {len(gaps):,} gaps, of {gaps.min()} to {gaps.max()} days"
+        counts = say.gaps(len(gaps), int(gaps.min()), int(gaps.max()))
         first_of_day = np.unique(times // DAY, return_index=True)[1]
-        return [Statement(RHYTHM, said, sure, counts + self._latest(history, first_of_day))]
+        return [Statement(RHYTHM, say.gap(usual), sure, counts + self._latest(history, first_of_day, say))]
 
-    def _due(self, history: Histories) -> list[Statement]:
+    def _due(self, history: Histories, say: Phrases) -> list[Statement]:
         """Items that are bought again and again, and are about to be."""
         items, times, found = history.items, history.times, []
         for item in np.flatnonzero(np.bincount(items) > LEAST):
@@ -213,20 +221,19 @@ class Profiles:
                 continue
             again = np.median(np.random.default_rng(0).choice(gaps, (RESAMPLES, len(gaps))), axis=1)
             sure = float(((waited >= TIME_AGAIN * again) & (waited <= 3 * again)).mean())
-            told = f"bought on {len(days):,} days, every {usual:g} days; the last was {waited:g} days ago"
-            told += self._latest(history, np.flatnonzero(items == item))
-            found.append(Statement(DUE, self.catalogue.items.id(int(item)), sure, told))
+            counts = say.due(len(days), usual, waited) + self._latest(history, np.flatnonzero(items == item), say)
+            found.append(Statement(DUE, self.catalogue.items.id(int(item)), sure, counts))
         return found
 
 
-def _named(names: pl.Series, times: pl.Series | None) -> str:
-    """Some events in words: "; latest: b7 (2026-03-01 14:05), …"; without a time the name alone."""
+def _named(names: pl.Series, times: pl.Series | None, say: Phrases) -> str:
+    """Some events in words, such as "; latest: b7 (2026-03-01 14:05), …"; without a time the name alone."""
     when = [None] * names.len() if times is None else times.to_list()
     told = [
         name if time is None else f"{name} ({dt.datetime.fromtimestamp(time, dt.UTC):%Y-%m-%d %H:%M})"
         for name, time in zip(names, when, strict=True)
     ]
-    return f"; latest: {', '.join(told)}"
+    return say.latest(told)
 
 
 def table(profiles: list[tuple[str | None, list[Statement]]], n: int, release: str) -> pl.DataFrame:

@@ -9,33 +9,46 @@ from numpy.typing import NDArray
 
 from kuapin import columns as c
 from kuapin.data.dataset import Catalogue
+from kuapin.ranking.phrases import PHRASES, Language, Phrases
 from kuapin.retrieval.index import ExactIndex
 from kuapin.retrieval.sources.content import Content
+from kuapin.retrieval.sources.item_knn import ItemKnn
 from kuapin.retrieval.sources.lexical import words
 from kuapin.surfaces.answer import Answer, Reasons
 
 NAME = "similar"
-BRAND_AND_CATEGORY, SAME_CATEGORY, SAME_BRAND, SAME_WORDS, ALIKE = CODES = (
+BRAND_AND_CATEGORY, SAME_PEOPLE, SAME_CATEGORY, SAME_BRAND, SAME_WORDS, ALIKE = CODES = (
     "same_brand_and_category",
+    "same_people",
     "same_category",
     "same_brand",
     "same_words",
     "similar",
 )
-"""Reason codes, the first that holds: what the two items share; their texts are near in any case."""
+"""Reason codes, the first that holds: what the two items share; people where they add more than a category or a brand
+does; the texts are near in any case."""
+POOL = 200
+"""Nearest texts among which people, category and brand change the order."""
+AGREES = 0.05
+"""What the same category adds to the cosine, and the same brand."""
 
 
 @dataclass(frozen=True)
 class SimilarItems:
-    """Finds the items whose texts are nearest.
+    """Finds the items whose texts are nearest, of these first what the same people met, of its category and brand.
+
+    The score is the cosine of the texts, plus the damped cosine of the people of both, plus ``AGREES`` for the category
+    and for the brand; of an item that nobody met with another one the texts decide alone.
 
     Attributes:
         content: the fitted source, for its text vectors; items with one text share one.
         catalogue: titles, brands and categories.
+        together: the fitted source, for the items that the same people met; ``None``: the texts decide alone.
     """
 
     content: Content
     catalogue: Catalogue
+    together: ItemKnn | None = None
 
     @cached_property
     def titles(self) -> pl.Series:
@@ -48,58 +61,68 @@ class SimilarItems:
         """Over the distinct texts."""
         return ExactIndex(self.content.vectors)
 
-    def similar(self, item: int, n: int, mask: NDArray[np.bool_], *, explain: bool = False) -> Answer:
-        """The ``n`` items nearest to one, itself left out; fewer only where fewer may be shown.
+    def similar(
+        self, item: int, n: int, mask: NDArray[np.bool_], *, explain: bool = False, language: Language = "en"
+    ) -> Answer:
+        """The ``n`` items that could best stand in for one, itself left out; fewer only where fewer may be shown.
 
         Args:
             item: row of the item.
             n: how many.
             mask: bool (n_items,), which may be shown.
             explain: whether every row gets its reason.
+            language: of the reasons.
         """
         text_of = self.content.text_of
         allowed = np.flatnonzero(mask)
         allowed = allowed[allowed != item]
         texts = np.zeros(len(self.content.vectors), np.bool_)
         texts[text_of[allowed]] = True
-        found, cosine = self.index.search(self.content.vectors[text_of[item]][None], n, texts)
+        found, cosine = self.index.search(self.content.vectors[text_of[item]][None], max(n, POOL), texts)
         near = {int(text): float(score) for text, score in zip(found[0], cosine[0], strict=True) if text >= 0}
         rows = allowed[np.isin(text_of[allowed], list(near))]
         scores = np.array([near[int(text)] for text in text_of[rows]], np.float32)
-        # Of one text, the items of the same brand and category come first.
-        alike = self._alike(item, rows)
+        alike, people = self._alike(item, rows), self._people(item)
+        if people.any():
+            nearest = scores >= cosine[0, :POOL][found[0, :POOL] >= 0].min(initial=1)
+            scores += nearest * (people[rows] + np.float32(AGREES) * alike)
+        # Where nothing else tells two items apart, those of the same brand and category come first.
         order = np.lexsort((rows, -alike, -scores))[:n]
         rows = rows[order].astype(np.int32)
-        reasons = self._reasons(item, rows) if explain else None
+        reasons = self._reasons(item, rows, PHRASES[language]) if explain else None
         return Answer(np.zeros(len(rows), np.int64), rows, scores[order], reasons)
+
+    def _people(self, item: int) -> NDArray[np.float32]:
+        """The damped cosine of the people of one item and of every other, float32 (n_items,)."""
+        if self.together is None:
+            return np.zeros(len(self.catalogue), np.float32)
+        return np.asarray(self.together.similarity[item].toarray()[0], np.float32)
 
     def _alike(self, item: int, rows: NDArray[np.integer]) -> NDArray[np.int64]:
         same = self.catalogue.leaf[rows] == self.catalogue.leaf[item]
         brand = self.catalogue.brand[item]
         return np.asarray(same.astype(np.int64) + ((brand >= 0) & (self.catalogue.brand[rows] == brand)), np.int64)
 
-    def _reasons(self, item: int, rows: NDArray[np.int32]) -> Reasons:
-        codes, texts = [], []
-        for row in rows:
-            code, text = self._reason(item, int(row))
-            codes.append(code)
-            texts.append(text)
-        return Reasons(codes, texts)
+    def _reasons(self, item: int, rows: NDArray[np.int32], say: Phrases) -> Reasons:
+        people = self._people(item)[rows] > AGREES
+        said = [self._reason(item, int(row), say, people=bool(one)) for row, one in zip(rows, people, strict=True)]
+        return Reasons([code for code, _ in said], [text for _, text in said])
 
-    def _reason(self, item: int, row: int) -> tuple[str, str]:
+    def _reason(self, item: int, row: int, say: Phrases, *, people: bool) -> tuple[str, str]:
         brand = self.catalogue.brand[row]
         same_brand = brand >= 0 and brand == self.catalogue.brand[item]
         same_leaf = self.catalogue.leaf[row] == self.catalogue.leaf[item]
-        leaf = self.catalogue.leaves[self.catalogue.leaf[row]]
+        name = self.catalogue.brands[brand] if same_brand else None
+        leaf = self.catalogue.leaves[self.catalogue.leaf[row]] if same_leaf else None
         if same_brand and same_leaf:
-            return BRAND_AND_CATEGORY, f"Also by {self.catalogue.brands[brand]}, also in {leaf}"
-        if same_leaf:
-            return SAME_CATEGORY, f"Also in {leaf}"
-        if same_brand:
-            return SAME_BRAND, f"Also by {self.catalogue.brands[brand]}"
-        if shared_words(self.titles[item], self.titles[row]):
-            return SAME_WORDS, f"Both say {', '.join(shared_words(self.titles[item], self.titles[row]))}"
-        return ALIKE, "Reads alike"
+            return BRAND_AND_CATEGORY, say.also(name, leaf)
+        if people:
+            return SAME_PEOPLE, say.same_people()
+        if same_brand or same_leaf:
+            return SAME_CATEGORY if same_leaf else SAME_BRAND, say.also(name, leaf)
+        if both := shared_words(self.titles[item], self.titles[row]):
+            return SAME_WORDS, say.same_words(both)
+        return ALIKE, say.alike()
 
 
 def shared_words(one: str, other: str) -> list[str]:

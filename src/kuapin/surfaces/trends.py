@@ -1,28 +1,33 @@
-"""The surface ``trends``: items, categories and words that are rising, and of these what fits a user."""
+"""The surface ``trends``: what is rising (items, categories, brands, attributes, words), and of it what fits a user."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy import sparse
 
 from kuapin import columns as c
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
-from kuapin.ranking.growth import Counts, Estimate, Growth, estimate, weekly
+from kuapin.data.schema import SCHEMAS
+from kuapin.ranking.growth import WEEK, Counts, Estimate, Growth, estimate, weekly
+from kuapin.ranking.phrases import PHRASES, Language, Phrases
+from kuapin.retrieval.knowledge import Entities
 from kuapin.retrieval.sources.groups import members
 from kuapin.retrieval.sources.lexical import words
 from kuapin.surfaces.answer import Answer, Reasons, join
 
 NAME = "trends"
-ITEM, CATEGORY, WORD = KINDS = ("item", "category", "word")
-SHARES = {ITEM: 0.6, CATEGORY: 0.2, WORD: 0.2}
+ITEM, CATEGORY, BRAND, ATTRIBUTE, WORD = KINDS = ("item", "category", "brand", "attribute", "word")
+SHARES = {CATEGORY: 0.2, BRAND: 0.1, ATTRIBUTE: 0.1, WORD: 0.2}
 """Share of a list that each kind may have; items take what is left."""
 FIT = 2.0
 """How much more the odds of an item count whose shelf is all that the user buys from."""
 FEWEST_ITEMS, MOST_SHARE = 3, 0.2
-"""A word in fewer titles is that item's own; one in a larger share of them says nothing."""
+"""A word or an attribute of fewer items is their own; a word in a larger share of titles says nothing."""
 SOON, STEADY = CODES = ("rising", "will_grow")
 """Reason codes: more than expected beyond doubt (the interval excludes 1); or not that sure, but likely to go on."""
 
@@ -33,15 +38,15 @@ class Rising:
 
     Attributes:
         names: what is shown.
-        rows: int64 (k,), item rows for items, codes otherwise.
-        score: float64 (k,), the probability that next week brings more; of categories and words 0.5 and above.
-        estimate: of these rows.
+        score: float64 (k,), the probability that next week brings more; of other kinds than items 0.5 and above.
+        estimate: of these k.
+        of_item: items × k CSR, above 0 where an item is one or has it.
     """
 
     names: list[str]
-    rows: NDArray[np.int64]
     score: NDArray[np.float64]
     estimate: Estimate
+    of_item: sparse.csr_matrix
 
 
 @dataclass(frozen=True)
@@ -63,116 +68,180 @@ class Trends:
     queries: pl.DataFrame
 
     @cached_property
-    def items(self) -> Rising:
+    def rising(self) -> Mapping[str, Rising]:
+        """What rises, by kind, in the order of ``KINDS``."""
+        counts, catalogue = weekly(self.histories, self.now), self.catalogue
+        things = {
+            CATEGORY: Entities(members(catalogue.leaf), catalogue.leaves),
+            BRAND: Entities(members(catalogue.brand), catalogue.brands),
+            ATTRIBUTE: self._attributes(),
+            WORD: self._words(),
+        }
+        return {ITEM: self._items(counts)} | {kind: self._beyond_doubt(kind, of, counts) for kind, of in things.items()}
+
+    def _items(self, counts: Counts) -> Rising:
         """Items above expectation, by the probability that next week brings more."""
-        counts = weekly(self.histories, self.now)
         parent = self.catalogue.category
         found, sure = estimate(counts, parent, self.growth.config), self.growth.probability(counts, parent)
         rows = np.flatnonzero((found.growth > 0) & ~np.isnan(sure) & self.catalogue.available)
         rows = rows[np.argsort(-sure[rows], kind="stable")]
-        return Rising(self.catalogue.items.take(rows).to_list(), rows, sure[rows], _of(found, rows))
+        one = sparse.csr_matrix(
+            (np.ones(len(rows), np.float32), (rows, np.arange(len(rows)))), shape=(len(self.catalogue), len(rows))
+        )
+        return Rising(self.catalogue.items.take(rows).to_list(), sure[rows], _of(found, rows), one)
 
-    @cached_property
-    def categories(self) -> Rising:
-        """Category paths above expectation beyond doubt."""
-        counts = weekly(self.histories, self.now, self.catalogue.leaf)
-        return self._sure(counts, np.zeros(len(counts), np.int64), list(self.catalogue.leaves))
+    def _beyond_doubt(self, kind: str, things: Entities, of_items: Counts) -> Rising:
+        """Things that items have, those above expectation beyond doubt; words of searches count too."""
+        counts = np.asarray(things.of_item.T @ of_items, np.float32)
+        if kind == WORD:
+            counts += self._searched(pl.Series(things.names, dtype=pl.String), counts.shape[1])
+        found = estimate(counts, np.zeros(len(counts), np.int64), self.growth.config)
+        rows = np.flatnonzero(found.low > 0)
+        rows = rows[np.argsort(-found.low[rows], kind="stable")]
+        score = 0.5 + 0.5 * np.tanh(found.low[rows])
+        return Rising([things.names[row] for row in rows], score, _of(found, rows), things.of_item[:, rows].tocsr())
 
-    @cached_property
-    def words(self) -> Rising:
-        """Words of titles that are bought, and of searches, above expectation beyond doubt."""
+    def _attributes(self) -> Entities:
+        """Values of the text columns that the shop has beside those of every shop, as ``column: value``."""
+        frame = self.catalogue.frame.with_row_index("row")
+        own = [name for name in self.catalogue.frame.columns if name not in SCHEMAS[c.ITEMS].declared]
+        tables = [
+            frame.select("row", pl.format("{}: {}", pl.lit(name), pl.col(name).cast(pl.String)).alias("name"))
+            for name in own
+            if frame.schema[name] in (pl.String, pl.Categorical)
+        ]
+        return self._often(pl.concat(tables).drop_nulls(), frame.height) if tables else self._often(_NONE, 0)
+
+    def _words(self) -> Entities:
+        """Words of titles."""
         frame = self.catalogue.frame
         if c.TITLE not in frame.columns:
-            return self._sure(np.zeros((0, 0), np.float32), np.empty(0, np.int64), [])
-        counts = weekly(self.histories, self.now)
-        table = words(frame[c.TITLE].fill_null("")).filter(pl.col("word").str.len_chars() > 2)
-        often = table.group_by("word").len()
-        often = often.filter(pl.col("len").is_between(FEWEST_ITEMS, max(MOST_SHARE * frame.height, FEWEST_ITEMS)))
-        kept = often.filter(~pl.col("word").str.contains(r"^\p{N}+$"))["word"].sort()
-        table = table.filter(pl.col("word").is_in(kept.implode()))
-        code = kept.search_sorted(table["word"]).to_numpy()
-        total = np.zeros((kept.len(), counts.shape[1]), np.float32)
-        np.add.at(total, code, counts[table["row"].to_numpy()])
-        total += self._searched(kept, counts.shape[1])
-        return self._sure(total, np.zeros(len(total), np.int64), kept.to_list())
+            return self._often(_NONE, 0)
+        table = words(frame[c.TITLE].fill_null("")).rename({"word": "name"})
+        table = table.filter(pl.col("name").str.len_chars() > 2, ~pl.col("name").str.contains(r"^\p{N}+$"))
+        return self._often(table, int(MOST_SHARE * frame.height))
+
+    def _often(self, table: pl.DataFrame, most: int) -> Entities:
+        """Things that so many items have at most, by row and name, and at least ``FEWEST_ITEMS``."""
+        size = table.group_by("name").len()
+        names = size.filter(pl.col("len").is_between(FEWEST_ITEMS, max(most, FEWEST_ITEMS)))["name"].sort()
+        table = table.filter(pl.col("name").is_in(names.implode())).unique()
+        place = (table["row"].to_numpy(), names.search_sorted(table["name"]).to_numpy())
+        of_item = sparse.csr_matrix(
+            (np.ones(table.height, np.float32), place), shape=(len(self.catalogue), names.len())
+        )
+        return Entities(of_item, tuple(names))
 
     def _searched(self, kept: pl.Series, weeks: int) -> Counts:
         counts = np.zeros((kept.len(), weeks), np.float32)
         if self.queries.height == 0 or weeks == 0:
             return counts
         table = words(self.queries["query"]).filter(pl.col("word").is_in(kept.implode()))
-        ago = (self.now - 1 - self.queries[c.TIMESTAMP].to_numpy()[table["row"].to_numpy()]) // (7 * 86_400)
+        ago = (self.now - 1 - self.queries[c.TIMESTAMP].to_numpy()[table["row"].to_numpy()]) // WEEK
         inside = (ago >= 0) & (ago < weeks)
         code = kept.search_sorted(table["word"]).to_numpy()
         np.add.at(counts, (code[inside], weeks - 1 - ago[inside]), 1)
         return counts
 
-    def _sure(self, counts: Counts, parent: NDArray[np.integer], names: list[str]) -> Rising:
-        found = estimate(counts, parent, self.growth.config)
-        rows = np.flatnonzero(found.low > 0)
-        rows = rows[np.argsort(-found.low[rows], kind="stable")]
-        score = 0.5 + 0.5 * np.tanh(found.low[rows])
-        return Rising([names[row] for row in rows], rows, score, _of(found, rows))
+    @cached_property
+    def targets(self) -> pl.DataFrame:
+        """All that rises, by kind: ``id``, ``kind``, and the columns ``columns.GROWN``.
+
+        Of the ratio to what was to be expected the 95 % interval; ``since``: the day that the excess began, null where
+        it has no beginning.
+        """
+        kinds = [
+            pl.DataFrame(
+                {
+                    "id": pl.Series(one.names, dtype=pl.String),
+                    c.KIND: pl.Series([kind] * len(one.names), dtype=pl.String),
+                    c.GROWTH: np.exp(one.estimate.growth),
+                    c.GROWTH_LOW: np.exp(one.estimate.low),
+                    c.GROWTH_HIGH: np.exp(one.estimate.high),
+                    c.SINCE: pl.Series(self.now - one.estimate.since * WEEK, dtype=pl.Int64),
+                }
+            ).with_columns(
+                pl.when(pl.col(c.SINCE) < self.now).then(pl.from_epoch(c.SINCE).cast(pl.Date)).alias(c.SINCE)
+            )
+            for kind, one in self.rising.items()
+        ]
+        return pl.concat(kinds)
 
     def trends(
-        self, histories: Histories, n: int, items: NDArray[np.integer] | None = None, *, explain: bool = False
-    ) -> tuple[Answer, pl.Series, pl.Series]:
+        self,
+        histories: Histories,
+        n: int,
+        items: NDArray[np.integer] | None = None,
+        *,
+        explain: bool = False,
+        language: Language = "en",
+    ) -> Answer:
         """The ``n`` rising things that suit every user best; someone without a history gets what rises most.
 
         Args:
             histories: of the users.
             n: rows a user.
-            items: ascending rows of the items that may be shown; ``None``: all. Categories and words are not limited.
+            items: ascending rows of the items that may be shown; ``None``: all. What none of them has is left out.
             explain: whether every row gets its reason.
+            language: of the reasons.
 
         Returns:
-            The answer, in rows of the names that follow; the names, and what each is.
+            The answer, in rows of ``targets``.
         """
-        kinds = {ITEM: self.items, CATEGORY: self.categories, WORD: self.words}
-        names = pl.Series("id", [name for rising in kinds.values() for name in rising.names], dtype=pl.String)
-        what = pl.Series("kind", [kind for kind, one in kinds.items() for _ in one.names], dtype=pl.String)
-        first = dict(zip(kinds, np.cumsum([0, *(len(one.names) for one in kinds.values())]), strict=False))
-        may = np.ones(len(self.items.rows), np.bool_) if items is None else np.isin(self.items.rows, items)
-        shelves = self._shelves(histories)
+        first = dict(zip(KINDS, np.cumsum([0, *(len(self.rising[kind].names) for kind in KINDS)]), strict=False))
+        may = {kind: _has(one, items) for kind, one in self.rising.items()}
+        few = {kind: min(int(n * share), int(may[kind].sum())) for kind, share in SHARES.items()}
+        longest = {ITEM: n - sum(few.values())} | few
+        score, met = np.concatenate([one.score for one in self.rising.values()]), histories.matrix()
         parts = []
         for user in range(len(histories)):
-            liked = self._liked(shelves[user], may)
-            few = {kind: min(int(n * SHARES[kind]), len(kinds[kind].names)) for kind in (CATEGORY, WORD)}
-            chosen = [first[ITEM] + liked[: n - sum(few.values())]]
-            for kind, count in few.items():
-                order = self._liked_categories(shelves[user]) if kind == CATEGORY else np.arange(len(kinds[kind].rows))
-                chosen.append(first[kind] + order[:count])
+            history = met[user]
+            chosen = []
+            for kind, count in longest.items():
+                order = self._liked(kind, history)
+                chosen.append(first[kind] + order[may[kind][order]][:count])
             rows = np.concatenate(chosen).astype(np.int32)
-            scores = np.concatenate([one.score for one in kinds.values()])[rows].astype(np.float32)
-            parts.append(Answer(np.full(len(rows), user), rows, scores, self._reasons(rows) if explain else None))
-        return join(parts), names, what
+            reasons = self._reasons(rows, PHRASES[language]) if explain else None
+            parts.append(Answer(np.full(len(rows), user), rows, score[rows].astype(np.float32), reasons))
+        return join(parts)
 
-    def _shelves(self, histories: Histories) -> NDArray[np.float64]:
-        """Share of every user's history on every shelf, float64 (n_users, n_leaves)."""
-        met = np.asarray((histories.matrix() @ members(self.catalogue.leaf)).toarray(), np.float64)
-        return np.asarray(met / np.maximum(met.sum(axis=1, keepdims=True), 1.0))
+    def _liked(self, kind: str, history: sparse.csr_matrix) -> NDArray[np.intp]:
+        """What rises of one kind, what fits best first: an item by its shelf, all else by how much of it there is."""
+        one, total = self.rising[kind], max(float(history.sum()), 1.0)
+        if kind == ITEM:
+            sure = np.clip(one.score, 1e-6, 1 - 1e-6)
+            shelf = np.bincount(self.catalogue.leaf[history.indices], minlength=len(self.catalogue.leaves)) / total
+            fit = np.sqrt(shelf[self._item_leaf])
+            return np.argsort(-(np.log(sure / (1 - sure)) + FIT * fit), kind="stable")
+        share = (history @ one.of_item).toarray()[0] / total
+        return np.argsort(-(one.estimate.low + np.sqrt(share)), kind="stable")
 
-    def _liked(self, shelves: NDArray[np.float64], may: NDArray[np.bool_]) -> NDArray[np.intp]:
-        sure = np.clip(self.items.score, 1e-6, 1 - 1e-6)
-        fit = np.sqrt(shelves[self.catalogue.leaf[self.items.rows]]) if len(sure) else np.zeros(0)
-        order = np.argsort(-(np.log(sure / (1 - sure)) + FIT * fit), kind="stable")
-        return order[may[order]]
+    @cached_property
+    def _item_leaf(self) -> NDArray[np.int32]:
+        """Shelf of every rising item."""
+        rows: NDArray[np.int32] = self.rising[ITEM].of_item.tocsc().indices
+        return self.catalogue.leaf[rows]
 
-    def _liked_categories(self, shelves: NDArray[np.float64]) -> NDArray[np.intp]:
-        return np.argsort(-(self.categories.estimate.low + np.sqrt(shelves[self.categories.rows])), kind="stable")
-
-    def _reasons(self, rows: NDArray[np.int32]) -> Reasons:
-        every = [self.items.estimate, self.categories.estimate, self.words.estimate]
-        growth, error, since = (
-            np.concatenate([getattr(one, name) for one in every])[rows] for name in ("growth", "error", "since")
+    def _reasons(self, rows: NDArray[np.int32], say: Phrases) -> Reasons:
+        every = [one.estimate for one in self.rising.values()]
+        growth, low, high, since = (
+            np.concatenate([getattr(one, name) for one in every])[rows] for name in ("growth", "low", "high", "since")
         )
         codes, texts = [], []
-        for more, wrong, weeks in zip(growth, error, since, strict=True):
-            low, high = np.exp(more - 1.96 * wrong), np.exp(more + 1.96 * wrong)
-            codes.append(SOON if low > 1 else STEADY)
-            begun = f", for {weeks} week{'' if weeks == 1 else 's'}" if weeks else ""
-            texts.append(f"{np.exp(more):.1f} times what was to be expected ({low:.1f} to {high:.1f}){begun}")
+        for more, least, most, weeks in zip(growth, low, high, since.tolist(), strict=True):
+            codes.append(SOON if least > 0 else STEADY)
+            texts.append(say.growth(np.exp(more), np.exp(least), np.exp(most), weeks))
         return Reasons(codes, texts)
+
+
+_NONE = pl.DataFrame(schema={"row": pl.UInt32, "name": pl.String})
+
+
+def _has(one: Rising, items: NDArray[np.integer] | None) -> NDArray[np.bool_]:
+    """Which of what rises one of the items is or has, bool (k,)."""
+    if items is None:
+        return np.ones(len(one.names), np.bool_)
+    return np.asarray(one.of_item[items[items < one.of_item.shape[0]]].sum(axis=0)).ravel() > 0
 
 
 def _of(found: Estimate, rows: NDArray[np.integer]) -> Estimate:

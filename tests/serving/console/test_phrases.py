@@ -69,7 +69,7 @@ def test_every_phrase_is_used_and_every_use_has_a_phrase():
         ("strategy", STRATEGIES),
         ("strategy_told", STRATEGIES),
         ("rule", [one.kind for one in Rule.__subclasses__() if hasattr(one, "kind")]),
-        ("kind", {*brands.KINDS, *profile.KINDS, trends.CATEGORY, trends.WORD, CAMPAIGN, COUPON}),
+        ("kind", {*brands.KINDS, *profile.KINDS, *trends.SHARES, CAMPAIGN, COUPON}),
         ("title", [name for _, pages in console.NAV for name, _ in pages]),
         ("nav", [section for section, _ in console.NAV]),
         ("outcome", ("better", "unclear", "worse")),

@@ -40,7 +40,9 @@ class ItemClassificationConfig(BaseModel):
         description="auto: multi-label where an item has two labels, binary where there are two, else multi-class.",
     )
     min_items: int = Field(
-        1, ge=1, description="Labels of fewer items are left out; 1: none is, and one with a single item is refused."
+        1,
+        ge=1,
+        description="Labels of fewer titles are left out; 1: none is, and one with a single title is refused.",
     )
     labels_per_class: int | None = Field(
         None, ge=1, description="Items of a label that are trained on at most. Not set: all."
@@ -49,7 +51,7 @@ class ItemClassificationConfig(BaseModel):
         default=True,
         description="The head starts as the regression on the frozen vectors, so that the first steps spoil nothing.",
     )
-    held_out: float = Field(0.2, gt=0, lt=1, description="Share of a label's items that measure and do not train.")
+    held_out: float = Field(0.2, gt=0, lt=1, description="Share of a label's titles that measure and do not train.")
 
 
 class ItemClassification(Objective):
@@ -63,17 +65,19 @@ class ItemClassification(Objective):
         material: with labels.
 
     Raises:
-        InputError: no item has a label, there is one label only, or a label has one item only.
+        InputError: no item has a label, there is one label only, or a label has one title only.
     """
 
     name: ClassVar[str] = "item-classification"
     metric: ClassVar[str] = "macro_f1"
     greater_is_better: ClassVar[bool] = True
+    heeds: ClassVar[tuple[str, ...]] = ("label_smoothing", "r_drop", "augmentation")
 
     def __init__(self, config: ItemClassificationConfig, material: Material) -> None:
         found = labelled_items(material, config.task)
-        found = frequent(found, config.min_items) if config.min_items > 1 else found
-        train, held_out = split_by_class(found, material.rng("classes"), config.held_out, config.labels_per_class)
+        found = frequent(found, material.titles, config.min_items) if config.min_items > 1 else found
+        draw = material.rng("classes")
+        train, held_out = split_by_class(found, material.titles, draw, config.held_out, config.labels_per_class)
         self._take(config, material.titles, train, held_out, material.seed)
 
     @classmethod

@@ -1,5 +1,6 @@
 """All objectives, by name."""
 
+from kuapin.errors import InputError
 from kuapin.finetuning.material import Material
 from kuapin.finetuning.objective import Objective
 from kuapin.finetuning.objectives.causal_lm import CausalLM
@@ -32,12 +33,26 @@ OBJECTIVES: dict[str, type[Objective]] = {
 """Name → class; its config is the section of that name in :class:`FinetuningConfig`."""
 
 
+def check_heeded(config: FinetuningConfig) -> None:
+    """Raise ``InputError`` where the loop has settings that the objective would do nothing with."""
+    kind, loop = OBJECTIVES[config.objective], config.training
+    asked = {"label_smoothing": loop.label_smoothing, "r_drop": loop.r_drop, "augmentation": loop.augmentation.on}
+    for name, value in asked.items():
+        if value and name not in kind.heeds:
+            able = ", ".join(other.name for other in OBJECTIVES.values() if name in other.heeds)
+            raise InputError(
+                f"training.{name} is set and the objective is {kind.name}, which does nothing with it. Leave it out, "
+                f"or choose an objective that does: {able}."
+            )
+
+
 def make_objective(config: FinetuningConfig, material: Material) -> Objective:
     """The objective that a configuration names, its examples drawn from the material.
 
     Raises:
-        InputError: the material has no examples for it.
+        InputError: the material has no examples for it, or the loop has settings that it does nothing with.
     """
+    check_heeded(config)
     section = getattr(config, config.objective.replace("-", "_"))
     objective = OBJECTIVES[config.objective](section, material)  # type: ignore[call-arg]
     objective.label_smoothing, objective.r_drop = config.training.label_smoothing, config.training.r_drop

@@ -47,6 +47,7 @@ class Regression(Objective):
 
     name: ClassVar[str] = "regression"
     metric: ClassVar[str] = "rmse"
+    heeds: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: RegressionConfig, material: Material) -> None:
         self.seed, self.titles = material.seed, material.titles

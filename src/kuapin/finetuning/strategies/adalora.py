@@ -109,12 +109,13 @@ class AdaLoRA(Strategy):
     def load_state(self, reader: Reader, state: dict[str, Tensor]) -> None:
         """Take them back."""
         allocator = reader.backbone.base_model.rankallocator
+        places = {name: matrix.device for name, matrix in reader.backbone.base_model.model.named_parameters()}
         parts: dict[str, dict[str, Tensor]] = {kind: {} for kind in (*_SCORES, _PATTERN, _RANKS)}
         for name, tensor in state.items():
             kind, _, rest = name.partition(".")
             parts[kind][rest] = tensor
         for kind in _SCORES:
-            setattr(allocator, kind, parts[kind])
+            setattr(allocator, kind, {name: score.to(places[name]) for name, score in parts[kind].items()})
         self._peft_config(reader).rank_pattern = {name: kept.tolist() for name, kept in parts[_PATTERN].items()} or None
         for name, rank in reader.backbone.named_parameters():
             if name in parts[_RANKS]:

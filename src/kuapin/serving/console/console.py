@@ -86,7 +86,7 @@ class Console:
         return self.service.gone(self.service.live.current)(user)
 
     def spoken(self, model: Model, language: Language) -> Model:
-        """A release that answers, giving the reasons of its products in a language; the last one is kept."""
+        """A release that answers, giving its reasons in a language; the last one is kept."""
         if model.reranker.language == language:
             return model
         if self._spoken is None or self._spoken[0] is not model:
