@@ -307,6 +307,12 @@ SENTENCES = {
         "{complete_journey.precision:.0%} of the surest hundred sold more in the next week, "
         "{complete_journey.best_baseline:.0%} by the best simple method."
     ),
+    "profile": (
+        "A statement is told with the share of 100 resamplings of the history in which it holds. Where a household's "
+        "days are drawn again, {drawn_again.sure:.0%} of those with .9 or more are made again, "
+        "{drawn_again.unsure:.0%} of the others; the second half of its days says {later.sure:.0%} and "
+        "{later.unsure:.0%} of what the first said."
+    ),
 }
 """What the demo's report says of a surface: its benchmark's figures on the demo's data."""
 
@@ -315,7 +321,7 @@ def measured(folder: Path = RESULTS) -> dict[str, str]:
     """Surface → its sentence, with the command and the commit; what was not measured is not there."""
     told = {}
     for name, sentence in SENTENCES.items():
-        path = folder / f"{name}.json"
+        path = folder / f"{'profile_stability' if name == 'profile' else name}.json"
         if path.exists():
             result = json.loads(path.read_text(encoding="utf-8"))
             filled = _FIELD.sub(lambda m: format(result["figures"][m[1]]["value"], m[2]), sentence)  # noqa: B023

@@ -26,7 +26,6 @@ ABOUT = {
 }
 AS_IT_IS = {
     "products": "Measured above, on purchases that were hidden from it.",
-    "profile": "A statement is told with the share of 100 resamplings of the history in which it holds.",
 }
 
 
