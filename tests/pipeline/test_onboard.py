@@ -211,7 +211,7 @@ def test_the_verdict_is_told_and_is_json(shop, trained, capsys):
     assert run(app, ["onboard", str(shop.path), str(trained / "pets.csv"), "--category", "Pets", "--quiet"]) == 0
     told = capsys.readouterr().out
     for words in ("Pets is open with 24 items", "To 160 people with a history", "Expected, by 3 openings", "95", "100",
-                  "texts lie", "To promote first"):  # fmt: skip
+                  "All of the log was learnt from", "texts lie", "To promote first"):  # fmt: skip
         assert words in told
     Releases(shop.models).rollback()
     assert run(app, ["onboard", str(shop.path), str(trained / "pets.csv"), "--category", "Pets", "--json"]) == 0
@@ -222,6 +222,7 @@ def test_the_verdict_is_told_and_is_json(shop, trained, capsys):
     ratio = first[said["strategy"]]["ratio"]
     assert ratio["low"] < ratio["value"] < ratio["high"]
     assert len(said["promote"]) == 12
+    assert said["not_learnt_from"]["robots"] == {"count": 0, "users": []}
     assert {one["name"] for one in said["rehearsed"]} == {"Beauty", "Home", "Garden"}
     assert Releases(shop.models).live() == said["release"]
 

@@ -129,6 +129,23 @@ def test_the_answers_were_hidden_from_both(shop, log, tmp_path, monkeypatch):
     assert len(seen["after"].times) + len(seen["challenger"].times) == log.height
 
 
+def test_what_no_person_did_is_not_asked_for_and_is_named(shop, log, tmp_path, monkeypatch, capfd):
+    times = log["timestamp"][-600:]
+    bulk = pl.DataFrame({"user_id": "buyer", "item_id": market.items()["item_id"][0], "timestamp": times})
+    early = bulk[:5].with_columns(timestamp=log["timestamp"][:5])
+    imported(shop, tmp_path, interactions=pl.concat([log, early, bulk], how="diagonal_relaxed"))
+    asked, real = [], refreshing.paired
+    monkeypatch.setattr(refreshing, "paired", lambda *a, **k: asked.append(a) or real(*a, **k))
+    assert run(app, ["refresh", str(shop.path), "--json"]) == 0
+    said = json.loads(capfd.readouterr().out)["not_learnt_from"]
+    assert said["bulk_buyers"] == {"count": 1, "users": ["buyer"]}
+    assert said["interactions"] == 605
+    assert json.loads((shop.reports / "suspects.json").read_text()) == said
+    ((_, _, after, users),) = asked
+    assert "buyer" in set(users)  # he came back
+    assert "buyer" not in set(after.users.ids.gather(np.unique(after.histories.users)))
+
+
 def test_refused_where_no_loss_can_be_ruled_out(shop, log, tmp_path):
     shop = with_settings(shop, {"margin = 0.5": "margin = 0.0001"})
     imported(shop, tmp_path, interactions=log)

@@ -7,7 +7,18 @@ import typer
 
 from kuapin.cli.faults import plain_fault, say_faults
 from kuapin.cli.import_ import Format
-from kuapin.cli.output import AsJson, Quiet, ShopFolder, open_shop, progress, remark, say, say_json, say_table
+from kuapin.cli.output import (
+    AsJson,
+    Quiet,
+    ShopFolder,
+    open_shop,
+    progress,
+    remark,
+    say,
+    say_json,
+    say_suspects,
+    say_table,
+)
 
 if TYPE_CHECKING:
     from kuapin.pipeline.onboarded import Onboarded
@@ -51,6 +62,7 @@ def onboard(
         return
     say_faults(done.faults)
     _say_served(done)
+    say_suspects(folder, done.suspects)
     if done.opening.expectations is not None:
         _say_expected(done, done.opening.expectations)
         _say_next(done, done.opening.expectations)
@@ -184,6 +196,7 @@ def _plain(done: "Onboarded") -> dict[str, Any]:
         "rehearsed": [asdict(one) for one in around.rehearsed],
         "next_stage": None if stage is None else asdict(stage) | {"gain": range_json(stage.gain)},
         "promote": around.promote.to_dicts(),
+        "not_learnt_from": dict(done.suspects),
         "faults": [plain_fault(fault) for fault in done.faults],
         "seconds": round(done.seconds, 2),
     }

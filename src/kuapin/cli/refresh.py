@@ -1,10 +1,22 @@
 """``kuapin refresh``: a new model from what is new, live where it is no worse."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kuapin.cli.output import AsJson, Quiet, ShopFolder, open_shop, progress, remark, say, say_json, say_table
+from kuapin.cli.output import (
+    AsJson,
+    Quiet,
+    ShopFolder,
+    open_shop,
+    progress,
+    remark,
+    say,
+    say_json,
+    say_suspects,
+    say_table,
+)
 from kuapin.counts import counted
 from kuapin.errors import GateRefusedError
 
@@ -58,7 +70,7 @@ def refresh(
         )
 
 
-def _say(done: "Refreshed", folder: object, *, quiet: bool) -> None:
+def _say(done: "Refreshed", folder: Path, *, quiet: bool) -> None:
     say_table(
         {
             "drift": [moved.part for moved in done.drift],
@@ -70,6 +82,7 @@ def _say(done: "Refreshed", folder: object, *, quiet: bool) -> None:
         wrap=("what",),
     )
     say("")
+    say_suspects(folder, done.suspects)
     say(f"Trained anew: {done.anew}." if done.anew else f"Went on from {done.champion}, whose ranker stays.")
     if done.encoder:
         say(f"The language model was tuned for what moved: backbones/{done.encoder} reads from now on.")
@@ -155,5 +168,6 @@ def _plain(done: "Refreshed") -> dict[str, object]:
         "drift": [asdict(moved) | {"size": moved.size} for moved in done.drift],
         "stages": {name: asdict(stage) for name, stage in done.stages.items()},
         "unseen": done.unseen,
+        "not_learnt_from": dict(done.suspects),
         "own_share": None if isnan(done.own_share) else done.own_share,
     }

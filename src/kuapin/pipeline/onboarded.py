@@ -1,5 +1,6 @@
 """What a category was opened with, and what is known of it: the material of the verdict."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -69,6 +70,7 @@ class Onboarded:
         opening: what serves it, and the expectations it was chosen by.
         people: users with a history, to whom it can be recommended by what they did elsewhere.
         surroundings: where it lies among the texts of the shop.
+        suspects: what of the log taught nothing, see ``Suspects.named``.
         faults: what was found in the file.
         seconds: how long it took.
     """
@@ -79,6 +81,7 @@ class Onboarded:
     opening: Opening
     people: int
     surroundings: Surroundings
+    suspects: Mapping[str, JsonValue]
     faults: tuple[Fault, ...]
     seconds: float
 

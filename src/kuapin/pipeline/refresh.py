@@ -12,6 +12,7 @@ from pydantic import JsonValue
 
 from kuapin import columns as c
 from kuapin.data.dataset import Dataset, build_dataset
+from kuapin.data.suspects import find_suspects
 from kuapin.errors import StoreError
 from kuapin.evaluation.drift import Moved, favourites_moved, scores_moved, share_moved, texts_moved
 from kuapin.evaluation.gate import Verdict, judge
@@ -28,6 +29,7 @@ from kuapin.pipeline.parts import in_order_of, keep_part
 from kuapin.pipeline.served_worse import held_back
 from kuapin.pipeline.stages import Stage, compare_stages, opened_again, still_young, young
 from kuapin.pipeline.surfaces import fit_surfaces
+from kuapin.pipeline.suspects_report import write_suspects
 from kuapin.pipeline.train import (
     ENCODER,
     NEWEST,
@@ -76,6 +78,7 @@ class Refreshed:
         held: categories that stay whatever the gate says, for fine-tuning found that the encoder serves them worse →
             what it measured.
         passed: what of ``verdicts`` the new model serves.
+        suspects: what of the log taught nothing and was not asked for, see ``Suspects.named``.
         own_share: share of the people in whose lists the champion had what they took, see ``challenge.own_share``.
     """
 
@@ -88,6 +91,7 @@ class Refreshed:
     cut: int | None = None
     forced: bool = False
     stages: Mapping[str, Stage] = field(default_factory=dict)
+    suspects: Mapping[str, JsonValue] = field(default_factory=dict)
     own_share: float = float("nan")
     nothing_new: bool = False
     anew: str | None = None
@@ -133,7 +137,9 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
         read = read_texts(shop, dataset.catalogue, progress)
         before, after = (_dataset(dataset, part) for part in (newest.before, newest.after))
         champion = everything_available(champion, dataset.catalogue.items)
-        drift = _drift(champion, read, before, after)
+        suspects = find_suspects(dataset.histories, shop.config.live.suspects)
+        after = suspects.left_out(after, dataset)
+        drift = _drift(champion, read, suspects.left_out(before, dataset), after)
         started = default_of(champion.recommender)
         anew = "it was asked for" if full else why_anew(shop, manifest, live, dataset, newest, drift, started, read)
         language: Tuned | str | None = None
@@ -175,6 +181,8 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
             own = [name for name in passed if name in stages and stages[name].own]
             release = _publish(shop, releases, snapshot, dataset, read, live, kept, own, start, language, progress)
             finish(shop)
+        named = suspects.named(dataset)
+        write_suspects(shop, named)
         if isinstance(language, Tuned):
             language.tidy(served=release is not None)
         return Refreshed(
@@ -187,6 +195,7 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
             cut=newest.cut,
             forced=force,
             stages=stages,
+            suspects=named,
             own_share=own_share(pairs.values()),
             anew=anew,
             encoder=language.name if isinstance(language, Tuned) and release else None,

@@ -24,6 +24,7 @@ from kuapin.pipeline.assess import judged
 from kuapin.pipeline.forget import finish
 from kuapin.pipeline.served_worse import held_back
 from kuapin.pipeline.surfaces import fit_surfaces
+from kuapin.pipeline.suspects_report import write_suspects
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.live import Fitted, fit_live
 from kuapin.ranking.recommender import RANKER
@@ -86,6 +87,7 @@ def train(shop: Shop, *, quick: bool = False, force: bool = False, progress: Pro
                 config=described(config, dataset, fitted, quick=quick),
                 metrics=fitted.metrics,
             )
+        write_suspects(shop, fitted.suspects.named(dataset))
     finish(shop)
     return Model.load(shop)
 
@@ -234,7 +236,7 @@ def _note(dataset: Dataset, fitted: Fitted, *, quick: bool) -> str:
         (len(dataset.histories.items), "interaction"),
     )
     size = ", ".join(counted(*one) for one in sizes)
-    suspects = fitted.suspects.told()
+    suspects = "" if fitted.suspects.kept.all() else fitted.suspects.told()
     if len(dataset.histories.items) == 0:
         return f"{size}: without interactions the texts alone speak, and nothing was measured."
     if not fitted.metrics:
