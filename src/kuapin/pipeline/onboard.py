@@ -31,8 +31,9 @@ from kuapin.manifest import Manifest, Route, Routing, part_of, read_manifest, re
 from kuapin.model import LOGGED
 from kuapin.model_folder import Releases
 from kuapin.pipeline.assess import judged
+from kuapin.pipeline.challenges import record_opening
 from kuapin.pipeline.new_items import new_items
-from kuapin.pipeline.onboarded import Onboarded, expected_json, look_around
+from kuapin.pipeline.onboarded import Onboarded, expected_json, look_around, negative_transfer_json
 from kuapin.pipeline.parts import in_order_of, know_later, take_over
 from kuapin.pipeline.suspects_report import write_suspects
 from kuapin.pipeline.train import NEWEST, Texts, write_catalogue
@@ -104,6 +105,8 @@ def onboard(
         _go_live(shop, releases, version, live.folder.name, fresh, checked.entries)
         named = suspects.named(dataset)
         write_suspects(shop, named)
+        lost = negative_transfer_json(opening.expectations, opening.shot) if opening.expectations else []
+        record_opening(shop.models, live.folder.name, category, lost)
     return Onboarded(
         version,
         category,

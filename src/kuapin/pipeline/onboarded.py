@@ -152,6 +152,12 @@ def expected_json(found: Expectations) -> list[JsonValue]:
     ]
 
 
+def negative_transfer_json(found: Expectations, shot: float) -> list[JsonValue]:
+    """One entry a strategy that ``transfer`` lost against at a shot level."""
+    lost = found.negative_transfer(shot)
+    return [{"against": one.against, "ratio": range_json(one.ratio), "worse": one.worse} for one in lost]
+
+
 def range_json(found: Range) -> dict[str, JsonValue]:
     """Value and ends; ``None`` where nothing tells them."""
     return {name: value if np.isfinite(value) else None for name, value in asdict(found).items()}
