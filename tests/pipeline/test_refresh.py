@@ -1,6 +1,7 @@
 """Refreshing a small shop; its texts are read by made-up vectors, all else is what runs in a real one."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -8,10 +9,11 @@ import polars as pl
 import pytest
 
 from kuapin import columns as c
+from kuapin.cli import refresh as verb
 from kuapin.cli.app import app
 from kuapin.cli.failures import run
 from kuapin.errors import InputError
-from kuapin.evaluation.gate import Paired
+from kuapin.evaluation.gate import GateConfig, Paired, judge
 from kuapin.manifest import read_routing
 from kuapin.model import Model
 from kuapin.model_folder import Releases
@@ -192,6 +194,7 @@ def test_a_category_that_loses_keeps_what_it_had(shop, log, tmp_path, monkeypatc
     assert {name: route.ranker for name, route in routing.categories.items()} == {"Home": f"parts/{first}/ranker"}
     assert lists(Model.load(shop), "Home").height == 20
     looks = [json.loads(line) for line in (shop.models / CHALLENGES).read_text().splitlines()]
+    assert [look["negative_transfer"] for look in looks] == [["Home"], ["Home"]]
     assert [{v["category"]: v["served_by"] for v in look["verdicts"]}["Home"] for look in looks] == [first, first]
 
 
@@ -290,6 +293,29 @@ def test_too_few_people(shop, tmp_path, log):
     assert found.after.height == pytest.approx(0.1 * found.before.height, rel=0.15)
     with pytest.raises(InputError, match="has no interactions"):
         newest_stretch(Shop.init(tmp_path / "empty"), None, 1)
+
+
+def test_the_table_says_what_was_seen_and_what_could_have_been(capfd, tmp_path):
+    rng = np.random.default_rng(1)
+    good = rng.random(200)
+    pairs = {
+        "Better": Paired(good, good + 0.1),
+        "Worse": Paired(good, good / 4),
+        "Alike": Paired(good, rng.permutation(good)),
+        "Few": Paired(good[:9], good[:9]),
+        "Blank": Paired(np.zeros(200), good),
+    }
+    verdicts = tuple(judge(pairs, GateConfig()))
+    told = verb._table(refreshing.Refreshed("r0", "r1", verdicts, passed=("Better", "Blank")))
+    better, worse, alike, few, blank = told["verdict"]
+    assert re.fullmatch(r"passes: no loss above 0%; so many users show a loss of \d+%", better)
+    assert re.fullmatch(r"negative transfer: keeps what it has; so many users show a loss of \d+%", worse)
+    assert re.fullmatch(r"cannot be told: keeps what it has; so many users show a loss of \d+%", alike)
+    assert few == "too few users to tell any loss: keeps what it has"
+    assert blank == "cannot be told: keeps what it has; the live model found nothing that could be lost"
+    first, last = told["95 % interval"][0], told["95 % interval"][-1]
+    assert re.fullmatch(r"\+\d+% to \+\d+%", first)
+    assert last == "–"
 
 
 def test_the_verb(shop, log, tmp_path, capfd, monkeypatch):

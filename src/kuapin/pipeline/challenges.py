@@ -81,7 +81,7 @@ def record_opening(models: Path, champion: str, category: str, lost: Sequence[Js
 
 
 def _record(models: Path, champion: str, said: Mapping[str, Any]) -> None:
-    line = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "champion": champion} | said
+    line = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "champion": champion, **said}
     path = models / CHALLENGES
     whole, mark, _ = path.read_bytes().rpartition(b"\n") if path.exists() else (b"", b"", b"")  # without a torn line
     write_durably(path, whole + mark + json.dumps(line, ensure_ascii=False, allow_nan=False).encode() + b"\n")
