@@ -104,6 +104,11 @@ def _say(done: "Refreshed", folder: Path, *, quiet: bool) -> None:
             f"Too few people came back since {done.champion} was trained, so both were asked for the last part of the "
             "log. The live model had learnt from it: it looks better than it is."
         )
+    if not isnan(done.shown_share):
+        say(
+            f"Of what was taken, the live model had shown {done.shown_share:.0%} to the same people before, as the "
+            "impressions in the log say."
+        )
     if done.verdicts:
         say(
             f"In {done.own_share:.0%} of its lists of ten the live model had something that was taken. People take "
@@ -173,4 +178,5 @@ def _plain(done: "Refreshed") -> dict[str, object]:
         "unseen": done.unseen,
         "not_learnt_from": dict(done.suspects),
         "own_share": None if isnan(done.own_share) else done.own_share,
+        "shown_share": None if isnan(done.shown_share) else done.shown_share,
     }

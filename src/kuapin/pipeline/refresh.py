@@ -19,11 +19,11 @@ from kuapin.evaluation.gate import Verdict, judge
 from kuapin.manifest import Manifest, Route, Routing, part_of, read_manifest, read_routing
 from kuapin.model import Model
 from kuapin.model_folder import Releases
-from kuapin.pipeline.challenge import everything_available, own_share, paired, together
+from kuapin.pipeline.challenge import everything_available, own_share, paired, shown_share, together
 from kuapin.pipeline.challenges import read_challenges, record_challenge
 from kuapin.pipeline.forget import finish
 from kuapin.pipeline.going_on import WENT_ON, default_of, went_on, whitened_as, why_anew
-from kuapin.pipeline.newest import newest_stretch
+from kuapin.pipeline.newest import Newest, newest_stretch
 from kuapin.pipeline.onboard import OPENED, write_part
 from kuapin.pipeline.parts import in_order_of, keep_part
 from kuapin.pipeline.served_worse import held_back
@@ -80,6 +80,8 @@ class Refreshed:
         passed: what of ``verdicts`` the new model serves.
         suspects: what of the log taught nothing and was not asked for, see ``Suspects.named``.
         own_share: share of the people in whose lists the champion had what they took, see ``challenge.own_share``.
+        shown_share: share of what was taken that the champion had shown to the same people before, by the log's
+            impressions; NaN where there are none since it was trained, or where it had learnt from what was asked for.
     """
 
     champion: str
@@ -93,6 +95,7 @@ class Refreshed:
     stages: Mapping[str, Stage] = field(default_factory=dict)
     suspects: Mapping[str, JsonValue] = field(default_factory=dict)
     own_share: float = float("nan")
+    shown_share: float = float("nan")
     nothing_new: bool = False
     anew: str | None = None
     encoder: str | None = None
@@ -197,12 +200,21 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
             stages=stages,
             suspects=named,
             own_share=own_share(pairs.values()),
+            shown_share=_shown_share(shop, manifest, newest, after),
             anew=anew,
             encoder=language.name if isinstance(language, Tuned) and release else None,
             untuned=language if isinstance(language, str) else None,
             held=held,
             passed=tuple(passed),
         )
+
+
+def _shown_share(shop: Shop, manifest: Manifest, newest: Newest, after: Dataset) -> float:
+    since = learnt_until(manifest.config)
+    if since is None or not newest.unseen or newest.cut is None:
+        return float("nan")
+    columns = [c.USER_ID, c.ITEM_ID, c.EVENT, c.TIMESTAMP]
+    return shown_share(shop.store.read(c.INTERACTIONS, columns), after, since)
 
 
 def _gone_on(
