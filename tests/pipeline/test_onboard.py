@@ -194,6 +194,38 @@ def test_refusals_exit_2_with_one_line_and_change_nothing(shop, trained, tmp_pat
     assert content(shop) == before
 
 
+def refused(shop, pets, capsys) -> str:
+    """What onboarding Pets says on the way out, in its one line; nothing has changed."""
+    before = content(shop)
+    code = run(app, ["onboard", str(shop.path), str(pets), "--category", "Pets", "--quiet"])
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert content(shop) == before
+    return f"{code}: {err}"
+
+
+@pytest.mark.parametrize("how", ["cut short", "altered", "gone"])
+def test_a_damaged_live_release_is_named(shop, trained, capsys, how):
+    live = Releases(shop.models).live()
+    path = shop.models / live / "sources" / "facts.safetensors"
+    old = path.read_bytes()
+    path.unlink() if how == "gone" else path.write_bytes(old[:-9] if how == "cut short" else old[:-1] + b"?")
+    said = refused(shop, trained / "pets.csv", capsys)
+    assert said.startswith("1: ")
+    assert live in said
+    assert "facts.safetensors" in said
+
+
+def test_a_shop_of_one_category_is_refused(shop, trained, tmp_path, capsys):
+    one = pl.read_csv(trained / "items.csv").with_columns(category=pl.lit("Home > lamp"))
+    one.write_csv(tmp_path / "one.csv")
+    shop.import_files(items=tmp_path / "one.csv")
+    said = refused(shop, trained / "pets.csv", capsys)
+    assert said.startswith("2: ")
+    assert "The shop has one category, 'Home'; what to expect of a new category is measured on at least two" in said
+
+
 def test_an_encoder_that_does_not_fit_is_refused(shop, trained, monkeypatch):
     load_encoder = job.load_encoder
 
