@@ -142,12 +142,15 @@ def test_what_no_person_did_is_not_asked_for_and_is_named(shop, log, tmp_path, m
     imported(shop, tmp_path, interactions=pl.concat([log, early, bulk, shown], how="diagonal_relaxed"))
     asked, real = [], refreshing.paired
     monkeypatch.setattr(refreshing, "paired", lambda *a, **k: asked.append(a) or real(*a, **k))
+    learnt, fit_real = [], refreshing.fit_surfaces
+    monkeypatch.setattr(refreshing, "fit_surfaces", lambda *a, **k: learnt.append(a[0]) or fit_real(*a, **k))
     assert run(app, ["refresh", str(shop.path), "--json"]) == 0
     told = json.loads(capfd.readouterr().out)
     assert 0 < told["shown_share"] < 0.05
     said = told["not_learnt_from"]
     assert said["bulk_buyers"] == {"count": 1, "users": ["buyer"]}
     assert said["interactions"] == 605
+    assert len(learnt[0].histories.items) == log.height  # surfaces learn from people, too
     assert json.loads((shop.reports / "suspects.json").read_text()) == said
     ((_, _, after, users),) = asked
     assert "buyer" in set(users)  # he came back

@@ -21,7 +21,7 @@ from kuapin.counts import counted
 from kuapin.data.dataset import Catalogue, Dataset, build_catalogue, build_dataset
 from kuapin.data.ledger import ImportedFile
 from kuapin.data.merging import upsert
-from kuapin.data.suspects import Suspects, find_suspects
+from kuapin.data.suspects import find_suspects
 from kuapin.encoding.encoder import Encoder
 from kuapin.encoding.items import encoded
 from kuapin.encoding.opening import load_encoder
@@ -36,7 +36,7 @@ from kuapin.pipeline.new_items import new_items
 from kuapin.pipeline.onboarded import Onboarded, expected_json, look_around, negative_transfer_json
 from kuapin.pipeline.parts import in_order_of, know_later, take_over
 from kuapin.pipeline.suspects_report import write_suspects
-from kuapin.pipeline.train import NEWEST, Texts, write_catalogue
+from kuapin.pipeline.train import NEWEST, Texts, learnable, write_catalogue
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.opening import Opening, open_category
 from kuapin.ranking.recommender import RANKER, SOURCES
@@ -206,13 +206,6 @@ def opening_of(
         simulation=simulation,
         progress=progress,
     )
-
-
-def learnable(dataset: Dataset, read: Texts, suspects: Suspects) -> Visible:
-    """All that may be learnt from: as in training, without what no person did."""
-    histories = dataset.histories.keep(suspects.kept)
-    now = int(histories.times.max(initial=0))
-    return Visible(dataset.catalogue, histories, read.vectors, now, read.texts, read.white)
 
 
 def _publish(

@@ -36,6 +36,7 @@ from kuapin.pipeline.train import (
     Texts,
     described,
     fit,
+    learnable,
     read_texts,
     tables_of,
     visible_of,
@@ -151,7 +152,7 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
             fitted = _gone_on(shop, before, read, started, _known(manifest), progress)
         else:
             if wants_tuning(shop, drift):
-                language = tuned(shop, before, newest, progress)
+                language = tuned(shop, suspects.left_out(before, dataset), newest, progress)
             if isinstance(language, Tuned):
                 shop = language.shop
                 read = read_texts(shop, dataset.catalogue, progress)
@@ -287,7 +288,7 @@ def _publish(
     else:
         fitted = _gone_on(shop, dataset, read, start.recommender, start.metrics, progress)
     opened = {name: opened_again(shop, dataset, read, name, progress) for name in own}
-    visible = visible_of(dataset, read)
+    visible = learnable(dataset, read, fitted.suspects)
     learned = fit_surfaces(visible, fitted.recommender, shop.store, dataset.users, shop.config, progress=progress)
     default = Route(encoder=ENCODER, ranker=RANKER)
     with progress.step("Writing the release"), releases.begin() as draft:

@@ -13,8 +13,8 @@ from kuapin.evaluation.gate import Paired
 from kuapin.manifest import Routing, part_of
 from kuapin.model import Model
 from kuapin.pipeline.challenge import everything_available, paired
-from kuapin.pipeline.onboard import OPENED, learnable, opening_of, slug
-from kuapin.pipeline.train import Texts
+from kuapin.pipeline.onboard import OPENED, opening_of, slug
+from kuapin.pipeline.train import Texts, learnable
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.opening import Opening
 from kuapin.ranking.routed import Routed, Served
