@@ -9,6 +9,7 @@ from kuapin.cli.app import app
 from kuapin.cli.failures import run
 from kuapin.cli.measures import best_simple, told
 from kuapin.model_folder import Releases
+from kuapin.pipeline.suspects_report import write_suspects
 from kuapin.workspace import Shop
 
 METRICS = {
@@ -75,14 +76,20 @@ def test_the_table_of_releases_fits_80_columns(shop, monkeypatch, capfd):
 
 def test_training_ends_with_what_it_measured_and_what_to_do_next(shop, releases, monkeypatch, capfd):
     monkeypatch.setattr("kuapin.pipeline.train.train", lambda *_, **__: None)
+    suspects = {"told": "Not learnt from: 9 interactions (1 bulk buyer).", "interactions": 9}
+    write_suspects(Shop.open(shop), suspects)
     assert run(app, ["train", str(shop)]) == 0
     out, err = capfd.readouterr()
-    assert out == f"{releases[1].version} is live. {told(METRICS)}\n"
+    where = f"Their ids: {shop / 'reports' / 'suspects.json'}"
+    assert out == f"{releases[1].version} is live. {told(METRICS)}\n{suspects['told']} {where}\n"
     assert [line.split("kuapin ")[1].split()[0] for line in err.splitlines()] == ["evaluate", "recommend"]
+    run(app, ["train", str(shop), "--json"])
+    assert json.loads(capfd.readouterr().out)["not_learnt_from"] == suspects
     releases[1].metrics = {}
+    write_suspects(Shop.open(shop), {"told": "All of the log was learnt from.", "interactions": 0})
     run(app, ["train", str(shop), "--quiet"])
     out, err = capfd.readouterr()
-    assert out.endswith(" is live. 3 items: nothing was measured.\n")
+    assert out.endswith(" is live. 3 items: nothing was measured.\nAll of the log was learnt from.\n")
     assert err == ""
     run(app, ["train", str(shop)])
     assert [line.split("kuapin ")[1].split()[0] for line in capfd.readouterr().err.splitlines()] == [

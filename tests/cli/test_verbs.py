@@ -11,6 +11,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import typer
+from rich.text import Text
 
 from kuapin.cli.app import VERBS, app
 from kuapin.cli.failures import run
@@ -78,6 +80,15 @@ def test_help_lists_every_verb_in_its_group(kuapin):
         assert any(panel in line and "─" in line for line in lines), panel
         for verb in verbs:
             assert any(line.startswith(f"│ {verb} ") for line in lines), verb
+
+
+def test_no_help_holds_what_is_taken_for_markup():
+    """Rich would leave out a word in brackets."""
+    commands = typer.main.get_command(app).commands
+    assert set(commands) == {name for verbs in VERBS.values() for name in verbs}
+    texts = [text for one in commands.values() for text in (one.help, *(p.help for p in one.params if p.help))]
+    assert len(texts) > 4 * len(commands)
+    assert [text for text in texts if Text.from_markup(text).plain != text] == []
 
 
 def test_help_answers_at_once():

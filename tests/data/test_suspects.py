@@ -1,6 +1,8 @@
 import numpy as np
+import polars as pl
 import pytest
 
+from kuapin.data.dataset import build_dataset
 from kuapin.data.histories import from_interactions
 from kuapin.data.suspects import DAY, HOUR, SuspectsConfig, find_suspects
 
@@ -31,7 +33,9 @@ def found(rows, *, timed=True, config=CONFIG):
 def test_people_are_no_suspects(timed):
     suspects, _ = found(people(), timed=timed)
     assert suspects.kept.all()
-    assert suspects.told() == ""
+    assert suspects.told() == (
+        "All of the log was learnt from: no robot, bulk buyer, repeated click or fake burst was found."
+    )
 
 
 def test_a_robot_works_by_the_hour_not_by_the_day():
@@ -99,3 +103,36 @@ def test_it_can_be_switched_off_and_an_empty_log_is_none():
     none = from_interactions(*np.empty((2, 0), np.int64), np.empty(0, np.int64), np.empty(0, np.uint8),
                              n_users=0, n_items=3, timed=True)  # fmt: skip
     assert len(find_suspects(none, CONFIG).kept) == 0
+
+
+def test_who_was_left_out_is_named_and_does_not_answer():
+    """A robot, a burst of one-off users on one item, and somebody who clicks one thing all day."""
+    rng = np.random.default_rng(2)
+    robot = np.column_stack([np.full(90, 300), rng.integers(0, 60, 90), 50 * DAY + np.arange(90) * 20])
+    burst = np.column_stack([np.arange(301, 341), np.full(40, 7), 60 * DAY + np.arange(40)])
+    clicks = np.column_stack([np.full(9, 5), np.full(9, 3), 70 * DAY + np.arange(9)])
+    rows = np.concatenate([people(), robot, burst, clicks])
+    items = pl.DataFrame({"item_id": [f"item {k}" for k in range(60)]})
+    log = pl.DataFrame(rows, schema=["user", "item", "timestamp"]).select(
+        user_id=pl.format("user {}", "user"), item_id=pl.format("item {}", "item"), timestamp="timestamp"
+    )
+    whole = build_dataset(items, log)
+    suspects = find_suspects(whole.histories, CONFIG)
+    said = suspects.named(whole)
+    assert said["told"] == suspects.told()
+    assert said["interactions"] == (~suspects.kept).sum()
+    assert said["robots"] == {"count": 1, "users": ["user 300"]}
+    assert said["bulk_buyers"] == {"count": 0, "users": []}
+    assert said["repeated_clicks"] == {"count": 4, "users": ["user 5"]}
+    assert said["bursts"] == {"count": 1, "items": ["item 7"]}
+    asked = build_dataset(items, log.filter(pl.col("timestamp") >= 50 * DAY))
+    left = suspects.left_out(asked, whole)
+    assert left.users is asked.users
+    whose = set(left.users.ids.gather(np.unique(left.histories.users)))
+    assert "user 300" not in whose
+    assert len(whose & {f"user {k}" for k in range(301, 341)}) <= 2  # about as many as by chance
+    assert set(map(len, (left.histories, asked.histories))) == {len(asked.users)}
+    assert "user 5" in whose  # a person, whose choice counts however often it was clicked
+    nobody = find_suspects(whole.histories, SuspectsConfig(look=False))
+    assert nobody.told() == "All of the log was learnt from: [live.suspects] look is false."
+    assert nobody.left_out(asked, whole).histories.items.tolist() == asked.histories.items.tolist()

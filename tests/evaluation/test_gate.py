@@ -31,6 +31,31 @@ def test_one_category_by_hand():
     assert many.decision == "passes"
 
 
+def test_the_interval_of_a_change_is_that_of_the_paired_users():
+    rng = np.random.default_rng(5)
+    champion = rng.random(400)
+    challenger = 0.9 * champion + 0.02 * rng.standard_normal(400)
+    (paired,) = judge({"A": Paired(champion, challenger)}, GateConfig())
+    (mixed,) = judge({"A": Paired(champion, rng.permutation(challenger))}, GateConfig())
+    assert paired.low < paired.change < paired.high
+    assert paired.change == pytest.approx(-0.1, abs=0.01)
+    drawn = rng.integers(0, 400, (4_000, 400))
+    ratios = challenger[drawn].mean(axis=1) / champion[drawn].mean(axis=1) - 1
+    assert (paired.low, paired.high) == pytest.approx(tuple(np.quantile(ratios, [0.025, 0.975])), abs=3e-4)
+    assert mixed.high - mixed.low > 10 * (paired.high - paired.low)
+    few, nobody, nothing = judge(
+        {
+            "few": Paired(champion[:9], challenger[:9]),
+            "one": Paired(champion[:1], challenger[:1]),
+            "nothing": Paired(np.zeros(60), np.ones(60)),
+        },
+        GateConfig(),
+    )
+    assert few.low < few.change < few.high
+    assert few.decision == "too few users"
+    assert np.isnan([nobody.low, nobody.high, nothing.low, nothing.high]).all()
+
+
 def test_a_loss_is_told_from_not_knowing():
     rng = np.random.default_rng(0)
     champion = rng.random(500)

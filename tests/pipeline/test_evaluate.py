@@ -88,6 +88,32 @@ def test_launch_measures_every_shot_and_leaves_out_what_has_nothing_to_say(launc
     assert nothing.results["random"]["ndcg@10"].low <= nothing.results["random text"]["ndcg@10"].high
 
 
+def test_a_launch_tells_head_middle_and_tail_apart(launch, untimed):
+    parts = {c.title: c for c in launch.slices}
+    names = [
+        f"Home, {shot} seen: {third} items"
+        for shot in ("0\u00a0%", "100\u00a0%")
+        for third in ("head", "middle", "tail")
+    ]
+    assert list(parts) == names
+    for first, later in zip(names[:3], names[3:], strict=True):  # the same people and items at both levels
+        assert parts[first].users == parts[later].users >= 30
+        assert parts[first].results["random"]["ndcg@10"] == parts[later].results["random"]["ndcg@10"]
+    assert {"popularity", "item-kNN"} <= set(parts[names[3]].results)
+    found = [parts[name].results["popularity"]["ndcg@10"].value for name in names[3:]]
+    assert found[0] > found[1] > found[2] == 0  # ten of forty items are shown to everybody
+
+    histories, catalogue = untimed.dataset.histories, untimed.dataset.catalogue
+    inside = catalogue.category == catalogue.categories.index("Home")
+    (split,) = launch_split(untimed.dataset, inside, [0.0], 0, test_share=1 / 3, max_test_users=60)
+    asked = np.isin(histories.users, split.test_users) & inside[histories.items]
+    hidden = replace(histories, items=np.where(asked, np.flatnonzero(inside)[0], histories.items).astype(np.int32))
+    one, other = (
+        report_launch._thirds(d, split) for d in (untimed.dataset, replace(untimed.dataset, histories=hidden))
+    )
+    assert [part.users.tolist() for part in one] == [part.users.tolist() for part in other]
+
+
 def test_leave_one_out_asks_for_the_last_item(untimed):
     measured = measure_leave_one_out(untimed, baselines_of(untimed), **HOW, watch=Stopwatch())
     (last,) = measured.comparisons

@@ -18,9 +18,11 @@ from kuapin.model import Model
 from kuapin.model_folder import Releases
 from kuapin.pipeline import onboard as job
 from kuapin.pipeline import stages
+from kuapin.pipeline.challenges import CHALLENGES, read_challenges
 from kuapin.pipeline.onboard import onboard, slug
 from kuapin.pipeline.refresh import refresh
 from kuapin.pipeline.train import train
+from kuapin.ranking.expectations import Expectations, NegativeTransfer, Range
 from kuapin.ranking.simulation import SimulationConfig
 from kuapin.workspace import Shop
 from tests import market
@@ -192,6 +194,38 @@ def test_refusals_exit_2_with_one_line_and_change_nothing(shop, trained, tmp_pat
     assert content(shop) == before
 
 
+def refused(shop, pets, capsys) -> str:
+    """What onboarding Pets says on the way out, in its one line; nothing has changed."""
+    before = content(shop)
+    code = run(app, ["onboard", str(shop.path), str(pets), "--category", "Pets", "--quiet"])
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert content(shop) == before
+    return f"{code}: {err}"
+
+
+@pytest.mark.parametrize("how", ["cut short", "altered", "gone"])
+def test_a_damaged_live_release_is_named(shop, trained, capsys, how):
+    live = Releases(shop.models).live()
+    path = shop.models / live / "sources" / "facts.safetensors"
+    old = path.read_bytes()
+    path.unlink() if how == "gone" else path.write_bytes(old[:-9] if how == "cut short" else old[:-1] + b"?")
+    said = refused(shop, trained / "pets.csv", capsys)
+    assert said.startswith("1: ")
+    assert live in said
+    assert "facts.safetensors" in said
+
+
+def test_a_shop_of_one_category_is_refused(shop, trained, tmp_path, capsys):
+    one = pl.read_csv(trained / "items.csv").with_columns(category=pl.lit("Home > lamp"))
+    one.write_csv(tmp_path / "one.csv")
+    shop.import_files(items=tmp_path / "one.csv")
+    said = refused(shop, trained / "pets.csv", capsys)
+    assert said.startswith("2: ")
+    assert "The shop has one category, 'Home'; what to expect of a new category is measured on at least two" in said
+
+
 def test_an_encoder_that_does_not_fit_is_refused(shop, trained, monkeypatch):
     load_encoder = job.load_encoder
 
@@ -207,21 +241,36 @@ def test_an_encoder_that_does_not_fit_is_refused(shop, trained, monkeypatch):
     assert content(shop) == before
 
 
-def test_the_verdict_is_told_and_is_json(shop, trained, capsys):
+def test_the_verdict_is_told_and_is_json(shop, trained, capsys, monkeypatch):
+    lost = NegativeTransfer("text", Range(0.8, 0.5, 1.25), 2 / 3)
+    monkeypatch.setattr(Expectations, "negative_transfer", lambda *_: (lost,))
     assert run(app, ["onboard", str(shop.path), str(trained / "pets.csv"), "--category", "Pets", "--quiet"]) == 0
     told = capsys.readouterr().out
     for words in ("Pets is open with 24 items", "To 160 people with a history", "Expected, by 3 openings", "95", "100",
-                  "texts lie", "To promote first"):  # fmt: skip
+                  "All of the log was learnt from", "texts lie", "To promote first"):  # fmt: skip
         assert words in told
+    ratio = "0.80\N{NO-BREAK SPACE}× (0.50 – 1.25)"
+    said = f"Negative transfer: weighed as other openings taught, lists were {ratio} those of text, worse in 67% of"
+    assert said in told
+    event = json.loads((shop.models / CHALLENGES).read_text())
+    assert event["opened"] == "Pets"
+    assert event["negative_transfer"] == [
+        {"against": "text", "ratio": {"value": 0.8, "low": 0.5, "high": 1.25}, "worse": 2 / 3}
+    ]
+    assert read_challenges(shop.models) == []  # no refresh: it counts as no look, and is no comparison
+    monkeypatch.undo()
     Releases(shop.models).rollback()
     assert run(app, ["onboard", str(shop.path), str(trained / "pets.csv"), "--category", "Pets", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert [level["shot"] for level in said["expected"]] == [0.0, 0.01, 0.1, 1.0]
     first = said["expected"][0]["strategies"]
     assert said["strategy"] == max(first, key=lambda name: first[name]["ndcg@10"])
+    plain = [name for name in ("popularity", "text") if first[name]["ndcg@10"] > first["transfer"]["ndcg@10"]]
+    assert [one["against"] for one in said["negative_transfer"]] == plain
     ratio = first[said["strategy"]]["ratio"]
     assert ratio["low"] < ratio["value"] < ratio["high"]
     assert len(said["promote"]) == 12
+    assert said["not_learnt_from"]["robots"] == {"count": 0, "users": []}
     assert {one["name"] for one in said["rehearsed"]} == {"Beauty", "Home", "Garden"}
     assert Releases(shop.models).live() == said["release"]
 

@@ -1,6 +1,7 @@
 """Refreshing a small shop; its texts are read by made-up vectors, all else is what runs in a real one."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -8,15 +9,18 @@ import polars as pl
 import pytest
 
 from kuapin import columns as c
+from kuapin.cli import refresh as verb
 from kuapin.cli.app import app
 from kuapin.cli.failures import run
+from kuapin.data.dataset import build_dataset
 from kuapin.errors import InputError
-from kuapin.evaluation.gate import Paired
+from kuapin.evaluation.gate import GateConfig, Paired, judge
 from kuapin.manifest import read_routing
 from kuapin.model import Model
 from kuapin.model_folder import Releases
 from kuapin.pipeline import refresh as refreshing
 from kuapin.pipeline import train as training
+from kuapin.pipeline.challenge import shown_share
 from kuapin.pipeline.challenges import CHALLENGES
 from kuapin.pipeline.newest import newest_stretch
 from kuapin.pipeline.refresh import refresh
@@ -129,6 +133,46 @@ def test_the_answers_were_hidden_from_both(shop, log, tmp_path, monkeypatch):
     assert len(seen["after"].times) + len(seen["challenger"].times) == log.height
 
 
+def test_what_no_person_did_is_not_asked_for_and_is_named(shop, log, tmp_path, monkeypatch, capfd):
+    times = log["timestamp"][-600:]
+    bulk = pl.DataFrame({"user_id": "buyer", "item_id": market.items()["item_id"][0], "timestamp": times})
+    early = bulk[:5].with_columns(timestamp=log["timestamp"][:5])
+    (one,) = log[-1:].rows(named=True)
+    shown = pl.DataFrame([one]).with_columns(event=pl.lit("impression"), timestamp=pl.col("timestamp") - 1)
+    imported(shop, tmp_path, interactions=pl.concat([log, early, bulk, shown], how="diagonal_relaxed"))
+    asked, real = [], refreshing.paired
+    monkeypatch.setattr(refreshing, "paired", lambda *a, **k: asked.append(a) or real(*a, **k))
+    learnt, fit_real = [], refreshing.fit_surfaces
+    monkeypatch.setattr(refreshing, "fit_surfaces", lambda *a, **k: learnt.append(a[0]) or fit_real(*a, **k))
+    assert run(app, ["refresh", str(shop.path), "--json"]) == 0
+    told = json.loads(capfd.readouterr().out)
+    assert 0 < told["shown_share"] < 0.05
+    said = told["not_learnt_from"]
+    assert said["bulk_buyers"] == {"count": 1, "users": ["buyer"]}
+    assert said["interactions"] == 605
+    assert len(learnt[0].histories.items) == log.height  # surfaces learn from people, too
+    assert json.loads((shop.reports / "suspects.json").read_text()) == said
+    ((_, _, after, users),) = asked
+    assert "buyer" in set(users)  # he came back
+    assert "buyer" not in set(after.users.ids.gather(np.unique(after.histories.users)))
+
+
+def test_how_much_of_what_was_taken_had_been_shown():
+    items = pl.DataFrame({"item_id": ["a", "b", "c"]})
+    rows = [("u", "a", 50), ("u", "a", 60), ("u", "b", 55), ("v", "a", 50), ("v", "c", 52)]
+    taken = pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp"], orient="row")
+    shown = [("u", "a", 49), ("u", "b", 56), ("v", "b", 40), ("v", "c", 10), ("v", "c", 52), ("v", "a", 20)]
+    seen = pl.DataFrame(shown, schema=["user_id", "item_id", "timestamp"], orient="row")
+    log = pl.concat(
+        [taken.with_columns(event=pl.lit("click")), seen.with_columns(event=pl.lit("impression"))], how="vertical"
+    )
+    after = build_dataset(items, taken)
+    assert shown_share(log, after, 30) == 2 / 4  # u took b before it was shown, v was shown a by an earlier model
+    assert shown_share(log, after, 0) == 3 / 4
+    assert np.isnan(shown_share(log, after, 60))
+    assert np.isnan(shown_share(taken, after, 0))
+
+
 def test_refused_where_no_loss_can_be_ruled_out(shop, log, tmp_path):
     shop = with_settings(shop, {"margin = 0.5": "margin = 0.0001"})
     imported(shop, tmp_path, interactions=log)
@@ -175,6 +219,7 @@ def test_a_category_that_loses_keeps_what_it_had(shop, log, tmp_path, monkeypatc
     assert {name: route.ranker for name, route in routing.categories.items()} == {"Home": f"parts/{first}/ranker"}
     assert lists(Model.load(shop), "Home").height == 20
     looks = [json.loads(line) for line in (shop.models / CHALLENGES).read_text().splitlines()]
+    assert [look["negative_transfer"] for look in looks] == [["Home"], ["Home"]]
     assert [{v["category"]: v["served_by"] for v in look["verdicts"]}["Home"] for look in looks] == [first, first]
 
 
@@ -250,6 +295,38 @@ def test_an_interrupted_refresh_leaves_what_is_live(shop, log, tmp_path, monkeyp
     assert refresh(shop).release is not None
 
 
+@pytest.mark.parametrize("how", ["cut short", "altered", "gone"])
+def test_a_damaged_live_release_is_named_in_one_line_and_nothing_changes(shop, log, tmp_path, capfd, how):
+    imported(shop, tmp_path, interactions=log)
+    live = Releases(shop.models).live()
+    path = shop.models / live / "sources" / "facts.safetensors"
+    content = path.read_bytes()
+    path.unlink() if how == "gone" else path.write_bytes(content[:-9] if how == "cut short" else content[:-1] + b"?")
+    before = {one: one.read_bytes() for one in shop.models.rglob("*") if one.is_file()}
+    capfd.readouterr()
+    assert run(app, ["refresh", str(shop.path), "--quiet"]) == 1
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert live in err
+    assert "facts.safetensors" in err
+    assert {one: one.read_bytes() for one in shop.models.rglob("*") if one.is_file()} == before
+    path.write_bytes(content)
+    assert Releases(shop.models).open_live().name == live
+
+
+def test_a_log_from_the_future_is_refused_and_changes_nothing(shop, log, tmp_path, capfd):
+    live = Releases(shop.models).live()
+    path = tmp_path / "future.csv"
+    log[-50:].with_columns(timestamp=pl.lit(4_102_444_800)).write_csv(path)  # 2100
+    capfd.readouterr()
+    assert run(app, ["import", str(shop.path), "--interactions", str(path), "--quiet"]) == 2
+    assert "times lie between 1990-01-01 and" in capfd.readouterr().err
+    assert run(app, ["refresh", str(shop.path), "--quiet"]) == 0
+    assert "Nothing was imported since" in capfd.readouterr().out
+    assert Releases(shop.models).live() == live
+
+
 def test_a_log_without_times(tmp_path, log):
     shop = with_settings(Shop.init(tmp_path / "untimed"), SETTINGS)
     untimed = log.drop("timestamp")
@@ -273,6 +350,29 @@ def test_too_few_people(shop, tmp_path, log):
     assert found.after.height == pytest.approx(0.1 * found.before.height, rel=0.15)
     with pytest.raises(InputError, match="has no interactions"):
         newest_stretch(Shop.init(tmp_path / "empty"), None, 1)
+
+
+def test_the_table_says_what_was_seen_and_what_could_have_been():
+    rng = np.random.default_rng(1)
+    good = rng.random(200)
+    pairs = {
+        "Better": Paired(good, good + 0.1),
+        "Worse": Paired(good, good / 4),
+        "Alike": Paired(good, rng.permutation(good)),
+        "Few": Paired(good[:9], good[:9]),
+        "Blank": Paired(np.zeros(200), good),
+    }
+    verdicts = tuple(judge(pairs, GateConfig()))
+    told = verb._table(refreshing.Refreshed("r0", "r1", verdicts, passed=("Better", "Blank")))
+    better, worse, alike, few, blank = told["verdict"]
+    assert re.fullmatch(r"passes: no loss above 4%; so many users show a loss of \d+%", better)
+    assert re.fullmatch(r"negative transfer: keeps what it has; so many users show a loss of \d+%", worse)
+    assert re.fullmatch(r"cannot be told: keeps what it has; so many users show a loss of \d+%", alike)
+    assert few == "too few users to tell any loss: keeps what it has"
+    assert blank == "passes; the live model found nothing that could be lost"
+    first, last = told["95 % interval"][0], told["95 % interval"][-1]
+    assert re.fullmatch(r"\+\d+% to \+\d+%", first)
+    assert last == "–"
 
 
 def test_the_verb(shop, log, tmp_path, capfd, monkeypatch):

@@ -94,3 +94,17 @@ def test_hits_count_the_first_ten():
     ranks = np.array([*range(12, 0, -1), *range(3, 0, -1)], float)
     assert hits_at_10(lists, ranks).tolist() == [0.0, 1.0]  # the right one is eleventh, and second
     assert ndcg_at_10(lists, ranks).tolist() == [0.0, pytest.approx(1 / np.log2(3))]
+
+
+def test_negative_transfer_is_what_is_taught_nothing_doing_better():
+    found = expectations(
+        level(0.0, 0, popularity=(0.1, 0.1, 0.1), text=(0.3, 0.2, 0.2), mixture=(0.9,) * 3, transfer=(0.2, 0.25, 0.2)),
+        level(0.1, 50, popularity=(0.3, 0.4, 0.2), text=(0.1, 0.1, 0.1), transfer=(0.1, 0.2, 0.1)),
+        level(1.0, 500, popularity=(0.3, 0.3, 0.3), text=(0.3, 0.3, 0.3), transfer=(0.4, 0.4, 0.2)),
+    )
+    (text,) = found.negative_transfer(0.0)  # .233 to .217
+    assert (text.against, text.worse) == ("text", pytest.approx(1 / 3))
+    assert text.ratio.low < text.ratio.value < 1 < text.ratio.high
+    assert [(one.against, one.worse) for one in found.negative_transfer(0.1)] == [("popularity", 1.0)]
+    assert found.negative_transfer(1.0) == ()
+    assert expectations(level(0.0, 0, popularity=(0.1,), text=(0.3,))).negative_transfer(0.0) == ()

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 
+from kuapin.errors import InputError
 from kuapin.ranking.live import LiveConfig, fit_live
 from kuapin.ranking.opening import opened
 from kuapin.ranking.ranker import RankingConfig, fixed_ranker
 from kuapin.ranking.recommender import Recommender, fit_launch
 from kuapin.ranking.replays import ReplayConfig
-from kuapin.ranking.signals import Signals, SignalsConfig
+from kuapin.ranking.signals import Signals, SignalsConfig, opening_config
 from kuapin.retrieval.sources.als import AlsConfig
 from kuapin.retrieval.sources.item_knn import ItemKnnConfig
 from kuapin.retrieval.sources.popularity import PopularityConfig
@@ -111,3 +112,16 @@ def test_the_user_model_is_trained_where_enough_people_came_back(visible, tmp_pa
     one, other = (r.rank(visible.histories, 10) for r in (fitted.recommender, again))
     assert "sequence" in again.signals.signals
     assert one.scores.tobytes() == other.scores.tobytes()
+
+
+def test_an_opening_does_without_the_user_model_though_it_is_named(visible):
+    """Refitted in a replay it would go on from weights that saw what the replay hides."""
+    pets = pets_of(visible)
+    with pytest.warns(UserWarning, match=r"\[signals\] sources: sequence is left out where a category opens"):
+        found = opening_config(opened(visible, pets), SignalsConfig(sources=("sequence", "adapted")), counted=True)
+    assert found.sources == ("adapted", "predicted_popularity")
+    with pytest.warns(UserWarning, match="left out"):
+        fitted = Signals.fit(opened(visible, pets), SignalsConfig(sources=("sequence", "item_knn")))
+    assert list(fitted.signals) == ["item_knn"]
+    with pytest.raises(InputError, match=r"names sequence alone, which does not read a category that opens\. Name"):
+        Signals.fit(opened(visible, pets), SignalsConfig(sources=("sequence",)))

@@ -68,7 +68,7 @@ def _say_parts(head: str, parts: "Sequence[Comparison]") -> None:
         ]
 
     say("")
-    say(f"{wording.label(first.metric)} by {head}, answers new to the user")
+    say(f"{wording.label(first.metric)} by {head}{'' if first.protocol == 'launch' else ', answers new to the user'}")
     best = [comparison.baseline for comparison in parts]
     columns = {
         head: [comparison.title for comparison in parts],

@@ -62,7 +62,9 @@ def evaluate(
     success: Annotated[
         Success | None,
         typer.Option(
-            "--success", help="With off-policy: what counts. Without it, as [exploration] says.", show_default=False
+            "--success",
+            help="With off-policy: what counts. Without it, as exploration.event of kuapin.toml says.",
+            show_default=False,
         ),
     ] = None,
     json_file: Annotated[

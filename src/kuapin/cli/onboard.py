@@ -7,7 +7,18 @@ import typer
 
 from kuapin.cli.faults import plain_fault, say_faults
 from kuapin.cli.import_ import Format
-from kuapin.cli.output import AsJson, Quiet, ShopFolder, open_shop, progress, remark, say, say_json, say_table
+from kuapin.cli.output import (
+    AsJson,
+    Quiet,
+    ShopFolder,
+    open_shop,
+    progress,
+    remark,
+    say,
+    say_json,
+    say_suspects,
+    say_table,
+)
 
 if TYPE_CHECKING:
     from kuapin.pipeline.onboarded import Onboarded
@@ -51,8 +62,10 @@ def onboard(
         return
     say_faults(done.faults)
     _say_served(done)
+    say_suspects(folder, done.suspects)
     if done.opening.expectations is not None:
         _say_expected(done, done.opening.expectations)
+        _say_negative_transfer(done, done.opening.expectations)
         _say_next(done, done.opening.expectations)
     _say_promoted(done)
     remark(
@@ -125,6 +138,14 @@ def _say_distance(done: "Onboarded") -> None:
     say(f"{far} On a day like today the same list was, to popularity: {told}.")
 
 
+def _say_negative_transfer(done: "Onboarded", found: "Expectations") -> None:
+    for lost in found.negative_transfer(done.opening.shot):
+        say(
+            f"Negative transfer: weighed as other openings taught, lists were {_ratio(lost.ratio)} those of "
+            f"{lost.against}, worse in {lost.worse:.0%} of the replayed openings."
+        )
+
+
 def _say_next(done: "Onboarded", found: "Expectations") -> None:
     from kuapin.counts import counted
 
@@ -164,7 +185,7 @@ def _ratio(found: "Range") -> str:
 def _plain(done: "Onboarded") -> dict[str, Any]:
     from dataclasses import asdict
 
-    from kuapin.pipeline.onboarded import expected_json, range_json
+    from kuapin.pipeline.onboarded import expected_json, negative_transfer_json, range_json
 
     found, around = done.opening.expectations, done.surroundings
     stage = found.next_stage(done.opening.strategy, done.opening.shot) if found else None
@@ -177,6 +198,7 @@ def _plain(done: "Onboarded") -> dict[str, Any]:
         "shot": done.opening.shot,
         "strategy": done.opening.strategy,
         "expected": expected_json(found) if found else None,
+        "negative_transfer": negative_transfer_json(found, done.opening.shot) if found else [],
         "as_good_as_popularity_of_people": matched.seen[0] if matched else None,
         "distance": around.distance,
         "so_far_seen": bool(around.as_far),
@@ -184,6 +206,7 @@ def _plain(done: "Onboarded") -> dict[str, Any]:
         "rehearsed": [asdict(one) for one in around.rehearsed],
         "next_stage": None if stage is None else asdict(stage) | {"gain": range_json(stage.gain)},
         "promote": around.promote.to_dicts(),
+        "not_learnt_from": dict(done.suspects),
         "faults": [plain_fault(fault) for fault in done.faults],
         "seconds": round(done.seconds, 2),
     }

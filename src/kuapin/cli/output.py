@@ -67,6 +67,12 @@ def remark(text: str, *, quiet: bool) -> None:
         typer.echo(one_line(text), err=True)
 
 
+def say_suspects(folder: Path, suspects: Mapping[str, object]) -> None:
+    """What of the log taught nothing (``Suspects.named``), and where their ids are if there are any."""
+    where = f" Their ids: {folder / 'reports' / 'suspects.json'}" if suspects["interactions"] else ""
+    say(f"{suspects['told']}{where}")
+
+
 def say_json(value: object) -> None:
     """The result as JSON, keys in the order given."""
     typer.echo(json.dumps(value, indent=1, ensure_ascii=False, default=str))

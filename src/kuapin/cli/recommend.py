@@ -57,7 +57,7 @@ def recommend(
             metavar="D",
             min=-1,
             max=1,
-            help="From -1, more of the same, to 1, what is new; by default as [diversity] of kuapin.toml says.",
+            help="From -1, more of the same, to 1, what is new; by default as diversity.discovery of kuapin.toml says.",
             show_default=False,
         ),
     ] = None,

@@ -1,10 +1,23 @@
 """``kuapin refresh``: a new model from what is new, live where it is no worse."""
 
+from math import isnan
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kuapin.cli.output import AsJson, Quiet, ShopFolder, open_shop, progress, remark, say, say_json, say_table
+from kuapin.cli.output import (
+    AsJson,
+    Quiet,
+    ShopFolder,
+    open_shop,
+    progress,
+    remark,
+    say,
+    say_json,
+    say_suspects,
+    say_table,
+)
 from kuapin.counts import counted
 from kuapin.errors import GateRefusedError
 
@@ -14,9 +27,9 @@ if TYPE_CHECKING:
 
 _WORDS = {
     "passes": "passes",
-    "loses": "loses: keeps what it has",
+    "loses": "negative transfer: keeps what it has",
     "undecided": "cannot be told: keeps what it has",
-    "too few users": "too few users: keeps what it has",
+    "too few users": "too few users to tell any loss: keeps what it has",
 }
 
 
@@ -35,7 +48,7 @@ def refresh(
 ) -> None:
     """Learn what was imported since, compare with the live model on the newest log, and publish what is no worse.
 
-    Goes on from the live model where that is possible ([refresh] in kuapin.toml), and trains anew where it is not.
+    Goes on from the live model where that is possible (refresh.warm in kuapin.toml), and trains anew where it is not.
     Made for a scheduler. Exit code 3: the gate refused, and the live model stays.
     """
     from kuapin.pipeline.refresh import refresh as refresh_shop
@@ -58,7 +71,7 @@ def refresh(
         )
 
 
-def _say(done: "Refreshed", folder: object, *, quiet: bool) -> None:
+def _say(done: "Refreshed", folder: Path, *, quiet: bool) -> None:
     say_table(
         {
             "drift": [moved.part for moved in done.drift],
@@ -70,12 +83,13 @@ def _say(done: "Refreshed", folder: object, *, quiet: bool) -> None:
         wrap=("what",),
     )
     say("")
+    say_suspects(folder, done.suspects)
     say(f"Trained anew: {done.anew}." if done.anew else f"Went on from {done.champion}, whose ranker stays.")
     if done.encoder:
         say(f"The language model was tuned for what moved: backbones/{done.encoder} reads from now on.")
     if done.untuned:
         say(f"The language model stays as it is: {done.untuned}")
-    say_table(_table(done), right=("users", "live", "new", "change"), wrap=("verdict",))
+    say_table(_table(done), right=("users", "live", "new", "change", "95 % interval"), wrap=("verdict",))
     for name, why in done.held.items():
         say(f"{name} is served worse by the encoder of the new model, {why} by texts alone: it keeps what it has.")
     for name in done.new:
@@ -89,6 +103,11 @@ def _say(done: "Refreshed", folder: object, *, quiet: bool) -> None:
         say(
             f"Too few people came back since {done.champion} was trained, so both were asked for the last part of the "
             "log. The live model had learnt from it: it looks better than it is."
+        )
+    if not isnan(done.shown_share):
+        say(
+            f"Of what was taken, the live model had shown {done.shown_share:.0%} to the same people before, as the "
+            "impressions in the log say."
         )
     if done.verdicts:
         say(
@@ -109,7 +128,8 @@ def _table(done: "Refreshed") -> dict[str, list[str]]:
         "users": [f"{verdict.users:,}" for verdict in verdicts],
         "live": [f"{verdict.champion:.4f}" for verdict in verdicts],
         "new": [f"{verdict.challenger:.4f}" for verdict in verdicts],
-        "change": ["–" if verdict.change != verdict.change else f"{verdict.change:+.0%}" for verdict in verdicts],
+        "change": ["–" if isnan(verdict.change) else f"{verdict.change:+.0%}" for verdict in verdicts],
+        "95 % interval": ["–" if isnan(one.low) else f"{one.low:+.0%} to {one.high:+.0%}" for one in verdicts],
         "verdict": [_told(verdict, done) for verdict in verdicts],
     }
 
@@ -127,16 +147,17 @@ def _told(verdict: "Verdict", done: "Refreshed") -> str:
         words += ", but is held back: keeps what it has"
     if done.forced and not verdict.passes:
         words = words.replace("keeps what it has", "forced")
-    if verdict.least != verdict.least:  # NaN: nothing was found, or nobody asked
+    if verdict.decision == "too few users":
         return words
+    if isnan(verdict.visible):
+        return f"{words}; the live model found nothing that could be lost"
     if verdict.passes:
-        return f"{words}: no loss above {max(0.0, -verdict.least):.0%}"
+        words = f"{words}: no loss above {max(0.0, -verdict.least):.0%}"
     return f"{words}; so many users show a loss of {verdict.visible:.0%}"
 
 
 def _plain(done: "Refreshed") -> dict[str, object]:
     from dataclasses import asdict
-    from math import isnan
 
     def known(values: dict[str, object]) -> dict[str, object]:
         return {name: None if isinstance(v, float) and isnan(v) else v for name, v in values.items()}
@@ -155,5 +176,7 @@ def _plain(done: "Refreshed") -> dict[str, object]:
         "drift": [asdict(moved) | {"size": moved.size} for moved in done.drift],
         "stages": {name: asdict(stage) for name, stage in done.stages.items()},
         "unseen": done.unseen,
+        "not_learnt_from": dict(done.suspects),
         "own_share": None if isnan(done.own_share) else done.own_share,
+        "shown_share": None if isnan(done.shown_share) else done.shown_share,
     }

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from kuapin.cli.measures import told
-from kuapin.cli.output import AsJson, Quiet, ShopFolder, open_shop, progress, remark, say, say_json
+from kuapin.cli.output import AsJson, Quiet, ShopFolder, open_shop, progress, remark, say, say_json, say_suspects
 
 
 def train(
@@ -23,16 +23,21 @@ def train(
     Exit code 3: refused, because a tuned encoder serves a category worse.
     """
     from kuapin.model_folder import Releases
+    from kuapin.pipeline.suspects_report import read_suspects
     from kuapin.pipeline.train import train as train_shop
 
     shop = open_shop(folder)
     train_shop(shop, quick=quick, force=force, progress=progress(quiet=quiet or as_json))
     live = next(release for release in Releases(shop.models, shop.config.releases).versions() if release.live)
+    suspects = read_suspects(shop)
     if as_json:
-        say_json({"version": live.version, "bytes": live.bytes, "metrics": dict(live.metrics)})
+        say_json(
+            {"version": live.version, "bytes": live.bytes, "metrics": dict(live.metrics), "not_learnt_from": suspects}
+        )
         return
     measured = told(live.metrics)
     say(f"{live.version} is live. {measured or live.note}")
+    say_suspects(folder, suspects)
     if measured:
         first = f"kuapin evaluate {folder}  # does it help? against every simple method, with intervals"
     else:

@@ -4,18 +4,22 @@ Nothing is deleted from the shop: what is suspicious teaches the models nothing,
 below a floor that people do reach, and adapts to the log above it, so that a wholesaler's shop is not taken for robots.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from kuapin.counts import counted
+from kuapin.data.dataset import Dataset
 from kuapin.data.histories import Histories
+from kuapin.data.vocabulary import Vocabulary
 
 HOUR, DAY = 3_600, 86_400
 ONE_OFF = 2
 """Different items of a user at most who may have been made to praise one of them."""
+NAMED = 100
+"""Users, and items, of each kind that are named."""
 TYPICAL, BEYOND = 0.99, 8.0
 """A cut is ``BEYOND`` times what all but one of a hundred users stay below."""
 
@@ -47,6 +51,8 @@ class Suspects:
         bulk: int64, rows of users with more interactions in all.
         repeats: how many interactions repeat a click too often on one day.
         bursts: int64, item rows on which a fake burst lies.
+        clickers: int64, rows of users with a repeated click.
+        looked: whether anybody looked.
     """
 
     kept: NDArray[np.bool_]
@@ -54,9 +60,11 @@ class Suspects:
     bulk: NDArray[np.int64]
     repeats: int
     bursts: NDArray[np.int64]
+    clickers: NDArray[np.int64]
+    looked: bool = True
 
     def told(self) -> str:
-        """In a sentence; empty where nothing was found."""
+        """In a sentence, with the number of each kind that was found."""
         hasty = "more interactions in an hour than people have"
         alone = "a burst of users who did nothing else"
         parts = [
@@ -66,10 +74,41 @@ class Suspects:
             (len(self.bursts), f"item with {alone}", f"items with {alone}"),
         ]
         found = [counted(*part) for part in parts if part[0]]
+        if not self.looked:
+            return "All of the log was learnt from: [live.suspects] look is false."
         if not found:
-            return ""
+            return "All of the log was learnt from: no robot, bulk buyer, repeated click or fake burst was found."
         left = int((~self.kept).sum())
         return f"Not learnt from: {counted(left, 'interaction')} ({', '.join(found)})."
+
+    def named(self, dataset: Dataset) -> dict[str, JsonValue]:
+        """In a sentence, as numbers, and by the ids of the first ``NAMED`` users and items of each kind."""
+        users, items = dataset.users, dataset.catalogue.items
+        return {
+            "told": self.told(),
+            "interactions": int((~self.kept).sum()),
+            "robots": {"count": len(self.robots), "users": _ids(users, self.robots)},
+            "bulk_buyers": {"count": len(self.bulk), "users": _ids(users, self.bulk)},
+            "repeated_clicks": {"count": self.repeats, "users": _ids(users, self.clickers)},
+            "bursts": {"count": len(self.bursts), "items": _ids(items, self.bursts)},
+        }
+
+    def left_out(self, part: Dataset, whole: Dataset) -> Dataset:
+        """A part of the log that was looked through, without what no person did.
+
+        Args:
+            part: in the catalogue of the whole.
+            whole: the log that was looked through.
+        """
+        log, n = whole.histories, len(whole.catalogue)
+        people = log.users[self.kept].astype(np.int64) * n + log.items[self.kept]
+        whose = whole.users.rows(part.users.ids)[part.histories.users].astype(np.int64)
+        kept = np.isin(whose * n + part.histories.items, people)
+        return replace(part, histories=part.histories.keep(kept))
+
+
+def _ids(vocabulary: Vocabulary, rows: NDArray[np.int64]) -> list[JsonValue]:
+    return list(vocabulary.ids.gather(rows[:NAMED]))
 
 
 def find_suspects(histories: Histories, config: SuspectsConfig) -> Suspects:
@@ -87,7 +126,7 @@ def find_suspects(histories: Histories, config: SuspectsConfig) -> Suspects:
     kept = np.ones(n, np.bool_)
     none = np.empty(0, np.int64)
     if not config.look or n == 0:
-        return Suspects(kept, none, none, 0, none)
+        return Suspects(kept, none, none, 0, none, none, looked=config.look)
     users = histories.users.astype(np.int64)
     bulk = _beyond(histories.lengths.astype(np.float64), config.interactions)
     robots = none
@@ -97,7 +136,8 @@ def find_suspects(histories: Histories, config: SuspectsConfig) -> Suspects:
     repeated = _repeated(histories, users, config.repeats_a_day) & kept
     kept &= ~repeated
     fake, bursts = _bursts(histories, users, kept, config)
-    return Suspects(kept & ~fake, robots, np.setdiff1d(bulk, robots), int(repeated.sum()), bursts)
+    clickers = np.unique(users[repeated])
+    return Suspects(kept & ~fake, robots, np.setdiff1d(bulk, robots), int(repeated.sum()), bursts, clickers)
 
 
 def _beyond(values: NDArray[np.float64], floor: int) -> NDArray[np.int64]:

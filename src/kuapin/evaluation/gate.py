@@ -24,6 +24,8 @@ OWN_LEVEL = 0.2
 """Level at which a category's own users must rule the loss out, without what is borrowed."""
 POWER = 0.8
 """Chance to see the smallest loss that counts as visible."""
+CONFIDENCE = 0.95
+"""Of the interval of a change."""
 Decision = Literal["passes", "loses", "undecided", "too few users"]
 
 
@@ -60,6 +62,8 @@ class Verdict:
         champion: mean NDCG@10 of the live model.
         challenger: of the new one.
         change: challenger / champion - 1, of the category alone; NaN where the champion finds nothing.
+        low: lower end of its 95 % interval, paired over users (delta method); NaN likewise, and with one user.
+        high: the upper end.
         least: the lower end of the change at the level that the test used: a greater loss can be ruled out.
         visible: the smallest loss that so many users show: it would be told from none with a chance of ``POWER``.
         p: of the test, after the parent's share.
@@ -73,6 +77,8 @@ class Verdict:
     champion: float
     challenger: float
     change: float
+    low: float
+    high: float
     least: float
     visible: float
     p: float
@@ -181,9 +187,14 @@ def _verdict(name: str, one: Paired, test: _Test | None, level: float, config: G
     champion = float(one.champion.mean()) if n else 0.0
     challenger = float(one.challenger.mean()) if n else 0.0
     change = challenger / champion - 1 if champion > 0 else float("nan")
+    nothing = float("nan")
+    reach = nothing
+    if champion > 0 and n > 1:
+        error = _moments(one.challenger - (1 + change) * one.champion)[1] / champion
+        reach = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * error
+    told = name, n, champion, challenger, change, change - reach, change + reach
     if test is None:
-        nothing = float("nan")
-        return Verdict(name, n, champion, challenger, change, nothing, nothing, nothing, 0.0, "too few users")
+        return Verdict(*told, nothing, nothing, nothing, 0.0, "too few users")
     scale = champion if champion > 0 else float("nan")
     reach = test.reach(level, test.error)
     # The estimate of the test is shifted by the margin: without it, relative to the champion, it is a change again.
@@ -194,4 +205,4 @@ def _verdict(name: str, one: Paired, test: _Test | None, level: float, config: G
         decision = "passes"
     elif test.own[0] + test.reach(level, test.own[1]) < 0:
         decision = "loses"
-    return Verdict(name, n, champion, challenger, change, least, visible, test.p, level, decision)
+    return Verdict(*told, least, visible, test.p, level, decision)

@@ -180,10 +180,7 @@ def _slices(report: Report) -> Table | None:
         for c in report.slices
     )
     heads = ("Part", "Users", *names, "to the best")
-    caption = (
-        f"{wording.label(metric)} by item, by history and by group of users; the last column is {names[0]} to the best "
-        "simple method."
-    )
+    caption = f"{wording.label(metric)} by part; the last column is {names[0]} to the best simple method."
     return Table(caption, heads, rows)
 
 

@@ -104,3 +104,31 @@ def own_share(pairs: Iterable[Paired]) -> float:
     """Share of the people, category by category, in whose ten the live model had something that they then took."""
     hits = [one.champion > 0 for one in pairs]
     return float(np.concatenate(hits).mean()) if hits else float("nan")
+
+
+def shown_share(log: pl.DataFrame, after: Dataset, since: int) -> float:
+    """Share of what people took, each item once, that they had been shown before; NaN where nothing was shown.
+
+    Args:
+        log: interactions with impressions among them; other columns than user, item, event and time are not read.
+        after: what was taken, with times.
+        since: unix seconds from which on what was shown counts.
+    """
+    columns = [c.USER_ID, c.ITEM_ID, c.EVENT, c.TIMESTAMP]
+    if not set(columns) <= set(log.columns):
+        return float("nan")
+    shown = log.filter(pl.col(c.EVENT) == "impression", pl.col(c.TIMESTAMP).cast(pl.Int64) >= since)
+    pair, taken = [c.USER_ID, c.ITEM_ID], after.histories
+    if shown.height == 0 or len(taken.items) == 0:
+        return float("nan")
+    answers = pl.DataFrame(
+        {
+            c.USER_ID: after.users.ids.gather(taken.users),
+            c.ITEM_ID: after.catalogue.items.ids.gather(taken.items),
+            "taken": taken.times,
+        }
+    )
+    answers = answers.group_by(pair).agg(pl.col("taken").min())
+    first = shown.group_by(pair).agg(pl.col(c.TIMESTAMP).cast(pl.Int64).min().alias("shown"))
+    met = answers.join(first, on=pair, how="left")
+    return float((met["shown"] <= met["taken"]).fill_null(value=False).mean())  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What was compared by ``refresh``, and what came of it: one line a challenge, in ``models/challenges.jsonl``."""
+"""What was compared, and what came of it: one line a refresh, or an opening, in ``models/challenges.jsonl``."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import JsonValue
 
 from kuapin.durable import write_durably
 from kuapin.errors import ModelFolderError
@@ -19,7 +20,7 @@ CHALLENGES = "challenges.jsonl"
 
 
 def read_challenges(models: Path) -> list[dict[str, Any]]:
-    """Those of before, oldest first; a last line that a crash has torn is passed over.
+    """Those of refreshes, oldest first; a last line that a crash has torn is passed over.
 
     Raises:
         ModelFolderError: another line is damaged.
@@ -29,7 +30,8 @@ def read_challenges(models: Path) -> list[dict[str, Any]]:
         return []
     whole, _, _ = path.read_bytes().rpartition(b"\n")
     try:
-        return [json.loads(line) for line in whole.decode().split("\n") if line.strip()]
+        lines = [json.loads(line) for line in whole.decode().split("\n") if line.strip()]
+        return [line for line in lines if "verdicts" in line]
     except ValueError as error:
         raise ModelFolderError(f"{path} is damaged ({error}). Restore it, or delete it to count afresh.") from error
 
@@ -55,15 +57,31 @@ def record_challenge(
         drift: what moved since the champion was trained.
     """
     line = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "champion": champion,
         "verdicts": [
             {name: None if isinstance(v, float) and np.isnan(v) else v for name, v in asdict(verdict).items()}
             | {"served_by": served[verdict.category]}
             for verdict in verdicts
         ],
+        "negative_transfer": [verdict.category for verdict in verdicts if verdict.decision == "loses"],
         "drift": {moved.part: round(moved.index, 4) for moved in drift},
     }
+    _record(models, champion, line)
+
+
+def record_opening(models: Path, champion: str, category: str, lost: Sequence[JsonValue]) -> None:
+    """Write down that a category opened, and against what ``transfer`` lost in its replays.
+
+    Args:
+        models: folder of the releases.
+        champion: the release that was live before.
+        category: that opened.
+        lost: as ``onboarded.negative_transfer_json`` tells it.
+    """
+    _record(models, champion, {"opened": category, "negative_transfer": lost})
+
+
+def _record(models: Path, champion: str, said: Mapping[str, Any]) -> None:
+    line = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "champion": champion, **said}
     path = models / CHALLENGES
     whole, mark, _ = path.read_bytes().rpartition(b"\n") if path.exists() else (b"", b"", b"")  # without a torn line
     write_durably(path, whole + mark + json.dumps(line, ensure_ascii=False, allow_nan=False).encode() + b"\n")

@@ -31,12 +31,13 @@ from kuapin.manifest import Manifest, Route, Routing, part_of, read_manifest, re
 from kuapin.model import LOGGED
 from kuapin.model_folder import Releases
 from kuapin.pipeline.assess import judged
+from kuapin.pipeline.challenges import record_opening
 from kuapin.pipeline.new_items import new_items
-from kuapin.pipeline.onboarded import Onboarded, expected_json, look_around
+from kuapin.pipeline.onboarded import Onboarded, expected_json, look_around, negative_transfer_json
 from kuapin.pipeline.parts import in_order_of, know_later, take_over
-from kuapin.pipeline.train import NEWEST, Texts, write_catalogue
+from kuapin.pipeline.suspects_report import write_suspects
+from kuapin.pipeline.train import NEWEST, Texts, learnable, write_catalogue
 from kuapin.progress import SILENT, Progress
-from kuapin.ranking.live import LiveConfig
 from kuapin.ranking.opening import Opening, open_category
 from kuapin.ranking.recommender import RANKER, SOURCES
 from kuapin.ranking.signals import TEXTS
@@ -92,7 +93,8 @@ def onboard(
         dataset = in_order_of(_dataset(shop, fresh), live.known)
         read = _read(shop, dataset.catalogue, encoder, live.text, progress)
         rows = np.sort(dataset.catalogue.items.rows(fresh[c.ITEM_ID]))
-        visible = learnable(dataset, read, config.live)
+        suspects = find_suspects(dataset.histories, config.live.suspects)
+        visible = learnable(dataset, read, suspects)
         opening = opening_of(config, visible, rows, simulation, progress)
         with progress.step("Comparing texts"):
             surroundings = look_around(visible, rows, opening)
@@ -101,6 +103,10 @@ def onboard(
             newest = int(log.times.max(initial=0)) if log.timed else None
             version = _publish(releases, live, category, opening, dataset.catalogue, read, len(rows), newest)
         _go_live(shop, releases, version, live.folder.name, fresh, checked.entries)
+        named = suspects.named(dataset)
+        write_suspects(shop, named)
+        lost = negative_transfer_json(opening.expectations, opening.shot) if opening.expectations else []
+        record_opening(shop.models, live.folder.name, category, lost)
     return Onboarded(
         version,
         category,
@@ -108,6 +114,7 @@ def onboard(
         opening,
         int(np.count_nonzero(visible.histories.lengths)),
         surroundings,
+        named,
         tuple(fault for fault in checked.validation.faults if fault.column != c.CATEGORY),  # it is given by name
         time.monotonic() - started,
     )
@@ -199,14 +206,6 @@ def opening_of(
         simulation=simulation,
         progress=progress,
     )
-
-
-def learnable(dataset: Dataset, read: Texts, live: LiveConfig) -> Visible:
-    """All that may be learnt from: as in training, without what no person did."""
-    kept = find_suspects(dataset.histories, live.suspects).kept
-    histories = dataset.histories.keep(kept)
-    now = int(histories.times.max(initial=0))
-    return Visible(dataset.catalogue, histories, read.vectors, now, read.texts, read.white)
 
 
 def _publish(

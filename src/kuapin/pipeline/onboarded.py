@@ -1,5 +1,6 @@
 """What a category was opened with, and what is known of it: the material of the verdict."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -69,6 +70,7 @@ class Onboarded:
         opening: what serves it, and the expectations it was chosen by.
         people: users with a history, to whom it can be recommended by what they did elsewhere.
         surroundings: where it lies among the texts of the shop.
+        suspects: what of the log taught nothing, see ``Suspects.named``.
         faults: what was found in the file.
         seconds: how long it took.
     """
@@ -79,6 +81,7 @@ class Onboarded:
     opening: Opening
     people: int
     surroundings: Surroundings
+    suspects: Mapping[str, JsonValue]
     faults: tuple[Fault, ...]
     seconds: float
 
@@ -147,6 +150,12 @@ def expected_json(found: Expectations) -> list[JsonValue]:
         }
         for level in found.levels
     ]
+
+
+def negative_transfer_json(found: Expectations, shot: float) -> list[JsonValue]:
+    """One entry a strategy that ``transfer`` lost against at a shot level."""
+    lost = found.negative_transfer(shot)
+    return [{"against": one.against, "ratio": range_json(one.ratio), "worse": one.worse} for one in lost]
 
 
 def range_json(found: Range) -> dict[str, JsonValue]:

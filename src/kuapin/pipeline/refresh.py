@@ -12,28 +12,31 @@ from pydantic import JsonValue
 
 from kuapin import columns as c
 from kuapin.data.dataset import Dataset, build_dataset
+from kuapin.data.suspects import find_suspects
 from kuapin.errors import StoreError
 from kuapin.evaluation.drift import Moved, favourites_moved, scores_moved, share_moved, texts_moved
 from kuapin.evaluation.gate import Verdict, judge
 from kuapin.manifest import Manifest, Route, Routing, part_of, read_manifest, read_routing
 from kuapin.model import Model
 from kuapin.model_folder import Releases
-from kuapin.pipeline.challenge import everything_available, own_share, paired, together
+from kuapin.pipeline.challenge import everything_available, own_share, paired, shown_share, together
 from kuapin.pipeline.challenges import read_challenges, record_challenge
 from kuapin.pipeline.forget import finish
 from kuapin.pipeline.going_on import WENT_ON, default_of, went_on, whitened_as, why_anew
-from kuapin.pipeline.newest import newest_stretch
+from kuapin.pipeline.newest import Newest, newest_stretch
 from kuapin.pipeline.onboard import OPENED, write_part
 from kuapin.pipeline.parts import in_order_of, keep_part
 from kuapin.pipeline.served_worse import held_back
 from kuapin.pipeline.stages import Stage, compare_stages, opened_again, still_young, young
 from kuapin.pipeline.surfaces import fit_surfaces
+from kuapin.pipeline.suspects_report import write_suspects
 from kuapin.pipeline.train import (
     ENCODER,
     NEWEST,
     Texts,
     described,
     fit,
+    learnable,
     read_texts,
     tables_of,
     visible_of,
@@ -76,7 +79,10 @@ class Refreshed:
         held: categories that stay whatever the gate says, for fine-tuning found that the encoder serves them worse →
             what it measured.
         passed: what of ``verdicts`` the new model serves.
+        suspects: what of the log taught nothing and was not asked for, see ``Suspects.named``.
         own_share: share of the people in whose lists the champion had what they took, see ``challenge.own_share``.
+        shown_share: share of what was taken that the champion had shown to the same people before, by the log's
+            impressions; NaN where there are none since it was trained, or where it had learnt from what was asked for.
     """
 
     champion: str
@@ -88,7 +94,9 @@ class Refreshed:
     cut: int | None = None
     forced: bool = False
     stages: Mapping[str, Stage] = field(default_factory=dict)
+    suspects: Mapping[str, JsonValue] = field(default_factory=dict)
     own_share: float = float("nan")
+    shown_share: float = float("nan")
     nothing_new: bool = False
     anew: str | None = None
     encoder: str | None = None
@@ -133,7 +141,9 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
         read = read_texts(shop, dataset.catalogue, progress)
         before, after = (_dataset(dataset, part) for part in (newest.before, newest.after))
         champion = everything_available(champion, dataset.catalogue.items)
-        drift = _drift(champion, read, before, after)
+        suspects = find_suspects(dataset.histories, shop.config.live.suspects)
+        after = suspects.left_out(after, dataset)
+        drift = _drift(champion, read, suspects.left_out(before, dataset), after)
         started = default_of(champion.recommender)
         anew = "it was asked for" if full else why_anew(shop, manifest, live, dataset, newest, drift, started, read)
         language: Tuned | str | None = None
@@ -142,7 +152,7 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
             fitted = _gone_on(shop, before, read, started, _known(manifest), progress)
         else:
             if wants_tuning(shop, drift):
-                language = tuned(shop, before, newest, progress)
+                language = tuned(shop, suspects.left_out(before, dataset), newest, progress)
             if isinstance(language, Tuned):
                 shop = language.shop
                 read = read_texts(shop, dataset.catalogue, progress)
@@ -175,6 +185,8 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
             own = [name for name in passed if name in stages and stages[name].own]
             release = _publish(shop, releases, snapshot, dataset, read, live, kept, own, start, language, progress)
             finish(shop)
+        named = suspects.named(dataset)
+        write_suspects(shop, named)
         if isinstance(language, Tuned):
             language.tidy(served=release is not None)
         return Refreshed(
@@ -187,13 +199,23 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
             cut=newest.cut,
             forced=force,
             stages=stages,
+            suspects=named,
             own_share=own_share(pairs.values()),
+            shown_share=_shown_share(shop, manifest, newest, after),
             anew=anew,
             encoder=language.name if isinstance(language, Tuned) and release else None,
             untuned=language if isinstance(language, str) else None,
             held=held,
             passed=tuple(passed),
         )
+
+
+def _shown_share(shop: Shop, manifest: Manifest, newest: Newest, after: Dataset) -> float:
+    since = learnt_until(manifest.config)
+    if since is None or not newest.unseen or newest.cut is None:
+        return float("nan")
+    columns = [c.USER_ID, c.ITEM_ID, c.EVENT, c.TIMESTAMP]
+    return shown_share(shop.store.read(c.INTERACTIONS, columns), after, since)
 
 
 def _gone_on(
@@ -266,7 +288,7 @@ def _publish(
     else:
         fitted = _gone_on(shop, dataset, read, start.recommender, start.metrics, progress)
     opened = {name: opened_again(shop, dataset, read, name, progress) for name in own}
-    visible = visible_of(dataset, read)
+    visible = learnable(dataset, read, fitted.suspects)
     learned = fit_surfaces(visible, fitted.recommender, shop.store, dataset.users, shop.config, progress=progress)
     default = Route(encoder=ENCODER, ranker=RANKER)
     with progress.step("Writing the release"), releases.begin() as draft:

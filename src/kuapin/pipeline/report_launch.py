@@ -12,12 +12,14 @@ from kuapin.evaluation.launch import Launch, launch_split
 from kuapin.evaluation.metrics.registry import DEFAULT
 from kuapin.evaluation.metrics.registry import evaluate as judge_lists
 from kuapin.evaluation.ranked import Answers, ItemFacts
+from kuapin.evaluation.slices import Slice, slices
+from kuapin.evaluation.wording import percent
 from kuapin.names import offered
 from kuapin.pipeline.baselines import Baseline, Task, rank_baselines, rank_task
 from kuapin.pipeline.report_lists import LISTED, cut
 from kuapin.pipeline.report_material import Material, Stopwatch
 from kuapin.pipeline.report_pool import MODEL, Pool
-from kuapin.pipeline.report_questions import Measured
+from kuapin.pipeline.report_questions import LEAST_USERS, SLICE_METRICS, Measured
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.recommender import fit_launch
 from kuapin.retrieval.source import Candidates
@@ -37,6 +39,11 @@ _NOTES = {
 _SHOT_ZERO = (
     "With nothing seen in the category, methods that count what happened in it (popularity, item-kNN, EASE, implicit "
     "ALS) have nothing to say and are left out."
+)
+
+_PART = (
+    "Head, middle and tail items of a launch: each part holds a third of what the users who are not asked did in the "
+    "category; all its items are ranked."
 )
 
 
@@ -107,30 +114,57 @@ def measure_launches(
         UnknownIdError: there is no such category.
         InputError: nobody can be asked.
     """
-    comparisons, kinds = [], set()
+    comparisons, parts, kinds = [], [], set()
     for category in categories:
         mask = items_of(material.dataset.catalogue, category)
         pools = {shot: Pool() for shot in shots}
+        of_parts: dict[tuple[float, str], Pool] = {}
         for seed in material.seeds(seeds):
             launches = launch_split(
                 material.dataset, mask, shots, seed, test_share=test_share, max_test_users=max_test_users
             )
             kinds |= {launch.kind for launch in launches}
             constant = _constant(material, made, launches[0], watch, progress)
+            thirds = _thirds(material.dataset, launches[0])
             for launch in launches:
                 with progress.step(f"{category}, shot level {launch.shot:.3g}"):
                     lists = _lists(material, made, launch, watch, progress)
                 facts = ItemFacts.from_visible(launch.visible, material.dataset.catalogue.category, launch.items)
                 answers = Answers.from_histories(launch.answers)
-                pools[launch.shot].add(
-                    launch.test_users,
-                    {name: judge_lists(cut(one), answers, facts, DEFAULT) for name, one in (lists | constant).items()},
-                )
+                ranked = {name: cut(one) for name, one in (lists | constant).items()}
+                outcomes = {name: judge_lists(one, answers, facts, DEFAULT) for name, one in ranked.items()}
+                pools[launch.shot].add(launch.test_users, outcomes)
+                for part in thirds:
+                    outcomes = {
+                        name: judge_lists(one.take(part.users), part.answers, facts, SLICE_METRICS)
+                        for name, one in ranked.items()
+                    }
+                    of_parts.setdefault((launch.shot, part.name), Pool()).add(launch.test_users[part.users], outcomes)
         question = f"{category} opens: which of its items will users choose whose history lies elsewhere?"
         comparisons += [
             pool.comparison(category, question, "launch", int(mask.sum()), shot=shot) for shot, pool in pools.items()
         ]
-    return Measured(tuple(comparisons), notes=(*(_NOTES[kind] for kind in sorted(kinds)), _SHOT_ZERO))
+        parts += [
+            pool.comparison(
+                f"{category}, {percent(shot)} seen: {name} items", _PART, "launch", int(mask.sum()), shot=shot
+            )
+            for (shot, name), pool in of_parts.items()
+            if len(pool) >= LEAST_USERS
+        ]
+    notes = (*(_NOTES[kind] for kind in sorted(kinds)), _SHOT_ZERO, _PART)
+    return Measured(tuple(comparisons), slices=tuple(parts), notes=notes)
+
+
+def _thirds(dataset: Dataset, launch: Launch) -> list[Slice]:
+    """The answers among head, middle and tail items: of the category, by all that people who are not asked did there.
+
+    The same items at every shot level; what is counted here is told to no method.
+    """
+    log = dataset.histories
+    others = log.keep(np.isin(log.items, launch.items) & ~np.isin(log.users, launch.test_users))
+    facts = ItemFacts.from_visible(others, dataset.catalogue.category, launch.items)
+    parts = slices(Answers.from_histories(launch.answers), facts, (), launch.queries.lengths)
+    return [part for part in parts if part.kind == "popularity"]
 
 
 def _constant(

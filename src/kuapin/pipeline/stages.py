@@ -8,12 +8,13 @@ import polars as pl
 from pydantic import JsonValue
 
 from kuapin.data.dataset import Dataset
+from kuapin.data.suspects import find_suspects
 from kuapin.evaluation.gate import Paired
 from kuapin.manifest import Routing, part_of
 from kuapin.model import Model
 from kuapin.pipeline.challenge import everything_available, paired
-from kuapin.pipeline.onboard import OPENED, learnable, opening_of, slug
-from kuapin.pipeline.train import Texts
+from kuapin.pipeline.onboard import OPENED, opening_of, slug
+from kuapin.pipeline.train import Texts, learnable
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.opening import Opening
 from kuapin.ranking.routed import Routed, Served
@@ -57,7 +58,7 @@ def opened_again(shop: Shop, dataset: Dataset, read: Texts, category: str, progr
     """What serves a category best at the shot level that it has in a dataset."""
     catalogue = dataset.catalogue
     rows = np.flatnonzero(catalogue.category == catalogue.categories.index(category)).astype(np.int32)
-    visible = learnable(dataset, read, shop.config.live)
+    visible = learnable(dataset, read, find_suspects(dataset.histories, shop.config.live.suspects))
     return opening_of(shop.config, visible, rows, progress=progress)
 
 

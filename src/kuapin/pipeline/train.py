@@ -1,6 +1,6 @@
 """``train``: from a shop's tables to a live release."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from kuapin import columns as c
 from kuapin.config import Config
 from kuapin.counts import counted
 from kuapin.data.dataset import Catalogue, Dataset
+from kuapin.data.suspects import Suspects
 from kuapin.encoding.encoder import Encoder
 from kuapin.encoding.items import encoded
 from kuapin.encoding.opening import open_encoder
@@ -24,6 +25,7 @@ from kuapin.pipeline.assess import judged
 from kuapin.pipeline.forget import finish
 from kuapin.pipeline.served_worse import held_back
 from kuapin.pipeline.surfaces import fit_surfaces
+from kuapin.pipeline.suspects_report import write_suspects
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.live import Fitted, fit_live
 from kuapin.ranking.recommender import RANKER
@@ -74,7 +76,7 @@ def train(shop: Shop, *, quick: bool = False, force: bool = False, progress: Pro
             _check_served(shop, releases, dataset.catalogue)
         read = read_texts(shop, dataset.catalogue, progress)
         fitted = fit(config, dataset, read, quick=quick, progress=progress)
-        sized, visible = _sized(config, quick=quick), visible_of(dataset, read)
+        sized, visible = _sized(config, quick=quick), learnable(dataset, read, fitted.suspects)
         learned = fit_surfaces(visible, fitted.recommender, shop.store, dataset.users, sized, progress=progress)
         with progress.step("Writing the release"), releases.begin() as draft:
             write_default(draft.path, dataset.catalogue, read, fitted)
@@ -87,6 +89,7 @@ def train(shop: Shop, *, quick: bool = False, force: bool = False, progress: Pro
                 config=described(config, dataset, fitted, quick=quick),
                 metrics=fitted.metrics,
             )
+        write_suspects(shop, fitted.suspects.named(dataset))
     finish(shop)
     return Model.load(shop)
 
@@ -159,6 +162,11 @@ def visible_of(dataset: Dataset, read: Texts) -> Visible:
     """All that there is to learn from."""
     now = int(dataset.histories.times.max(initial=0))
     return Visible(dataset.catalogue, dataset.histories, read.vectors, now, read.texts, read.white)
+
+
+def learnable(dataset: Dataset, read: Texts, suspects: Suspects) -> Visible:
+    """Likewise, without what no person did."""
+    return visible_of(replace(dataset, histories=dataset.histories.keep(suspects.kept)), read)
 
 
 def fit(config: Config, dataset: Dataset, read: Texts, *, quick: bool = False, progress: Progress = SILENT) -> Fitted:
@@ -236,7 +244,7 @@ def _note(dataset: Dataset, fitted: Fitted, *, quick: bool) -> str:
         (len(dataset.histories.items), "interaction"),
     )
     size = ", ".join(counted(*one) for one in sizes)
-    suspects = fitted.suspects.told()
+    suspects = "" if fitted.suspects.kept.all() else fitted.suspects.told()
     if len(dataset.histories.items) == 0:
         return f"{size}: without interactions the texts alone speak, and nothing was measured."
     if not fitted.metrics:

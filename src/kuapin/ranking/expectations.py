@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from kuapin.ranking.lists import Lists
-from kuapin.ranking.strategies import POPULARITY, STRATEGIES, Strategy
+from kuapin.ranking.strategies import POPULARITY, READS, STRATEGIES, TRANSFER, Strategy
 
 SMOOTHING = 0.1
 """One more user with this NDCG is added to both sides of a ratio, so that none is infinite or surer than it can be."""
@@ -94,6 +94,21 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class NegativeTransfer:
+    """What other openings taught made lists worse than a strategy that is taught nothing.
+
+    Attributes:
+        against: that strategy.
+        ratio: NDCG@10 of ``transfer`` to its.
+        worse: share of the launches in which ``transfer`` was worse.
+    """
+
+    against: Strategy
+    ratio: Range
+    worse: float
+
+
+@dataclass(frozen=True)
 class Expectations:
     """What the replays showed, one level a shot; the asked people of a launch are the same at all of them.
 
@@ -140,6 +155,19 @@ class Expectations:
                 gain = self._ratio(level.quality[level.best], today.quality[strategy])
                 return Stage(level.shot, level.best, *level.seen, gain, float(better.mean()))
         return None
+
+    def negative_transfer(self, shot: float) -> tuple[NegativeTransfer, ...]:
+        """The strategies of few signals whose mean over launches is above that of ``transfer``."""
+        level = self.at(shot)
+        if TRANSFER not in level.quality:
+            return ()
+        ours, found = level.means(TRANSFER), []
+        for name in (one for one in READS if one in level.quality):
+            theirs = level.means(name)
+            if ours.mean() < theirs.mean():
+                ratio = self._ratio(level.quality[TRANSFER], level.quality[name])
+                found.append(NegativeTransfer(name, ratio, float((ours < theirs).mean())))
+        return tuple(found)
 
     def by_launch(self, strategy: Strategy, shot: float) -> NDArray[np.float64]:
         """The ratio to popularity in every launch, float64 (launches,)."""

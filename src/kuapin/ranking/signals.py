@@ -1,5 +1,6 @@
 """What the ranker reads of a user and an item: every source's score, on scales that carry over between categories."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Self
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
+from kuapin.errors import InputError
 from kuapin.observation import tell_candidates
 from kuapin.ranking.proposals import everything, proposals, union
 from kuapin.ranking.signal_table import Facts, Signal, every_signal, everything_of, possible_signals, signal_names
@@ -24,7 +26,9 @@ class SignalsConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     candidates: int = Field(100, ge=10, description="Items that each proposing source proposes per user.")
-    sources: tuple[str, ...] | None = Field(None, description="Sources that the ranker reads, by name; not set: all.")
+    sources: tuple[str, ...] | None = Field(
+        None, description="Sources that the ranker reads, by name; not set: all. Openings do without `sequence`."
+    )
     proposers: tuple[str, ...] | None = Field(
         None, description="Those of them whose best items become candidates; not set: all that can."
     )
@@ -195,6 +199,9 @@ RUNNING_ONLY = ("leaf", "ease", "repeat_fading", "repeat_latest", "due", "sequen
 OPENING_ONLY = {"ridge": 1, "als": 1_000}
 """Signals of a category that opens → people who must have been there: fewer tell ALS nothing that others do not say."""
 
+USER_MODEL = "sequence"
+"""Never read where a category opens: refitted in a replay it would go on from weights that saw what the replay hides,
+and one of its own for each takes too long."""
 NAMED_ONLY = ("predicted_popularity",)
 """Signals that are fitted where a configuration names them, and never by default; openings name them."""
 ON_REQUEST = ("graph",)
@@ -202,8 +209,20 @@ ON_REQUEST = ("graph",)
 
 
 def _signals(visible: Visible, config: SignalsConfig, settings: SourcesConfig) -> dict[str, Signal]:
-    """The signals that a configuration names, or else those that have something to say here; not fitted."""
+    """The signals that a configuration names, or else those that have something to say here; not fitted.
+
+    Raises:
+        InputError: a category opens, and ``USER_MODEL`` is all that is named.
+    """
     table = possible_signals(visible, settings)
+    if visible.opening is not None and USER_MODEL in (config.sources or ()):
+        if config.sources == (USER_MODEL,):
+            raise InputError(
+                f"[signals] sources names {USER_MODEL} alone, which does not read a category that opens. Name others, "
+                "or drop the line."
+            )
+        warnings.warn(f"[signals] sources: {USER_MODEL} is left out where a category opens.", stacklevel=2)
+        del table[USER_MODEL]
     if config.sources is None:
         been = 0
         if visible.opening is not None:

@@ -15,6 +15,7 @@ STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 text lets expect. ``text``: items that read like the history. ``mixture``: both and what people met together, by fixed
 weights. ``transfer``: all signals, weighed as the openings of other categories taught."""
 POPULARITY: Strategy = "popularity"
+TRANSFER: Strategy = "transfer"
 READS: dict[Strategy, dict[str, float]] = {
     "popularity": {"popularity": 1.0, "predicted_popularity": 1e-4},
     "text": {"adapted": 1.0},
