@@ -18,6 +18,7 @@ from kuapin.pipeline.going_on import WENT_ON, default_of, why_anew
 from kuapin.pipeline.refresh import refresh
 from kuapin.retrieval.sources import sequence
 from kuapin.retrieval.sources.sequence import Sequence
+from kuapin.sequence.run import Run
 from kuapin.workspace import Shop
 from tests import market
 from tests.pipeline.test_refresh import SETTINGS, imported, trained_early, with_settings
@@ -31,6 +32,7 @@ SMALL = {
     "least_users = 200": "least_users = 20",
     "embedding_size = 128": "embedding_size = 16",
     "epochs = 60": "epochs = 4",
+    "more = 0.25": "more = 0.5",
     "anew_after = 6": "anew_after = 1",
 }
 
@@ -102,6 +104,62 @@ def test_the_ranker_stays_and_the_sources_learn(shop, log, tmp_path, monkeypatch
     again = refresh(Shop.open(shop.path))
     assert again.anew == "1 refreshes went on since the last full training"
     assert described(shop, again.release)["config"][WENT_ON] == 0
+
+
+class Interruption:
+    """Counts passes of the user model; Ctrl-C comes in one of them."""
+
+    def __init__(self, monkeypatch, at):
+        self.passes, learn = 0, Run.learn
+
+        def counted(run):
+            self.passes += 1
+            if self.passes == at:
+                raise KeyboardInterrupt("in the user model")
+            learn(run)
+
+        monkeypatch.setattr(Run, "learn", counted)
+
+
+def forced(shop):
+    return refresh(shop, force=True)
+
+
+def user_model(shop):
+    return sources(shop)["sequence"].source.arrays()
+
+
+@pytest.mark.parametrize(("command", "at"), [(training.train, 3), (training.train, 5), (forced, 2)])
+def test_interrupted_in_the_user_model_it_goes_on_to_the_same_result(shop, log, tmp_path, monkeypatch, command, at):
+    """In the first training of all, in what is learnt afterwards, and in a refresh."""
+    imported(shop, tmp_path, interactions=log[: int(0.8 * log.height)])
+    whole = Shop.open(shutil.copytree(shop.path, tmp_path / "whole"))
+    with monkeypatch.context() as patch:
+        needed = Interruption(patch, at=None)
+        command(whole)
+    with monkeypatch.context() as patch:
+        Interruption(patch, at)
+        with pytest.raises(KeyboardInterrupt, match="in the user model"):
+            command(shop)
+    assert list((shop.runs / "train").glob("user_model-*"))
+    with monkeypatch.context() as patch:
+        left = Interruption(patch, at=None)
+        command(shop)
+    assert left.passes == needed.passes - (at - 1)
+    assert not list(shop.runs.iterdir())
+    expected, found = user_model(whole), user_model(shop)
+    for name in expected.keys() - {"graph"}:  # its nodes are numbered through a process
+        np.testing.assert_array_equal(found[name], expected[name])
+
+
+def test_who_is_erased_is_not_left_in_an_interrupted_training(shop, monkeypatch):
+    with monkeypatch.context() as patch:
+        Interruption(patch, at=2)
+        with pytest.raises(KeyboardInterrupt, match="in the user model"):
+            training.train(shop)
+    assert list(shop.runs.rglob("user_model-*"))
+    assert "runs/train" in forget(shop, "user 001").files
+    assert not list(shop.runs.rglob("*"))
 
 
 def reason(shop, monkeypatch):

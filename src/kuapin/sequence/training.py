@@ -11,8 +11,8 @@ from kuapin.data.histories import Histories
 from kuapin.errors import InputError
 from kuapin.extras import require
 from kuapin.progress import SILENT, Progress
-from kuapin.sequence.checkpoint import fingerprint, keep, kept
-from kuapin.sequence.item_representation import Vectors
+from kuapin.sequence.checkpoint import checkpoint, fingerprint, keep, kept
+from kuapin.sequence.item_representation import Vectors, Weights
 from kuapin.sequence.run import Run
 from kuapin.sequence.settings import SequenceConfig
 from kuapin.sequence.starting import Start
@@ -68,11 +68,8 @@ def train(
     torch = require("torch", "train")
     with torch.random.fork_rng(devices=[]):  # the caller's own draws go on as if nothing had been trained
         run = Run(histories, text, categories, config, initial, tuned=ADAPTER if adapted else None)
-        of = ""
-        if folder is not None:
-            read = text if config.text else None
-            of = fingerprint(histories, read, categories, config, validation, initial)
-        return replace(_trained(run, validation, folder, of, progress), adapted=adapted)
+        state = _state(folder, histories, text, categories, config, validation, initial)
+        return replace(_trained(run, validation, state, progress), adapted=adapted)
 
 
 def go_on(
@@ -82,6 +79,7 @@ def go_on(
     categories: NDArray[np.int32],
     passes: int,
     *,
+    folder: Path | None = None,
     progress: Progress = SILENT,
 ) -> Trained:
     """Learn some passes more, from a log that holds more of the same items; nothing is held out.
@@ -92,6 +90,7 @@ def go_on(
         text: as in the first training.
         categories: likewise.
         passes: over the log.
+        folder: as in ``train``.
         progress: told of every pass.
 
     Raises:
@@ -107,7 +106,8 @@ def go_on(
     with torch.random.fork_rng(devices=[]):
         tuned = ADAPTER if trained.adapted else None
         run = Run(histories, text if config.text else None, categories, config, trained.weights, tuned=tuned)
-        done = _trained(run, nobody(histories), None, "", progress)
+        state = _state(folder, histories, text, categories, config, nobody(histories), trained.weights)
+        done = _trained(run, nobody(histories), state, progress)
     seconds = trained.seconds + done.seconds
     return replace(trained, weights=done.weights, interactions=done.interactions, seconds=seconds)
 
@@ -119,23 +119,38 @@ def worth_training(histories: Histories, config: SequenceConfig) -> bool:
     return bool(1 - histories.matrix().nnz / len(histories.items) <= config.most_repeated)
 
 
-def _trained(run: Run, validation: Validation, folder: Path | None, of: str, progress: Progress) -> Trained:
+def _state(
+    folder: Path | None,
+    histories: Histories,
+    text: Vectors | None,
+    categories: NDArray[np.int32],
+    config: SequenceConfig,
+    validation: Validation,
+    initial: Weights | None,
+) -> Path | None:
+    """The file of a training's state; ``None``: it keeps none."""
+    if folder is None:
+        return None
+    read = text if config.text else None
+    return checkpoint(folder, fingerprint(histories, read, categories, config, validation, initial))
+
+
+def _trained(run: Run, validation: Validation, path: Path | None, progress: Progress) -> Trained:
     config = run.config
     if len(run.batches.long_enough) == 0:
         raise InputError(
             "The user model learns from users with two interactions or more; there is none. Import more log."
         )
-    if folder is not None:
-        state = kept(folder, of)
-        if state is not None:
-            run.take(state)
+    state = None if path is None else kept(path)
+    if state is not None:
+        run.take(state)
     with progress.step("Training the user model", config.epochs, "passes") as step:
         step.advance(len(run.ndcg))
         while not run.finished():
             run.learn()
             run.judge(validation)
-            if folder is not None:
-                keep(folder, run.state(), of)
+            if path is not None:
+                keep(path, run.state())
             step.advance()
     weights = {name: value.numpy() for name, value in run.best.items()}
     return Trained(config, weights, run.interactions, tuple(run.ndcg), run.seconds)

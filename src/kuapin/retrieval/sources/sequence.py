@@ -52,8 +52,8 @@ class Sequence(FactorSource):
             self.factors = self.model.items
             return self
         config = self.config if white is not None else self.config.model_copy(update={"text": False, "ids": True})
-        category, progress = visible.catalogue.category, visible.progress
-        trained = train(visible.histories, white, category, config, start=start, progress=progress)
+        category, folder, progress = visible.catalogue.category, visible.folder, visible.progress
+        trained = train(visible.histories, white, category, config, start=start, folder=folder, progress=progress)
         return self._take(trained, visible, white)
 
     def _start(self, visible: Visible) -> Start | None:
@@ -71,8 +71,8 @@ class Sequence(FactorSource):
             return self.fit(visible)
         passes = round(done.passes * self.config.more)
         if passes:
-            category, progress = visible.catalogue.category, visible.progress
-            done = go_on(done, visible.histories, white, category, passes, progress=progress)
+            category, folder, progress = visible.catalogue.category, visible.folder, visible.progress
+            done = go_on(done, visible.histories, white, category, passes, folder=folder, progress=progress)
         return self._take(done, visible, white)
 
     @property
