@@ -34,7 +34,7 @@ def kept(path: Path) -> dict[str, Any] | None:
         return None
     torch = require("torch", "train")
     try:
-        state: dict[str, Any] = torch.load(path, weights_only=True)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # torn by a crash; torch's errors share no narrower base
         return None
     return state

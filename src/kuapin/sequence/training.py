@@ -1,5 +1,6 @@
 """Training of the user model: until it gets no better, or some passes more."""
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +14,7 @@ from kuapin.extras import require
 from kuapin.progress import SILENT, Progress
 from kuapin.sequence.checkpoint import checkpoint, fingerprint, keep, kept
 from kuapin.sequence.item_representation import Vectors, Weights
-from kuapin.sequence.run import Run
+from kuapin.sequence.run import Run, device_of_training
 from kuapin.sequence.settings import SequenceConfig
 from kuapin.sequence.starting import Start
 from kuapin.sequence.trained import Trained
@@ -65,8 +66,7 @@ def train(
     if text is not None and not np.isfinite(text).all():
         row = int(np.flatnonzero(~np.isfinite(text).all(axis=1))[0])
         raise InputError(f"Text vectors are finite numbers; that of item row {row} is not. Encode the items again.")
-    torch = require("torch", "train")
-    with torch.random.fork_rng(devices=[]):  # the caller's own draws go on as if nothing had been trained
+    with _own_draws():
         run = Run(histories, text, categories, config, initial, tuned=ADAPTER if adapted else None)
         state = _state(folder, histories, text, categories, config, validation, initial)
         return replace(_trained(run, validation, state, progress), adapted=adapted)
@@ -102,8 +102,7 @@ def go_on(
             f"{histories.n_items} came. Train a new one."
         )
     config = trained.config.model_copy(update={"epochs": passes})
-    torch = require("torch", "train")
-    with torch.random.fork_rng(devices=[]):
+    with _own_draws():
         tuned = ADAPTER if trained.adapted else None
         run = Run(histories, text if config.text else None, categories, config, trained.weights, tuned=tuned)
         state = _state(folder, histories, text, categories, config, nobody(histories), trained.weights)
@@ -117,6 +116,13 @@ def worth_training(histories: Histories, config: SequenceConfig) -> bool:
     if int((histories.lengths >= 3).sum()) < config.least_users or find_spec("torch") is None:
         return False
     return bool(1 - histories.matrix().nnz / len(histories.items) <= config.most_repeated)
+
+
+def _own_draws() -> AbstractContextManager[None]:
+    """The caller's own draws go on behind it as if nothing had been trained."""
+    torch, device = require("torch", "train"), device_of_training()
+    forked: AbstractContextManager[None] = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+    return forked
 
 
 def _state(
@@ -152,5 +158,5 @@ def _trained(run: Run, validation: Validation, path: Path | None, progress: Prog
             if path is not None:
                 keep(path, run.state())
             step.advance()
-    weights = {name: value.numpy() for name, value in run.best.items()}
+    weights = {name: value.cpu().numpy() for name, value in run.best.items()}
     return Trained(config, weights, run.interactions, tuple(run.ndcg), run.seconds)
