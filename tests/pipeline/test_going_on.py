@@ -152,6 +152,19 @@ def test_interrupted_in_the_user_model_it_goes_on_to_the_same_result(shop, log, 
         np.testing.assert_array_equal(found[name], expected[name])
 
 
+def test_a_refresh_goes_on_with_several_user_models(shop, log, tmp_path, monkeypatch):
+    shop = with_settings(shop, {"models = 1\n": "models = 2\n"})
+    training.train(shop)  # but for the newest stretch, which a refresh asks for
+    imported(shop, tmp_path, interactions=log[: int(0.8 * log.height)])
+    before = sources(shop)["sequence"].source
+    assert before.factors.shape[1] == 2 * 16
+    monkeypatch.setattr(sequence, "train", None)
+    assert forced(Shop.open(shop.path)).anew is None
+    after = sources(Shop.open(shop.path))["sequence"].source
+    both = [np.sum(after.factors[:, part] * before.factors[:, part], axis=1) for part in np.split(np.arange(32), 2)]
+    assert all(0.3 < cosines.mean() < 0.5 for cosines in both)  # a half each at most
+
+
 def test_who_is_erased_is_not_left_in_an_interrupted_training(shop, monkeypatch):
     with monkeypatch.context() as patch:
         Interruption(patch, at=2)

@@ -67,8 +67,8 @@ def test_a_shop_too_small_to_train_one_is_read_by_the_model_of_another(first, en
     model = train(shop, quick=True)
     source = model.recommender.signals.signals["sequence"].source
     assert isinstance(source, Sequence)
-    weights = open_start(first.path).start.weights
-    assert all(np.array_equal(source.model.weights[name], value) for name, value in weights.items())
+    (weights,) = open_start(first.path).start.weights
+    assert all(np.array_equal(source.model.weights[0][name], value) for name, value in weights.items())
     assert model.recommend("user 001", n=5).height == 5
 
 
@@ -76,8 +76,8 @@ def test_a_shop_too_small_to_train_one_is_read_by_the_model_of_another(first, en
 def test_what_is_tuned_goes_on_from_it(first, encoders, tmp_path, tune):
     release = Releases(first.models).open_live()
     model = train(begun(tmp_path / "second", encoders, release, tune), quick=True)
-    tuned = model.recommender.signals.signals["sequence"].source.model.weights
-    weights = open_start(release).start.weights
+    (tuned,) = model.recommender.signals.signals["sequence"].source.model.weights
+    (weights,) = open_start(release).start.weights
     assert np.array_equal(tuned["0.attend.weight"], weights["0.attend.weight"]) == (tune == "adapter")
 
 

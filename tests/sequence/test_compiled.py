@@ -98,7 +98,7 @@ def test_a_file_cut_short_is_refused_by_name(folder, tmp_path):
 def test_what_a_release_holds_is_enough_to_go_on_from(trained, folder, shop):
     """Own vectors come back out of unit vectors and lengths; items that came since begin with none."""
     histories, text, categories = shop
-    back = UserModel.load(folder).trained(np.vstack((text, text[:2])), len(text) + 2)
+    (back,) = UserModel.load(folder).trained(np.vstack((text, text[:2])), len(text) + 2)
     met = trained.interactions > 0
     for name in ("text", "category", "scale"):
         np.testing.assert_array_equal(back.weights[name], trained.weights[name])
@@ -109,7 +109,7 @@ def test_what_a_release_holds_is_enough_to_go_on_from(trained, folder, shop):
 
     one, two = (
         go_on(model, histories, text, categories, 1)
-        for model in (trained, UserModel.load(folder).trained(text, len(text)))
+        for model in (trained, *UserModel.load(folder).trained(text, len(text)))
     )
     for name in one.weights:
         rows = met if name == "ids" else ...
@@ -119,14 +119,14 @@ def test_what_a_release_holds_is_enough_to_go_on_from(trained, folder, shop):
 def test_an_older_model_cannot_be_gone_on_from(folder, shop):
     model = UserModel.load(folder)
     older = {name: value for name, value in model.arrays().items() if not name.startswith("learnt.")}
-    assert UserModel.restore(older).trained(shop[1], len(shop[1])) is None
+    assert UserModel.restore(older).trained(shop[1], len(shop[1])) == ()
 
 
 def test_what_has_another_text_by_now_begins_as_that(trained, folder, shop):
     _, text, _ = shop
     other = text.copy()
     other[0] = text[40]
-    back = UserModel.load(folder).trained(other, len(text))
+    (back,) = UserModel.load(folder).trained(other, len(text))
     assert not back.weights["ids"][0].any()
     np.testing.assert_allclose(back.weights["ids"][1:5], trained.weights["ids"][1:5], atol=1e-5)
 
@@ -135,7 +135,7 @@ def test_without_texts_new_items_begin_as_nothing(shop, config):
     histories, text, categories = shop
     trained = train(histories, None, categories, config.model_copy(update={"text": False, "epochs": 1}))
     model = UserModel.of(trained, None, trained.interactions, categories)
-    back = model.trained(None, len(text) + 2)
+    (back,) = model.trained(None, len(text) + 2)
     np.testing.assert_allclose(
         back.weights["ids"][:-2][trained.interactions > 0], trained.weights["ids"][trained.interactions > 0], atol=1e-5
     )

@@ -11,6 +11,10 @@ class SequenceConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    def member(self, number: int) -> Self:
+        """The settings of one of several models."""
+        return self.model_copy(update={"seed": self.seed + number, "models": 1})
+
     embedding_size: int = Field(128, ge=8, le=1_024, description="Length of an item's and a user's vector.")
     layers: int = Field(2, ge=1, le=12, description="Blocks of the transformer.")
     heads: int = Field(2, ge=1, le=16, description="Attention heads of a block; they divide the embedding size.")
@@ -74,6 +78,13 @@ class SequenceConfig(BaseModel):
         "all",
         description="What is trained of a model that was begun from another shop's: all, how items are read, or "
         "nothing; nothing either where a user model would not be trained.",
+    )
+    models: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="So many are trained, with seeds that follow each other and each for so many minutes, and their "
+        "scores averaged: better lists for as many times the training, size and computing.",
     )
     seed: int = Field(0, ge=0, description="Of the weights, the batches and what is dropped.")
 

@@ -34,6 +34,7 @@ def train(
     validation: Validation | None = None,
     folder: Path | None = None,
     start: Start | None = None,
+    member: int = 0,
     progress: Progress = SILENT,
 ) -> Trained:
     """Train a user model on a log.
@@ -47,17 +48,18 @@ def train(
             learnt from.
         folder: where the state is kept after every pass, and taken up again; ``None``: nowhere.
         start: another shop's model, for these texts (``Start.on``); ``config.tune`` says what of it is trained.
+        member: number of the model, where ``config.models`` are trained.
         progress: told of every pass.
 
     Raises:
         InputError: nobody has two interactions, the config reads texts and there are none, or nothing is to be tuned.
     """
-    initial = None
+    config, initial = config.member(member), None
     if start is not None:
         if config.tune == "none":
             raise InputError('With tune = "none" nothing is trained. Take Start.untuned, or tune something.')
         config = start.shaped(config)
-        initial = start.initial(config, histories.n_items)
+        initial = start.initial(config, histories.n_items, member)
     adapted = start is not None and config.tune == "adapter"
     if config.text and text is None:
         raise InputError("The user model reads texts, and no text vectors came. Encode the items or set text = false.")
