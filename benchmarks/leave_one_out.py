@@ -35,6 +35,7 @@ from kuapin.evaluation.metrics.registry import PerUser, evaluate
 from kuapin.evaluation.ranked import Answers, ItemFacts, Ranked
 from kuapin.evaluation.splits import LeaveOneOut, leave_one_out
 from kuapin.retrieval.best import best_columns
+from kuapin.retrieval.opening_groups import opening_groups
 from kuapin.retrieval.source import Scores, Visible
 from kuapin.retrieval.sources.content import Content, ContentConfig
 from kuapin.retrieval.sources.ease import Ease, EaseConfig
@@ -122,9 +123,12 @@ def trained(
     asked = domain.split.validation
     some = np.sort(np.random.default_rng(seed).permutation(len(asked.users))[:VALIDATION_USERS])
     validation = Validation(asked.queries.select(some), asked.answers.select(some).items)
-    category = domain.data.dataset.catalogue.category
+    catalogue = domain.data.dataset.catalogue
+    category, openings = catalogue.category, opening_groups(catalogue, domain.white)
     state = kept.folder / f"training-{seed}" if kept.lasting else None
-    done = train(domain.split.visible, domain.white, category, config, validation=validation, folder=state)
+    done = train(
+        domain.split.visible, domain.white, category, config, validation=validation, folder=state, openings=openings
+    )
     UserModel.of(done, domain.white if config.text else None, done.interactions, category).save(folder)
     outcome = measured(domain, added([folder]), users)
     best = int(np.argmax(done.ndcg))

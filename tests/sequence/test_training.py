@@ -181,6 +181,22 @@ def test_an_opening_is_ranked_within_itself(shop, config, whole):
     assert not moved[other].any()
 
 
+def test_groups_that_open_may_be_others_than_the_categories_that_are_read(shop, config):
+    """Both halves of the only category; the codes that the model reads stay."""
+    histories, text, categories = shop
+    one = np.zeros_like(categories)
+    asked = config.model_copy(update={"epochs": 1})
+    alone = train(histories, text, one, asked)
+    halves = train(histories, text, one, asked, openings=categories)
+    assert halves.weights["category"].shape == alone.weights["category"].shape == (2, 16)
+    assert not np.array_equal(halves.weights["text"], alone.weights["text"])
+    run = Run(histories, text, one, config, openings=categories)
+    (batch,) = [batch for batch in run.batches.epoch(np.random.default_rng(0)) if batch.opening][:1]
+    first = batch.rows == batch.rows[0]
+    read = batch.items[batch.rows[0], : batch.places[first][0] + 1]
+    assert not set(categories[read]) & set(categories[batch.answers[first]])
+
+
 def test_the_right_item_is_not_drawn_against_itself(shop, config):
     """With one item in all, which is drawn a hundred times, nothing is left to be wrong."""
     log = histories_of([0, 0], [0, 0, 0])

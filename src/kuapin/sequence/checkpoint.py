@@ -47,6 +47,7 @@ def fingerprint(
     config: SequenceConfig,
     validation: Validation,
     start: Weights | None = None,
+    openings: NDArray[np.int32] | None = None,
 ) -> str:
     """Hash of all that the result depends on."""
     queries = validation.queries
@@ -57,6 +58,7 @@ def fingerprint(
         histories.events,
         categories,
         text,
+        openings,
     ]
     arrays += [queries.indptr, queries.items, queries.times, validation.answers, validation.items]
     arrays += [value for _, value in sorted((start or {}).items())]

@@ -43,6 +43,7 @@ class Run:
         config: likewise.
         start: weights to begin with, by name; all others are random.
         tuned: names of the weights that are trained, own vectors aside, which always are; ``None``: all.
+        openings: as of ``training.train``.
     """
 
     def __init__(
@@ -53,12 +54,14 @@ class Run:
         config: SequenceConfig,
         start: Weights | None = None,
         tuned: Collection[str] | None = None,
+        openings: NDArray[np.int32] | None = None,
     ) -> None:
         torch = self.torch = require("torch", "train")
         self.config, self.device = config, device_of_training()
-        self.categories = self._there(categories.astype(np.int64))
+        openings = categories if openings is None else openings
+        self.categories, self.openings = (self._there(one.astype(np.int64)) for one in (categories, openings))
         self.interactions = np.bincount(histories.items, minlength=histories.n_items).astype(np.int64)
-        self.batches = Batches(histories, categories, config.max_history, config.batch_size, config.masked_share)
+        self.batches = Batches(histories, openings, config.max_history, config.batch_size, config.masked_share)
         self.text = self._there(np.ascontiguousarray(text, np.float32)) if config.text else None
         n_categories = int(categories.max(initial=0)) + 1
         size = 0 if text is None else text.shape[1]
@@ -135,7 +138,7 @@ class Run:
         users = found[self._there(batch.rows), self._there(batch.places)] * self.weights["scale"].exp()
         excluded = torch.zeros(len(answers), len(drawn), dtype=torch.bool, device=self.device)
         if batch.opening:  # an opening is ranked within itself
-            excluded = self.categories[answers][:, None] != self.categories[drawn]
+            excluded = self.openings[answers][:, None] != self.openings[drawn]
         if self.whole:
             return full_softmax(users, vectors[place[ends[1] :]], answers, excluded), rows, own
         right, wrong = vectors[place[ends[0] : ends[1]]], vectors[place[ends[1] :]]

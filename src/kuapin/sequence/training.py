@@ -35,6 +35,7 @@ def train(
     folder: Path | None = None,
     start: Start | None = None,
     member: int = 0,
+    openings: NDArray[np.int32] | None = None,
     progress: Progress = SILENT,
 ) -> Trained:
     """Train a user model on a log.
@@ -49,6 +50,8 @@ def train(
         folder: where the state is kept after every pass, and taken up again; ``None``: nowhere.
         start: another shop's model, for these texts (``Start.on``); ``config.tune`` says what of it is trained.
         member: number of the model, where ``config.models`` are trained.
+        openings: int32 (n_items,), code of every item's group of those whose openings are replayed; ``None``: that of
+            its top-level category.
         progress: told of every pass.
 
     Raises:
@@ -69,8 +72,8 @@ def train(
         row = int(np.flatnonzero(~np.isfinite(text).all(axis=1))[0])
         raise InputError(f"Text vectors are finite numbers; that of item row {row} is not. Encode the items again.")
     with _own_draws():
-        run = Run(histories, text, categories, config, initial, tuned=ADAPTER if adapted else None)
-        state = _state(folder, histories, text, categories, config, validation, initial)
+        run = Run(histories, text, categories, config, initial, ADAPTER if adapted else None, openings)
+        state = _state(folder, histories, text, categories, config, validation, initial, openings)
         return replace(_trained(run, validation, state, progress), adapted=adapted)
 
 
@@ -82,6 +85,7 @@ def go_on(
     passes: int,
     *,
     folder: Path | None = None,
+    openings: NDArray[np.int32] | None = None,
     progress: Progress = SILENT,
 ) -> Trained:
     """Learn some passes more, from a log that holds more of the same items; nothing is held out.
@@ -93,6 +97,7 @@ def go_on(
         categories: likewise.
         passes: over the log.
         folder: as in ``train``.
+        openings: likewise.
         progress: told of every pass.
 
     Raises:
@@ -106,9 +111,10 @@ def go_on(
     config = trained.config.model_copy(update={"epochs": passes})
     with _own_draws():
         tuned = ADAPTER if trained.adapted else None
-        run = Run(histories, text if config.text else None, categories, config, trained.weights, tuned=tuned)
-        state = _state(folder, histories, text, categories, config, nobody(histories), trained.weights)
-        done = _trained(run, nobody(histories), state, progress)
+        read, initial, asked = text if config.text else None, trained.weights, nobody(histories)
+        run = Run(histories, read, categories, config, initial, tuned, openings)
+        state = _state(folder, histories, read, categories, config, asked, initial, openings)
+        done = _trained(run, asked, state, progress)
     seconds = trained.seconds + done.seconds
     return replace(trained, weights=done.weights, interactions=done.interactions, seconds=seconds)
 
@@ -135,12 +141,13 @@ def _state(
     config: SequenceConfig,
     validation: Validation,
     initial: Weights | None,
+    openings: NDArray[np.int32] | None,
 ) -> Path | None:
     """The file of a training's state; ``None``: it keeps none."""
     if folder is None:
         return None
     read = text if config.text else None
-    return checkpoint(folder, fingerprint(histories, read, categories, config, validation, initial))
+    return checkpoint(folder, fingerprint(histories, read, categories, config, validation, initial, openings))
 
 
 def _trained(run: Run, validation: Validation, path: Path | None, progress: Progress) -> Trained:

@@ -10,6 +10,7 @@ from kuapin.data.dataset import build_catalogue
 from kuapin.data.histories import empty_histories, from_interactions
 from kuapin.retrieval.source import NewItems, Visible, top_of_dense
 from kuapin.retrieval.sources.sequence import Sequence
+from kuapin.sequence.run import Run
 from kuapin.sequence.settings import SequenceConfig
 
 ITEMS, USERS = 24, 60
@@ -153,3 +154,21 @@ def test_every_one_of_several_models_keeps_its_state(visible, tmp_path):
     config = CONFIG.model_copy(update={"epochs": 1, "models": 3})
     Sequence(config).fit(replace(visible, folder=tmp_path))
     assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize(("categories", "replayed"), [(("A > x", "A > y"), True), (("A", "A"), False)])
+def test_in_a_shop_of_one_category_the_opening_of_a_deeper_one_is_replayed(visible, monkeypatch, categories, replayed):
+    paths = [categories[item % 2] for item in range(ITEMS)]
+    catalogue = build_catalogue(pl.DataFrame({"item_id": [f"i{k}" for k in range(ITEMS)], "category": paths}))
+    seen, loss = [], Run.loss
+
+    def noted(run, batch):
+        if batch.opening:
+            seen.append(batch)
+        return loss(run, batch)
+
+    monkeypatch.setattr(Run, "loss", noted)
+    fitted = Sequence(CONFIG.model_copy(update={"epochs": 2})).fit(replace(visible, catalogue=catalogue))
+    trained = len(seen)
+    Sequence(CONFIG).refit(replace(visible, catalogue=catalogue), fitted)
+    assert (trained > 0, len(seen) > trained) == (replayed, replayed)

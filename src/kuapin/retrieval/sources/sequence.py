@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuapin.data.histories import Histories
+from kuapin.retrieval.opening_groups import opening_groups
 from kuapin.retrieval.source import Arrays, NewItems, Scores, Visible
 from kuapin.retrieval.sources.factors import FactorSource
 from kuapin.retrieval.start_folder import open_start
@@ -52,10 +53,18 @@ class Sequence(FactorSource):
             self.factors = self.model.items
             return self
         config = self.config if white is not None else self.config.model_copy(update={"text": False, "ids": True})
-        category, folder, progress = visible.catalogue.category, visible.folder, visible.progress
+        openings = opening_groups(visible.catalogue, white)
         trained = [
             train(
-                visible.histories, white, category, config, folder=folder, start=start, member=member, progress=progress
+                visible.histories,
+                white,
+                visible.catalogue.category,
+                config,
+                folder=visible.folder,
+                start=start,
+                member=member,
+                openings=openings,
+                progress=visible.progress,
             )
             for member in range(config.models)
         ]
@@ -74,13 +83,22 @@ class Sequence(FactorSource):
         done = before.trained or before.model.trained(white if before.model.config.text else None, n)
         if not done:
             return self.fit(visible)
-        category, folder, progress = visible.catalogue.category, visible.folder, visible.progress
+        openings = opening_groups(visible.catalogue, white)
 
         def gone_on(one: Trained) -> Trained:
             passes = round(one.passes * self.config.more)
             if not passes:
                 return one
-            return go_on(one, visible.histories, white, category, passes, folder=folder, progress=progress)
+            return go_on(
+                one,
+                visible.histories,
+                white,
+                visible.catalogue.category,
+                passes,
+                folder=visible.folder,
+                openings=openings,
+                progress=visible.progress,
+            )
 
         return self._take(tuple(gone_on(one) for one in done), visible, white)
 
