@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Self
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from kuapin import columns as c
 from kuapin.data.dataset import Catalogue, build_catalogue, build_dataset
 from kuapin.data.histories import Histories
+from kuapin.data.schema import EARLIEST, FUTURE_DAYS
 from kuapin.data.vocabulary import Vocabulary
 from kuapin.errors import InputError
 from kuapin.list_layer import open_reranker
@@ -281,6 +282,9 @@ class Model:
 
         Ids that the shop lacks are passed over. ``user_id`` is null in the answer. ``times`` are those of the history,
         unix seconds; ``None``: all of it was met just now.
+
+        Raises:
+            InputError: as ``visitor``.
         """
         nobody, met = pl.Series([None], dtype=pl.String), self.visitor(history, times)
         if surface != products_surface.NAME:
@@ -299,7 +303,13 @@ class Model:
         return answer.table(nobody, self.catalogue.items.ids, surface=surface, release=self.release)
 
     def visitor(self, history: Sequence[str], times: Sequence[int] | None = None) -> Histories:
-        """The history of one person who met some items (ids, oldest first), of which the shop lacks none or some."""
+        """The history of one person who met some items (ids, oldest first), of which the shop lacks none or some.
+
+        Raises:
+            InputError: there is not one time for every item, or one that is no time of anything that was met.
+        """
+        if times is not None:
+            _check_times(times, len(history), timed=self.histories.timed)
         rows = self.catalogue.items.rows(pl.Series(history, dtype=pl.String))
         when = np.asarray(times if times is not None else self.latest + np.arange(len(rows)), np.int64)
         known = rows >= 0
@@ -424,6 +434,18 @@ def _ids(users: str | Sequence[str] | pl.Series) -> pl.Series:
     if isinstance(users, str):
         users = [users]
     return users if isinstance(users, pl.Series) else pl.Series(c.USER_ID, users, dtype=pl.String)
+
+
+def _check_times(times: Sequence[int], n_items: int, *, timed: bool) -> None:
+    latest = datetime.now(UTC) + timedelta(days=FUTURE_DAYS)
+    if len(times) != n_items:
+        raise InputError(f"A history of {n_items} items has as many times; {len(times)} came. Give all or none.")
+    wrong = [one for one in times if not EARLIEST.timestamp() <= one <= latest.timestamp()]
+    if timed and wrong:
+        raise InputError(
+            f"Times of a history lie between {EARLIEST:%Y-%m-%d} and {latest:%Y-%m-%d}, in unix seconds; {wrong[0]} "
+            "does not. Correct it, or give no times."
+        )
 
 
 def _checked(value: int, name: str = "n") -> int:

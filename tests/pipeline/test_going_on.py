@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -150,6 +151,26 @@ def test_interrupted_in_the_user_model_it_goes_on_to_the_same_result(shop, log, 
     expected, found = user_model(whole), user_model(shop)
     for name in expected.keys() - {"graph"}:  # its nodes are numbered through a process
         np.testing.assert_array_equal(found[name], expected[name])
+
+
+def test_one_click_of_a_visitor_is_read_by_the_user_model(shop, monkeypatch):
+    """Out of the release, without torch: the list is his, and the model has a say in it."""
+    monkeypatch.setitem(sys.modules, "torch", None)
+    model = Model.load(shop)
+    source = default_of(model.recommender).signals.signals["sequence"].source
+    clicks = model.catalogue.items.take(np.array([0, 50])).to_list()
+    lists = [model.recommend_visitor([click], n=10) for click in clicks]
+    nobody = model.recommend_visitor([], n=10)["target_id"].to_list()
+    for click, found in zip(clicks, lists, strict=True):
+        assert found.height == 10
+        assert found["target_id"].to_list() != nobody
+        scores = source.score(model.visitor([click]))
+        assert np.ptp(scores) > 0.1
+        proposed = source.top(model.visitor([click]), 20).items
+        assert set(model.catalogue.items.take(proposed)) & set(found["target_id"])
+    assert lists[0]["target_id"].to_list() != lists[1]["target_id"].to_list()
+    monkeypatch.setattr(type(source), "users", lambda self, histories: np.zeros((len(histories), 16), np.float32))
+    assert not lists[0]["score"].equals(Model.load(shop).recommend_visitor(clicks[:1], n=10)["score"])
 
 
 def test_a_refresh_goes_on_with_several_user_models(shop, log, tmp_path, monkeypatch):

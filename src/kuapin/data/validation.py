@@ -10,9 +10,7 @@ from kuapin.data import parsing
 from kuapin.data.column_names import likely_column
 from kuapin.data.faults import Action, Fault, Faults, Validation
 from kuapin.data.rules import RULES, without_repeats
-from kuapin.data.schema import EARLIEST, SCHEMAS, Column, Kind, Schema
-
-FUTURE_DAYS = 1
+from kuapin.data.schema import EARLIEST, FUTURE_DAYS, SCHEMAS, Column, Kind, Schema
 
 TAKEN = (
     "Times are unix seconds, or ISO 8601: 2026-11-23, 2026-11-23 15:04:05; with Z, UTC or +01:00 at the end or none."
