@@ -23,6 +23,7 @@ from kuapin.model import KEPT, Model
 from kuapin.model_folder import Releases
 from kuapin.pipeline.assess import judged
 from kuapin.pipeline.forget import finish
+from kuapin.pipeline.joint_start import check_shops, joint_start
 from kuapin.pipeline.served_worse import held_back
 from kuapin.pipeline.surfaces import fit_surfaces
 from kuapin.pipeline.suspects_report import write_suspects
@@ -148,7 +149,9 @@ def _check_served(shop: Shop, releases: Releases, catalogue: Catalogue) -> None:
 def _check_start(shop: Shop, encoder: Encoder) -> None:
     """Refuse to begin from the user model of a shop whose texts another language model reads, before work is done."""
     path, adapted = shop.config.sources.sequence.start, shop.backbones / ADAPTED
-    if path is not None and open_start(path).encoder != encoder.description.weights_hash:
+    if isinstance(path, tuple):
+        check_shops(path)
+    elif path is not None and open_start(path).encoder != encoder.description.weights_hash:
         tuned = f", and delete {adapted}, for a refresh tuned what this shop reads by" if adapted.exists() else ""
         raise InputError(
             f"[sources.sequence] start = {str(path)!r}: another language model reads that shop's texts. Set the same "
@@ -178,8 +181,9 @@ def fit(
 ) -> Fitted:
     """Fit sources, ranker and scale on a dataset whose catalogue was read; ``run`` as in ``visible_of``."""
     sized = _sized(config, quick=quick)
+    visible = visible_of(dataset, read, run)
     return fit_live(
-        visible_of(dataset, read, run),
+        replace(visible, start=joint_start(sized, read.encoder, run, progress)),
         signals=sized.signals,
         ranking=sized.ranking,
         live=sized.live,

@@ -20,6 +20,7 @@ from kuapin.errors import ModelFolderError
 from kuapin.progress import SILENT, Progress
 from kuapin.retrieval.best import best_columns
 from kuapin.retrieval.whitening import whiten
+from kuapin.sequence.starting import Start
 
 T = TypeVar("T", bound=np.generic)
 Scores = NDArray[np.float32]
@@ -40,6 +41,7 @@ class Visible:
         opening: int32, ascending rows of the items of a category that has just opened; ``None``: the running shop.
         progress: told of training that takes long.
         folder: where such a training keeps its state and takes it up again; ``None``: nowhere.
+        start: a user model of several other shops to begin from; ``None``: the one that the settings name, if any.
     """
 
     catalogue: Catalogue
@@ -51,6 +53,7 @@ class Visible:
     opening: NDArray[np.int32] | None = None
     progress: Progress = SILENT
     folder: Path | None = None
+    start: Start | None = None
 
     def whitened(self) -> Scores | None:
         """The whitened vectors, float32 (n_items, d), or ``None`` where there are no vectors."""

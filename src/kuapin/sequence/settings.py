@@ -69,10 +69,11 @@ class SequenceConfig(BaseModel):
     least_users: int = Field(
         500, ge=1, description="People with three interactions or more; with fewer the user model is not trained."
     )
-    start: Path | None = Field(
+    start: Path | tuple[Path, ...] | None = Field(
         None,
         description="Another shop, or a release of one, whose user model this one begins from; relative to the shop's "
-        "folder. The same language model reads both; the shape follows from it.",
+        "folder. The same language model reads both; the shape follows from it. A list of shops: one is trained on the "
+        "logs of all first, which this one begins from.",
     )
     tune: Literal["all", "adapter", "none"] = Field(
         "all",
@@ -92,6 +93,8 @@ class SequenceConfig(BaseModel):
     def _fits(self) -> Self:
         if self.embedding_size % self.heads:
             raise ValueError(f"heads = {self.heads} does not divide embedding_size = {self.embedding_size}.")
+        if self.start == ():
+            raise ValueError("start = [] names no shop; name some, or leave it out.")
         if not (self.text or self.ids):
             raise ValueError("text = false and ids = false leave nothing to read of an item; keep one of them.")
         return self

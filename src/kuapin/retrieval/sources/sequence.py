@@ -1,6 +1,7 @@
 """The user model as a source: what comes next for somebody who did these things in this order."""
 
 from copy import copy
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -73,9 +74,12 @@ class Sequence(FactorSource):
     def _start(self, visible: Visible) -> Start | None:
         """The model to begin from, for the texts of this shop."""
         white = visible.whitened()
-        if self.config.start is None or visible.vectors is None or white is None:
+        if visible.vectors is None or white is None:
             return None
-        return open_start(self.config.start).start.on(fit_whitening(visible.vectors).axes, white)
+        start, path = visible.start, self.config.start
+        if isinstance(path, Path):
+            start = open_start(path).start
+        return None if start is None else start.on(fit_whitening(visible.vectors).axes, white)
 
     def refit(self, visible: Visible, before: Self) -> Self:
         """Go on from what was fitted on a part of the log, for a share of the passes that it took."""
