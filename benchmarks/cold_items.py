@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from benchmarks.harness import Figure, data_set, parse_arguments, print_table, write_result
 from benchmarks.leave_one_out import SET, USERS_AT_ONCE, VALIDATION_USERS, Domain, domains
+from kuapin.data.category_levels import several_categories
 from kuapin.data.histories import Histories
 from kuapin.evaluation.bootstrap import interval
 from kuapin.retrieval.best import best_columns
-from kuapin.retrieval.opening_groups import opening_groups
 from kuapin.retrieval.source import Scores, Visible
 from kuapin.retrieval.sources.content import Content, ContentConfig
 from kuapin.retrieval.sources.popularity import Popularity
@@ -43,7 +43,7 @@ def user_model(domain: Domain, log: Histories, cold: NDArray[np.bool_], config: 
     queries = asked.queries.keep(~cold[asked.queries.items])
     validation = Validation(queries.select(some), answers[some])
     catalogue, white = domain.data.dataset.catalogue, domain.white if config.text else None
-    category, openings = catalogue.category, opening_groups(catalogue, domain.white)
+    category, openings = catalogue.category, several_categories(catalogue)
     done = train(log, white, category, config, validation=validation, openings=openings)
     return UserModel.of(done, white, done.interactions, category)
 

@@ -28,6 +28,7 @@ from benchmarks.harness import Figure, data_set, parse_arguments, write_result
 from benchmarks.kept_cells import KeptCells
 from benchmarks.sets import DOMAIN, DataSet, set_items, set_log
 from kuapin import columns as c
+from kuapin.data.category_levels import several_categories
 from kuapin.data.dataset import build_dataset
 from kuapin.data.histories import Histories
 from kuapin.evaluation.bootstrap import interval, ratio_interval
@@ -35,7 +36,6 @@ from kuapin.evaluation.metrics.registry import PerUser, evaluate
 from kuapin.evaluation.ranked import Answers, ItemFacts, Ranked
 from kuapin.evaluation.splits import LeaveOneOut, leave_one_out
 from kuapin.retrieval.best import best_columns
-from kuapin.retrieval.opening_groups import opening_groups
 from kuapin.retrieval.source import Scores, Visible
 from kuapin.retrieval.sources.content import Content, ContentConfig
 from kuapin.retrieval.sources.ease import Ease, EaseConfig
@@ -124,7 +124,7 @@ def trained(
     some = np.sort(np.random.default_rng(seed).permutation(len(asked.users))[:VALIDATION_USERS])
     validation = Validation(asked.queries.select(some), asked.answers.select(some).items)
     catalogue = domain.data.dataset.catalogue
-    category, openings = catalogue.category, opening_groups(catalogue, domain.white)
+    category, openings = catalogue.category, several_categories(catalogue)
     state = kept.folder / f"training-{seed}" if kept.lasting else None
     done = train(
         domain.split.visible, domain.white, category, config, validation=validation, folder=state, openings=openings

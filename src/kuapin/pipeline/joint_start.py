@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from kuapin.config import Config
+from kuapin.data.category_levels import several_categories
 from kuapin.data.suspects import find_suspects
 from kuapin.encoding.encoder import Encoder
 from kuapin.encoding.items import encoded
 from kuapin.errors import InputError
 from kuapin.progress import SILENT, Progress
-from kuapin.retrieval.opening_groups import opening_groups
 from kuapin.retrieval.whitening import fit_whitening
 from kuapin.sequence.compiled import UserModel
 from kuapin.sequence.several import Log, joined
@@ -64,5 +64,6 @@ def _log_of(shop: Shop, encoder: Encoder, progress: Progress) -> Log:
     catalogue, histories = dataset.catalogue, dataset.histories
     vectors = encoded(encoder, text, catalogue.frame, render(catalogue.frame, text), shop.vectors, progress)
     kept = find_suspects(histories, shop.config.live.suspects).kept
-    openings = opening_groups(catalogue, fit_whitening(vectors).of(vectors))
+    several = several_categories(catalogue)
+    openings = catalogue.category if several is None else several
     return Log(histories.keep(kept), vectors, catalogue.category, openings)

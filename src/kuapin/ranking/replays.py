@@ -16,7 +16,6 @@ from kuapin.data.histories import Histories
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.lists import Lists, join, make_lists
 from kuapin.ranking.signals import Signals, SignalsConfig
-from kuapin.retrieval.clusters import clusters_of, nearest
 from kuapin.retrieval.source import Visible
 
 
@@ -220,8 +219,13 @@ def _clusters(visible: Visible, others: NDArray[np.int32], groups: int, rng: np.
         points = np.zeros((len(leaves), white.shape[1]), np.float32)
         np.add.at(points, leaf, white[others])
         points /= np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-9)
-        return nearest(points, kmeans2(points, groups, minit="++", iter=15, seed=rng)[0])[leaf]
-    return clusters_of(white[others], groups, rng)
+        return _nearest(points, kmeans2(points, groups, minit="++", iter=15, seed=rng)[0])[leaf]
+    sample = white[others[rng.permutation(len(others))[:5000]]]
+    return _nearest(white[others], kmeans2(sample, groups, minit="++", iter=15, seed=rng)[0])
+
+
+def _nearest(points: NDArray[np.float32], centres: NDArray[np.float32]) -> NDArray[np.int64]:
+    return np.asarray(np.argmax(points @ centres.T - (centres**2).sum(axis=1) / 2, axis=1), np.int64)
 
 
 def _ask(

@@ -7,8 +7,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from kuapin.data.category_levels import several_categories
 from kuapin.data.histories import Histories
-from kuapin.retrieval.opening_groups import opening_groups
 from kuapin.retrieval.source import Arrays, NewItems, Scores, Visible
 from kuapin.retrieval.sources.factors import FactorSource
 from kuapin.retrieval.start_folder import open_start
@@ -54,7 +54,7 @@ class Sequence(FactorSource):
             self.factors = self.model.items
             return self
         config = self.config if white is not None else self.config.model_copy(update={"text": False, "ids": True})
-        openings = opening_groups(visible.catalogue, white)
+        openings = several_categories(visible.catalogue)
         trained = [
             train(
                 visible.histories,
@@ -87,7 +87,7 @@ class Sequence(FactorSource):
         done = before.trained or before.model.trained(white if before.model.config.text else None, n)
         if not done:
             return self.fit(visible)
-        openings = opening_groups(visible.catalogue, white)
+        openings = several_categories(visible.catalogue)
 
         def gone_on(one: Trained) -> Trained:
             passes = round(one.passes * self.config.more)
