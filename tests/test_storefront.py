@@ -10,23 +10,20 @@ import pytest
 
 from kuapin import columns as c
 from kuapin.cli.recommend import _show
-from kuapin.config import Config
 from kuapin.data.dataset import build_catalogue
 from kuapin.errors import InputError
 from kuapin.evaluation.page import render
 from kuapin.evaluation.report import Report
 from kuapin.model import Model
 from kuapin.pipeline.report_home import home_of
-from kuapin.pipeline.surfaces import fit_surfaces
 from kuapin.ranking.reranker import Reranker
 from kuapin.serving.bodies import RecommendationsOut
 from kuapin.serving.live import Live
 from kuapin.serving.questions import Question, of_surface
-from kuapin.storefront import FOLDER, SURFACES, Storefront, last_baskets
+from kuapin.storefront import SURFACES, Storefront, last_baskets
 from kuapin.surfaces import home
 from kuapin.surfaces.answer import SCHEMA
 from kuapin.surfaces.home_strategies import HomeStrategies, StrategiesConfig
-from kuapin.workspace import Shop
 from tests import market
 
 DAY = 86_400
@@ -34,35 +31,7 @@ DAY = 86_400
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Model:
-    folder = tmp_path_factory.mktemp("storefront")
-    shop = Shop.init(folder / "shop")
-    log = market.log().with_columns(
-        (pl.col("user_id") + (pl.col("timestamp") // (9 * DAY)).cast(pl.String)).alias("basket_id")
-    )
-    campaigns = pl.DataFrame(
-        {
-            "campaign_id": ["roses", "all", "old"],
-            "title": ["Roses for less", "A tenth off", "Long over"],
-            "start": [1_600_000_000, 1_600_000_000, 1_500_000_000],
-            "end": [1_700_000_000, 1_700_000_000, 1_500_000_001],
-            "brand": ["Rose", "Oak", "Oak"],
-        }
-    )
-    relations = pl.DataFrame(
-        {"head": ["B-oak-soap-small"], "relation": ["compatible_with"], "tail": ["P-sun-toy-large"]}
-    )
-    tables = {"items": market.items(), "interactions": log, "campaigns": campaigns, "relations": relations}
-    for name, frame in tables.items():
-        frame.write_parquet(folder / f"{name}.parquet")
-    shop.import_files(**{name: folder / f"{name}.parquet" for name in tables})
-    model = market.model()
-    config = Config.model_validate({"ranking": {"trees": {"rounds": 5}}, "live": {"users": 60, "pruned": False}})
-    data = shop.dataset()
-    visible = replace(market.visible(data), now=int(data.histories.times.max()))
-    learned = fit_surfaces(visible, model.recommender, shop.store, data.users, config)
-    learned.save(folder / FOLDER)
-    model.storefront = Storefront(model, folder / FOLDER, shop.store)
-    return model
+    return market.with_surfaces(tmp_path_factory.mktemp("storefront"))
 
 
 @pytest.mark.parametrize("surface", SURFACES)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from kuapin import columns as c
 from kuapin.data.dataset import Catalogue, build_catalogue, build_dataset
 from kuapin.data.histories import Histories
+from kuapin.data.offers import CAMPAIGN, COUPON
 from kuapin.data.vocabulary import Vocabulary
 from kuapin.errors import InputError
 from kuapin.list_layer import open_reranker
@@ -26,7 +27,7 @@ from kuapin.ranking.reranker import Reranker
 from kuapin.ranking.signals import TEXTS
 from kuapin.release_parts import open_release
 from kuapin.retrieval.filters import Filter
-from kuapin.retrieval.selection import rows_of
+from kuapin.retrieval.selection import allowed, rows_of
 from kuapin.retrieval.sources.content import Content
 from kuapin.retrieval.sources.item_knn import ItemKnn
 from kuapin.storefront import FOLDER, SURFACES, Storefront
@@ -36,12 +37,15 @@ from kuapin.surfaces.answer import Answer
 from kuapin.surfaces.home_strategies import LOGGED as HOME_LOGGED
 from kuapin.surfaces.home_strategies import HomeStrategies
 from kuapin.surfaces.products import products
+from kuapin.surfaces.profile import DUE
 from kuapin.surfaces.rule_trial import Trial, change
 from kuapin.surfaces.similar import SimilarItems
 from kuapin.workspace import Shop
 
 LOGGED = (c.USER_ID, c.ITEM_ID, c.TIMESTAMP, c.EVENT)
 """Columns of the log that a model reads."""
+OF_ITEMS = ("item", DUE)
+"""Kinds of rows whose target is an item."""
 KEPT = (c.ITEM_ID, c.TITLE, c.CATEGORY, c.BRAND, c.PRICE, c.AVAILABLE)
 """Columns of a release's catalogue, as far as the shop has them."""
 
@@ -148,8 +152,8 @@ class Model:
         """
         ids = _ids(users)
         if surface != products_surface.NAME:
-            rows = self._rows(categories, deny)
-            return self._front(surface).recommend(surface, ids, _checked(n), rows, explain=explain)
+            rows = self._rows(categories, deny, now)
+            return self._front(surface).recommend(surface, ids, _checked(n), rows, explain=explain, now=now)
         answer = self.answer(
             self.histories_of(ids),
             n,
@@ -218,7 +222,12 @@ class Model:
         return queries_of(self.histories, self.users.rows(users))
 
     def try_rules(
-        self, user: str | None, n: int = 10, now: datetime | None = None, history: Sequence[str] = ()
+        self,
+        user: str | None,
+        n: int = 10,
+        now: datetime | None = None,
+        history: Sequence[str] = (),
+        surface: str = products_surface.NAME,
     ) -> Trial:
         """One user's list, and what each rule of the shop changes in it.
 
@@ -227,19 +236,21 @@ class Model:
             n: its length.
             now: for rules that have a time; ``None``: the present, the same for all.
             history: items that a visitor met, oldest first.
+            surface: whose answer is shown.
         """
         now, full = now or datetime.now(UTC), self.reranker
 
         def listed(model: "Model") -> pl.DataFrame:
             if user is None:
-                return model.recommend_visitor(history, n, explain=True, now=now)
-            return model.recommend(user, n, explain=True, now=now)
+                return model.recommend_visitor(history, n, surface=surface, explain=True, now=now)
+            return model.recommend(user, n, surface=surface, explain=True, now=now)
 
         table = listed(self)
         changes = []
         for one in full.rules.bound:
             fewer = replace(full, rules=full.rules.without(one.rule.name))
             other = Model(self.release, self.recommender, self.catalogue, self.users, self.histories, fewer)
+            other.storefront = None if self.storefront is None else self.storefront.of(other)
             changes.append(change(one.rule.name, one.rule.kind, one.rule.line, table, listed(other)))
         return Trial(table, tuple(changes))
 
@@ -263,6 +274,16 @@ class Model:
         )
         return frame.select(c.ITEM_ID, *said, top)
 
+    def title(self, kind: str, target: str) -> str | None:
+        """What people know the target of a row by: the title of an item or an offer; ``None``: it has none."""
+        if kind in (CAMPAIGN, COUPON) and self.storefront is not None:
+            return self.storefront.campaigns.title(target)
+        row = int(self.catalogue.items.rows([target])[0]) if kind in OF_ITEMS else -1
+        if row < 0 or c.TITLE not in self.catalogue.frame.columns:
+            return None
+        title = self.catalogue.frame[c.TITLE][row]
+        return None if title is None else str(title)
+
     def recommend_visitor(
         self,
         history: Sequence[str],
@@ -284,8 +305,8 @@ class Model:
         """
         nobody, met = pl.Series([None], dtype=pl.String), self.visitor(history, times)
         if surface != products_surface.NAME:
-            rows = self._rows(categories, deny)
-            return self._front(surface).recommend(surface, nobody, _checked(n), rows, explain=explain, histories=met)
+            rows, front = self._rows(categories, deny, now), self._front(surface)
+            return front.recommend(surface, nobody, _checked(n), rows, explain=explain, histories=met, now=now)
         answer = self.answer(
             met,
             n,
@@ -318,18 +339,24 @@ class Model:
         n: int = 10,
         categories: Sequence[str] | None = None,
         *,
+        user: str | None = None,
         explain: bool = False,
         deny: Sequence[str] = (),
+        now: datetime | None = None,
     ) -> pl.DataFrame:
-        """The ``n`` items that could best stand in for one, by what their texts say; ``user_id`` is null.
+        """The ``n`` items that could best stand in for one, by what their texts say; ``user_id`` is ``user``.
+
+        The rules are those for the user; without one, for a stranger.
 
         Raises:
             UnknownIdError: the shop lacks the item (or did when the release was trained), or a category.
         """
-        row, mask = self.catalogue.items.row(item_id), self._mask(categories, deny) & self.reranker.shown()
+        row, rows = self.catalogue.items.row(item_id), self._rows(categories, deny, now)
+        asked = pl.Series([user], dtype=pl.String)
+        ((_, may),) = self.reranker.audiences(self.histories_of(asked), self.users.rows(asked), rows, now)
+        mask = np.ones(len(self.catalogue), np.bool_) if may is None else allowed(may, len(self.catalogue))
         answer = self.similar_items.similar(row, _checked(n), mask, explain=explain, language=self.reranker.language)
-        nobody = pl.Series([None], dtype=pl.String)
-        return answer.table(nobody, self.catalogue.items.ids, surface=similar_surface.NAME, release=self.release)
+        return answer.table(asked, self.catalogue.items.ids, surface=similar_surface.NAME, release=self.release)
 
     def bundle(
         self,
@@ -340,6 +367,7 @@ class Model:
         user: str | None = None,
         explain: bool = False,
         deny: Sequence[str] = (),
+        now: datetime | None = None,
     ) -> pl.DataFrame:
         """The ``n`` items of other kinds that complete an item or a basket; ``user_id`` is ``user``.
 
@@ -350,8 +378,8 @@ class Model:
             InputError: the release has learnt no bundles, for the log has no baskets.
         """
         basket = [items] if isinstance(items, str) else items
-        rows = self._rows(categories, deny)
-        return self._front("bundles").bundle(basket, user, _checked(n), rows, explain=explain)
+        rows = self._rows(categories, deny, now)
+        return self._front("bundles").bundle(basket, user, _checked(n), rows, explain=explain, now=now)
 
     def _front(self, surface: str) -> Storefront:
         if surface not in SURFACES:
@@ -361,8 +389,10 @@ class Model:
             raise InputError(f"Release {self.release} has learnt no {surface}. Load it from its shop, or train again.")
         return self.storefront
 
-    def _rows(self, categories: Sequence[str] | None, deny: Sequence[str]) -> NDArray[np.intp] | None:
-        mask = self._mask(categories, deny) & self.reranker.shown()
+    def _rows(
+        self, categories: Sequence[str] | None, deny: Sequence[str], now: datetime | None
+    ) -> NDArray[np.intp] | None:
+        mask = self._mask(categories, deny) & self.reranker.shown(now)
         return None if mask.all() else rows_of(mask)
 
     def products_of(
@@ -374,6 +404,7 @@ class Model:
         explain: bool = False,
         discovery: float | None = None,
         histories: Histories | None = None,
+        now: datetime | None = None,
     ) -> pl.DataFrame:
         """As ``recommend``, of the items in some ascending rows (``None``: all); nothing is tried.
 
@@ -382,7 +413,7 @@ class Model:
         who, reranker = self.users.rows(users), replace(self.reranker, exploration=None)
         spread = self._diversity(None, discovery)
         met = self.histories_of(users) if histories is None else histories
-        answer = products(reranker, met, n=n, items=items, diversity=spread, who=who, explain=explain)
+        answer = products(reranker, met, n=n, items=items, diversity=spread, who=who, now=now, explain=explain)
         return answer.table(users, self.catalogue.items.ids, surface=products_surface.NAME, release=self.release)
 
     @cached_property

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,8 +124,9 @@ class Storefront:
         *,
         explain: bool,
         histories: Histories | None = None,
+        now: datetime | None = None,
     ) -> pl.DataFrame:
-        """The answer of one surface to some users.
+        """The answer of one surface to some users; what a rule hides from one of them is not shown to this one.
 
         Args:
             surface: its name.
@@ -133,40 +135,79 @@ class Storefront:
             items: ascending rows of the items that may be shown; ``None``: all.
             explain: whether every row gets its reason.
             histories: of the users, in the order of the ids; ``None``: as the release was loaded with them.
+            now: for rules that have a time; ``None``: the present.
         """
+        who = self.model.users.rows(ids)
         if histories is None:
-            histories = queries_of(self.model.histories, self.model.users.rows(ids))
+            histories = queries_of(self.model.histories, who)
+        if surface == home_surface.NAME:  # its parts keep the rules
+            return self._home_of(histories, ids, n, items, now, explain=explain)
+        parts = [
+            self._answer(surface, histories.select(users), ids.gather(users), n, rows, explain=explain)
+            for users, rows in self.model.reranker.audiences(histories, who, items, now)
+        ]
+        return parts[0] if len(parts) == 1 else _in_order(ids, parts)
+
+    def _answer(
+        self,
+        surface: str,
+        histories: Histories,
+        ids: pl.Series,
+        n: int,
+        items: NDArray[np.integer] | None,
+        *,
+        explain: bool,
+    ) -> pl.DataFrame:
+        """The answer of one surface to users who may be shown the same items."""
         answers: dict[str, Callable[[], pl.DataFrame]] = {
             bundles_surface.NAME: lambda: self._bundles_of(
                 last_baskets(histories), histories, ids, n, items, explain=explain
             ),
             similar_surface.NAME: lambda: self._similar_of(histories, ids, n, items, explain=explain),
             brands_surface.NAME: lambda: self._brands_of(histories, ids, n, items, explain=explain),
-            campaigns_surface.NAME: lambda: self._campaigns_of(ids, n, explain=explain),
+            campaigns_surface.NAME: lambda: self._campaigns_of(ids, n, items, explain=explain),
             trends_surface.NAME: lambda: self._trends_of(histories, ids, n, items, explain=explain),
-            profile_surface.NAME: lambda: self._profiles_of(histories, ids, n),
-            home_surface.NAME: lambda: self._home_of(histories, ids, n, items, explain=explain),
+            profile_surface.NAME: lambda: self._profiles_of(histories, ids, n, items),
         }
         return answers[surface]()
 
     def bundle(
-        self, basket: Sequence[str], user: str | None, n: int, items: NDArray[np.integer] | None, *, explain: bool
+        self,
+        basket: Sequence[str],
+        user: str | None,
+        n: int,
+        items: NDArray[np.integer] | None,
+        *,
+        explain: bool,
+        now: datetime | None = None,
     ) -> pl.DataFrame:
-        """What completes a basket (item ids; those the shop lacks are passed over) of a user, or of nobody known."""
+        """What completes a basket (item ids; those the shop lacks are passed over) of a user, or of nobody known.
+
+        For the rules, what lies in the basket is what the user has.
+        """
         rows = self.model.catalogue.items.rows(pl.Series(basket, dtype=pl.String))
         rows = np.unique(rows[rows >= 0]).astype(np.int32)
-        now = np.full(len(rows), int(self.model.histories.times.max(initial=0)))
+        times = np.full(len(rows), int(self.model.histories.times.max(initial=0)))
         one = Histories(
             np.array([0, len(rows)], np.int64),
             rows,
-            now,
+            times,
             np.zeros(len(rows), np.uint8),
             len(self.model.catalogue),
             self.model.histories.timed,
         )
         ids = pl.Series([user], dtype=pl.String)
-        owners = queries_of(self.model.histories, self.model.users.rows(ids))
-        return self._bundles_of(one, owners, ids, n, items, explain=explain)
+        who = self.model.users.rows(ids)
+        owners = queries_of(self.model.histories, who)
+        has = replace(
+            one,
+            indptr=owners.indptr + one.indptr,
+            items=np.concatenate([owners.items, one.items]),
+            times=np.concatenate([owners.times, one.times]),
+            events=np.concatenate([owners.events, one.events]),
+        )
+        ((_, may),) = self.model.reranker.audiences(has, who, items, now)
+        return self._bundles_of(one, owners, ids, n, may, explain=explain)
 
     def _bundles_of(
         self,
@@ -208,8 +249,10 @@ class Storefront:
         folder = self._part(brands_surface.NAME, "items with a brand that somebody met")
         return Brands.load(folder, self.trained)
 
-    def _campaigns_of(self, ids: pl.Series, n: int, *, explain: bool) -> pl.DataFrame:
-        answer = self.campaigns.campaigns(self.model.users.rows(ids), n, explain=explain, language=self.language)
+    def _campaigns_of(
+        self, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool
+    ) -> pl.DataFrame:
+        answer = self.campaigns.campaigns(self.model.users.rows(ids), n, items, explain=explain, language=self.language)
         offers, release = self.campaigns.setting.offers.table, self.model.release
         name = campaigns_surface.NAME
         return answer.table(ids, offers["offer_id"], surface=name, release=release, kind=offers[c.KIND])
@@ -256,10 +299,12 @@ class Storefront:
         name, release = similar_surface.NAME, self.model.release
         return join(parts).table(ids, self.model.catalogue.items.ids, surface=name, release=release)
 
-    def _profiles_of(self, histories: Histories, ids: pl.Series, n: int) -> pl.DataFrame:
+    def _profiles_of(
+        self, histories: Histories, ids: pl.Series, n: int, items: NDArray[np.integer] | None
+    ) -> pl.DataFrame:
         searched, met = self._searches(ids), _in_items(histories, len(self.profiles.catalogue))
         each = [
-            (ids[row], self.profiles.profile(met.select(np.array([row])), searched[row], self.language))
+            (ids[row], self.profiles.profile(met.select(np.array([row])), searched[row], items, self.language))
             for row in range(len(ids))
         ]
         return profile_surface.table(each, n, self.model.release)
@@ -290,20 +335,26 @@ class Storefront:
         return Profiles(model.catalogue, model.histories, int(model.histories.times.max(initial=0)))
 
     def _home_of(
-        self, histories: Histories, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool
+        self,
+        histories: Histories,
+        ids: pl.Series,
+        n: int,
+        items: NDArray[np.integer] | None,
+        now: datetime | None,
+        *,
+        explain: bool,
     ) -> pl.DataFrame:
         if self.strategies is None:
-            return self._pages_of(histories, ids, n, items, None, explain=explain)
+            return self._pages_of(histories, ids, n, items, now, None, explain=explain)
         chosen, chance = self.strategies.choose(ids, int(time.time()) // PAGE_DAY, histories)
         pages = []
         for number in np.unique(chosen):
             mine, strategy = np.flatnonzero(chosen == number), self.strategies.known[number]
-            page = self._pages_of(histories.select(mine), ids.gather(mine), n, items, strategy, explain=explain)
+            page = self._pages_of(histories.select(mine), ids.gather(mine), n, items, now, strategy, explain=explain)
             chances = pl.DataFrame({c.USER_ID: ids.gather(mine), c.PROPENSITY: chance[mine]}).unique(c.USER_ID)
             page = page.join(chances, on=c.USER_ID, how="left", maintain_order="left", nulls_equal=True)
             pages.append(page.with_columns(pl.lit(strategy.name).alias(STRATEGY)))
-        order = ids.unique(maintain_order=True).to_frame(c.USER_ID)
-        return order.join(pl.concat(pages), on=c.USER_ID, how="inner", maintain_order="left_right", nulls_equal=True)
+        return _in_order(ids, pages)
 
     def _pages_of(
         self,
@@ -311,6 +362,7 @@ class Storefront:
         ids: pl.Series,
         n: int,
         items: NDArray[np.integer] | None,
+        now: datetime | None,
         strategy: Strategy | None,
         *,
         explain: bool,
@@ -323,10 +375,12 @@ class Storefront:
             try:
                 if name == products_surface.NAME:
                     answers[name] = self.model.products_of(
-                        ids, n, items, explain=explain, discovery=dial, histories=histories
+                        ids, n, items, explain=explain, discovery=dial, histories=histories, now=now
                     )
                 else:
-                    answers[name] = self.recommend(name, ids, longer, items, explain=explain, histories=histories)
+                    answers[name] = self.recommend(
+                        name, ids, longer, items, explain=explain, histories=histories, now=now
+                    )
             except InputError:  # the release has not learnt it: the others share its rows
                 continue
         return home_surface.compose(answers, n, strategy.shares if strategy else None)
@@ -355,6 +409,12 @@ class Storefront:
                 f"Release {self.model.release} has learnt no {name}. They need {needs}. Import these, then train again."
             )
         return self.folder / name
+
+
+def _in_order(ids: pl.Series, parts: list[pl.DataFrame]) -> pl.DataFrame:
+    """Answers to groups of users as one, in the order of the users."""
+    order = ids.unique(maintain_order=True).to_frame(c.USER_ID)
+    return order.join(pl.concat(parts), on=c.USER_ID, how="inner", maintain_order="left_right", nulls_equal=True)
 
 
 def _in_items(histories: Histories, n_items: int) -> Histories:

@@ -50,6 +50,13 @@ class Offers:
         """Rows of those that can be used at a time (unix seconds); an end is the last day, which counts whole."""
         return np.flatnonzero((self.start <= now) & (now < self.end + 86_400))
 
+    def for_some(self, items: NDArray[np.integer] | None) -> NDArray[np.bool_]:
+        """Which are for one at least of some items (rows; ``None``: all), bool (n,)."""
+        may = np.full(self.targets.shape[1], items is None)
+        if items is not None:
+            may[items[items < len(may)]] = True
+        return np.asarray(self.targets @ may.astype(np.float32) > 0)
+
     def may_use(self, users: NDArray[np.integer], offers: NDArray[np.integer]) -> NDArray[np.bool_]:
         """Who may use what, bool (users, offers); a user row of -1 is a stranger."""
         known = users >= 0
