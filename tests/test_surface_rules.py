@@ -123,6 +123,30 @@ def test_a_rule_is_tried_on_any_surface(with_rules):
     assert all("oak" in target.lower() for target in change.went)
 
 
+@pytest.mark.parametrize("surface", ["bundles", "similar", "trends"])
+def test_what_safety_doubts_is_put_lower(plain, surface):
+    """The first of a list falls, the others keep their order; a slight doubt does not hide it."""
+    before = plain.recommend("user 003", 96, surface=surface).filter(kind="item")["target_id"]
+    first = (plain.catalogue.items.ids == before[0]).to_numpy()
+    order = {}
+    for doubt in (0.0, 0.05, 6.0):
+        frame = market.changed(plain, penalty=first * doubt).recommend("user 003", 96, surface=surface)
+        order[doubt] = frame.filter(kind="item")["target_id"]
+    assert order[0.0].equals(before)
+    assert before[0] in set(order[0.05])
+    place = order[6.0].index_of(before[0])
+    assert place is not None
+    assert place > before.len() / 2
+    if surface != "bundles":  # which puts together a set
+        assert order[6.0].filter(order[6.0] != before[0]).equals(before[1:])
+
+
+def test_no_relation_puts_first_what_safety_doubts(plain):
+    item = (plain.catalogue.items.ids == "P-sun-toy-large").to_numpy()
+    assert plain.bundle("B-oak-soap-small", 3)["target_id"][0] == "P-sun-toy-large"
+    assert "P-sun-toy-large" not in market.changed(plain, penalty=item * 6.0).bundle("B-oak-soap-small", 3)["target_id"]
+
+
 def test_no_rule_about_users_leaves_the_answers_as_they_are(plain, with_rules):
     """Who is told apart by nothing is answered as before; one user and many agree under a rule."""
     model = with_rules('[[exclude]]\nbrand = "Oak"\nusers = { column = "club", equals = true }\n')

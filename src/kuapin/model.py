@@ -355,7 +355,14 @@ class Model:
         asked = pl.Series([user], dtype=pl.String)
         ((_, may),) = self.reranker.audiences(self.histories_of(asked), self.users.rows(asked), rows, now)
         mask = np.ones(len(self.catalogue), np.bool_) if may is None else allowed(may, len(self.catalogue))
-        answer = self.similar_items.similar(row, _checked(n), mask, explain=explain, language=self.reranker.language)
+        answer = self.similar_items.similar(
+            row,
+            _checked(n),
+            mask,
+            doubt=self.reranker.doubt,
+            explain=explain,
+            language=self.reranker.language,
+        )
         return answer.table(asked, self.catalogue.items.ids, surface=similar_surface.NAME, release=self.release)
 
     def bundle(

@@ -220,7 +220,13 @@ class Storefront:
         explain: bool,
     ) -> pl.DataFrame:
         answer = self.bundles.complete(
-            self._known(baskets), self._known(owners), n, self._shown(items), explain=explain, language=self.language
+            self._known(baskets),
+            self._known(owners),
+            n,
+            self._shown(items),
+            doubt=self._doubt,
+            explain=explain,
+            language=self.language,
         )
         name, release = bundles_surface.NAME, self.model.release
         return answer.table(ids, self.trained.items.ids, surface=name, release=release)
@@ -270,7 +276,7 @@ class Storefront:
     ) -> pl.DataFrame:
         met = _in_items(histories, len(self.trends.catalogue))
         answer, targets = (
-            self.trends.trends(met, n, items, explain=explain, language=self.language),
+            self.trends.trends(met, n, items, doubt=self._doubt, explain=explain, language=self.language),
             self.trends.targets,
         )
         name, release = trends_surface.NAME, self.model.release
@@ -294,7 +300,9 @@ class Storefront:
         parts = []
         for user in np.flatnonzero(histories.lengths):
             last = int(histories.items[histories.indptr[user + 1] - 1])
-            one = self.model.similar_items.similar(last, n, mask, explain=explain, language=self.language)
+            one = self.model.similar_items.similar(
+                last, n, mask, doubt=self._doubt, explain=explain, language=self.language
+            )
             parts.append(replace(one, asked=np.full(len(one.items), user, np.int64)))
         name, release = similar_surface.NAME, self.model.release
         return join(parts).table(ids, self.model.catalogue.items.ids, surface=name, release=release)
@@ -396,6 +404,10 @@ class Storefront:
         if n_items == len(whole):
             return whole
         return replace(build_catalogue(whole.frame.head(n_items)), available=whole.available[:n_items])
+
+    @property
+    def _doubt(self) -> NDArray[np.float64]:
+        return self.model.reranker.doubt
 
     def _known(self, histories: Histories) -> Histories:
         return _in_items(histories, len(self.trained))

@@ -71,6 +71,11 @@ class Reranker:
         mask = self.rules.at(now or datetime.now(UTC)).shown(len(self.catalogue))
         return mask if self.blocked is None else mask & ~self.blocked
 
+    @property
+    def doubt(self) -> NDArray[np.float64]:
+        """What safety takes off the log odds of every item, float64 (n_items,)."""
+        return np.zeros(len(self.catalogue)) if self.penalty is None else self.penalty
+
     def audiences(
         self,
         histories: Histories,
