@@ -136,7 +136,7 @@ class Model:
             surface: what is asked for: ``products``, or one of ``storefront.SURFACES``.
             explain: whether ``reason_code`` and ``reason`` are filled; null otherwise.
             per_category: items of one top-level category at most; more only where a list would be short without them;
-                ``None``: as ``[diversity]`` says.
+                ``None``: as ``[diversity]`` says. For ``products`` alone, and so is ``discovery``.
             deny: ids of items that are not to be shown.
             discovery: from -1, more of the same, to 1, what is new; ``None``: as ``[diversity]`` says.
             now: for rules that have a time; ``None``: the present.
@@ -147,11 +147,13 @@ class Model:
             rank but where a rule or the dial changed the order.
 
         Raises:
-            InputError: an unknown surface, n below 1, or a discovery outside -1 to 1.
+            InputError: an unknown surface, n below 1, a discovery outside -1 to 1, or what is for ``products`` alone
+                beside another surface.
             UnknownIdError: a category that no item has.
         """
         ids = _ids(users)
         if surface != products_surface.NAME:
+            _refuse_beside(surface, per_category=per_category, discovery=discovery)
             rows = self._rows(categories, deny, now)
             return self._front(surface).recommend(surface, ids, _checked(n), rows, explain=explain, now=now)
         answer = self.answer(
@@ -305,6 +307,7 @@ class Model:
         """
         nobody, met = pl.Series([None], dtype=pl.String), self.visitor(history, times)
         if surface != products_surface.NAME:
+            _refuse_beside(surface, per_category=per_category, discovery=discovery)
             rows, front = self._rows(categories, deny, now), self._front(surface)
             return front.recommend(surface, nobody, _checked(n), rows, explain=explain, histories=met, now=now)
         answer = self.answer(
@@ -462,6 +465,13 @@ def _ids(users: str | Sequence[str] | pl.Series) -> pl.Series:
     if isinstance(users, str):
         users = [users]
     return users if isinstance(users, pl.Series) else pl.Series(c.USER_ID, users, dtype=pl.String)
+
+
+def _refuse_beside(surface: str, **given: float | None) -> None:
+    """Refuse what shapes the list of products alone."""
+    for name, value in given.items():
+        if value is not None:
+            raise InputError(f"{name} is for the surface products, not for {surface}. Leave it away.")
 
 
 def _checked(value: int, name: str = "n") -> int:

@@ -132,6 +132,8 @@ def of_surface(live: Live, question: Question, *, erased: bool) -> dict[str, Any
         surface=question.surface,
         explain=question.explain,
         deny=question.deny,
+        per_category=question.per_category,
+        discovery=question.discovery,
     )
     known = model.histories_of([user]).lengths[0] > 0
     mixed = STRATEGY in table.columns and table.height > 0
