@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
@@ -24,6 +25,7 @@ from kuapin.storefront import SURFACES, Storefront, last_baskets
 from kuapin.surfaces import home
 from kuapin.surfaces.answer import SCHEMA
 from kuapin.surfaces.home_strategies import HomeStrategies, StrategiesConfig
+from kuapin.workspace import Shop
 from tests import market
 
 DAY = 86_400
@@ -107,9 +109,53 @@ def test_what_was_not_learnt_is_said_with_what_it_needs(model, tmp_path):
     with pytest.raises(InputError, match="has learnt no bundles"):
         bare.recommend("user 003", surface="bundles")
     bare.storefront = Storefront(bare, tmp_path, model.storefront.store)
-    with pytest.raises(InputError, match=r"has learnt no campaigns\. They need a table of campaigns"):
+    with pytest.raises(InputError, match=r"has learnt no brands\. They need items with a brand"):
+        bare.recommend("user 003", surface="brands")
+    bare.storefront.store = Shop.init(tmp_path / "empty").store
+    with pytest.raises(InputError, match=r"The shop has no campaigns\. Import a table of campaigns"):
         bare.recommend("user 003", surface="campaigns")
     assert set(bare.recommend("user 003", n=20, surface="home")[c.SURFACE]) == {"products", "similar", "profile"}
+
+
+def test_campaigns_are_live_before_anything_is_learnt_of_them(model, tmp_path):
+    young = Model("r2", model.recommender, model.catalogue, model.users, model.histories)
+    young.storefront = Storefront(young, tmp_path, model.storefront.store)
+    with pytest.warns(UserWarning, match=r"Release r2 has learnt nothing of campaigns: what people buy .* ranks them"):
+        table = young.recommend(model.users.ids, 2, surface="campaigns", explain=True)
+    assert set(table[c.TARGET_ID]) == {"roses", "all"}
+    assert set(table[c.REASON_CODE]) == {"bought", "shelf"}
+    first = table.filter(rank=1)
+    number = pl.col(c.USER_ID).str.extract(r"(\d+)").cast(pl.Int32) % len(market.THEMES)
+    told = {
+        name: first.filter(number == market.THEMES.index(theme))[c.TARGET_ID]
+        for name, theme in (("roses", "rose"), ("all", "oak"))
+    }
+    assert all((offers == name).mean() > 0.9 for name, offers in told.items())
+
+
+def test_campaigns_begin_and_end_while_a_release_answers(model, monkeypatch):
+    """By the clock; the log lies years back, and so time goes on from its end."""
+    front, end = model.storefront, model.latest
+    loaded = front.loaded_at
+
+    def told(seconds: float, storefront: Storefront = front, now: datetime | None = None) -> set[str]:
+        monkeypatch.setattr("kuapin.storefront.time.time", lambda: loaded + seconds)
+        table = storefront.recommend("campaigns", pl.Series(["user 003"]), 5, None, explain=False, now=now)
+        return set(table[c.TARGET_ID])
+
+    assert told(0) == told(1_700_000_000 - end) == {"roses", "all"}
+    assert told(1_700_000_000 + DAY - end + 1) == set()
+    assert told(0, now=datetime.fromtimestamp(1_500_000_002, UTC)) == {"old"}
+    assert set(
+        model.recommend("user 003", surface="campaigns", now=datetime(2017, 7, 14, 3, tzinfo=UTC))[c.TARGET_ID]
+    ) == {"old"}
+    fresh = replace(front, loaded_at=end + 20 * DAY)
+    loaded = fresh.loaded_at
+    assert told(0, fresh) == {"roses", "all"}
+    assert fresh.clock == end + 20 * DAY  # not behind: it is the present
+    assert replace(front, loaded_at=end + 40 * DAY).clock == end - 20 * DAY
+    untimed = Model("r", model.recommender, model.catalogue, model.users, replace(model.histories, timed=False))
+    assert replace(front, model=untimed).clock == loaded
 
 
 def test_nothing_about_a_person_is_in_what_is_stored(model):

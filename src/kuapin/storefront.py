@@ -2,8 +2,9 @@
 
 import json
 import time
+import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +26,7 @@ from kuapin.ranking.growth import Growth
 from kuapin.ranking.live import queries_of
 from kuapin.ranking.phrases import Language
 from kuapin.ranking.recommender import Recommender
-from kuapin.ranking.response import Response, Setting, price_sensitivity, read_redemptions
+from kuapin.ranking.response import Response, ResponseConfig, Setting, price_sensitivity, read_redemptions
 from kuapin.ranking.signals import TEXTS
 from kuapin.retrieval.sources.content import Content
 from kuapin.surfaces import brands as brands_surface
@@ -83,8 +84,10 @@ def setting_of(
     return Setting(catalogue, histories, offers, used, price_sensitivity(log, users), vectors)
 
 
+PAST_S = 30 * DAY
+"""A log that ended so long ago is one of the past, and the shop's clock stands where it ended."""
 _ROW = "row"
-_KEPT = ("bundles", "brands", "campaigns", "trends", "profiles", "searches")
+_KEPT = ("bundles", "brands", "promoted", "campaigns", "trends", "profiles", "searches")
 """Parts that rest on the log, or on the items of training: what is put later counts when the release is loaded anew."""
 
 
@@ -97,12 +100,14 @@ class Storefront:
         folder: the release's ``surfaces/``.
         store: the shop's tables: relations and campaigns count as they are now.
         strategies: how home pages follow each person's responses; ``None``: they are mixed alike for all.
+        loaded_at: when the release was loaded, unix seconds.
     """
 
     model: "Model"
     folder: Path
     store: TableStore
     strategies: HomeStrategies | None = None
+    loaded_at: float = field(default_factory=time.time)
 
     @property
     def language(self) -> Language:
@@ -111,7 +116,7 @@ class Storefront:
 
     def of(self, model: "Model") -> "Storefront":
         """The same of a model with more items, or other ones in stock; what was read of the log is not read again."""
-        other = Storefront(model, self.folder, self.store, self.strategies)
+        other = replace(self, model=model)
         other.__dict__ |= {name: self.__dict__[name] for name in _KEPT if name in self.__dict__}
         return other
 
@@ -135,7 +140,7 @@ class Storefront:
             items: ascending rows of the items that may be shown; ``None``: all.
             explain: whether every row gets its reason.
             histories: of the users, in the order of the ids; ``None``: as the release was loaded with them.
-            now: for rules that have a time; ``None``: the present.
+            now: for rules and campaigns, which have their times; ``None``: the present.
         """
         who = self.model.users.rows(ids)
         if histories is None:
@@ -143,7 +148,7 @@ class Storefront:
         if surface == home_surface.NAME:  # its parts keep the rules
             return self._home_of(histories, ids, n, items, now, explain=explain)
         parts = [
-            self._answer(surface, histories.select(users), ids.gather(users), n, rows, explain=explain)
+            self._answer(surface, histories.select(users), ids.gather(users), n, rows, now, explain=explain)
             for users, rows in self.model.reranker.audiences(histories, who, items, now)
         ]
         return parts[0] if len(parts) == 1 else _in_order(ids, parts)
@@ -155,6 +160,7 @@ class Storefront:
         ids: pl.Series,
         n: int,
         items: NDArray[np.integer] | None,
+        now: datetime | None,
         *,
         explain: bool,
     ) -> pl.DataFrame:
@@ -165,7 +171,7 @@ class Storefront:
             ),
             similar_surface.NAME: lambda: self._similar_of(histories, ids, n, items, explain=explain),
             brands_surface.NAME: lambda: self._brands_of(histories, ids, n, items, explain=explain),
-            campaigns_surface.NAME: lambda: self._campaigns_of(ids, n, items, explain=explain),
+            campaigns_surface.NAME: lambda: self._campaigns_of(ids, n, items, now, explain=explain),
             trends_surface.NAME: lambda: self._trends_of(histories, ids, n, items, explain=explain),
             profile_surface.NAME: lambda: self._profiles_of(histories, ids, n, items),
         }
@@ -256,20 +262,44 @@ class Storefront:
         return Brands.load(folder, self.trained)
 
     def _campaigns_of(
-        self, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool
+        self, ids: pl.Series, n: int, items: NDArray[np.integer] | None, now: datetime | None, *, explain: bool
     ) -> pl.DataFrame:
-        answer = self.campaigns.campaigns(self.model.users.rows(ids), n, items, explain=explain, language=self.language)
+        surface = replace(self.campaigns, now=self.clock if now is None else int(now.timestamp()))
+        answer = surface.campaigns(self.model.users.rows(ids), n, items, explain=explain, language=self.language)
         offers, release = self.campaigns.setting.offers.table, self.model.release
         name = campaigns_surface.NAME
         return answer.table(ids, offers["offer_id"], surface=name, release=release, kind=offers[c.KIND])
 
     @cached_property
     def campaigns(self) -> Campaigns:
-        """The surface ``campaigns``; the time is that of the newest interaction."""
-        folder = self._part(campaigns_surface.NAME, "a table of campaigns")
-        model = self.model
+        """The surface ``campaigns``, at the time of its loading; campaigns that came after the training are in it."""
+        model, folder = self.model, self.folder / campaigns_surface.NAME
+        if not self.promoted:
+            raise InputError("The shop has no campaigns. Import a table of campaigns; nothing needs to be trained.")
         setting = setting_of(model.catalogue, model.histories, model.recommender, self.store, model.users)
-        return Campaigns(Response.load(folder), setting, int(model.histories.times.max(initial=0)))
+        if folder.is_dir():
+            return Campaigns(Response.load(folder), setting, self.clock)
+        warnings.warn(
+            f"Release {model.release} has learnt nothing of campaigns: what people buy of their items, shelves and "
+            "brands ranks them until the next training.",
+            stacklevel=2,
+        )
+        return Campaigns(Response(None, ResponseConfig()), setting, self.clock)
+
+    @cached_property
+    def promoted(self) -> bool:
+        """Whether the shop has campaigns, of whatever time."""
+        return self.store.read(c.CAMPAIGNS, [c.CAMPAIGN_ID]).height > 0
+
+    @property
+    def clock(self) -> int:
+        """The shop's time, unix seconds: the present.
+
+        Where the log ended more than ``PAST_S`` before the release was loaded, it goes on from the end of the log.
+        """
+        histories = self.model.histories
+        behind = self.loaded_at - self.model.latest if histories.timed and len(histories.items) else 0.0
+        return int(time.time() - (behind if behind > PAST_S else 0.0))
 
     def _trends_of(
         self, histories: Histories, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool
