@@ -92,6 +92,51 @@ def test_a_basket_of_unknown_items_gets_what_is_popular(model):
     assert set(table[c.REASON_CODE]) == {"popular"}
 
 
+def test_a_basket_of_unknown_items_is_told(model):
+    with pytest.warns(UserWarning, match=r"knows no item 'nothing', 'never'; the basket counts as empty\."):
+        model.bundle(["nothing", "never"], n=3)
+    with pytest.warns(UserWarning, match=r"knows no item 'never'; the rest of the basket counts\."):
+        model.bundle(["B-oak-soap-small", "never"], n=3)
+
+
+def test_an_answer_without_a_row_comes_with_a_word(model):
+    past = datetime(2001, 1, 1, tzinfo=UTC)
+    with pytest.warns(UserWarning, match="No row of campaigns: no offer runs now"):
+        assert model.recommend("user 003", surface="campaigns", now=past).height == 0
+    with pytest.warns(UserWarning, match="No row of similar: no history in the items of this release"):
+        assert model.recommend("stranger", surface="similar").height == 0
+    with pytest.warns(UserWarning, match="No row of profile: no history"):
+        assert model.recommend_visitor([], surface="profile").height == 0
+    everything = model.catalogue.items.ids.to_list()
+    for surface in ("products", "bundles", "brands"):
+        with pytest.warns(UserWarning, match=f"No row of {surface}: nothing may be shown"):
+            assert model.recommend("user 003", surface=surface, deny=everything).height == 0
+    with pytest.warns(UserWarning, match="No row of trends: nothing that may be shown rises"):
+        assert model.recommend("user 003", surface="trends", deny=everything).height == 0
+    with pytest.warns(UserWarning, match="No row of similar"):
+        assert model.similar("B-oak-soap-small", deny=everything).height == 0
+
+
+def test_a_page_says_which_surfaces_it_is_without(model, tmp_path):
+    bare = Model(model.release, model.recommender, model.catalogue, model.users, model.histories)
+    bare.storefront = Storefront(bare, tmp_path / "none", Shop.init(tmp_path / "shop").store)
+    with pytest.warns(
+        UserWarning, match="Home pages are without bundles, brands, campaigns, trends, of which release r1"
+    ):
+        bare.recommend("user 003", surface="home")
+
+
+def test_an_offer_for_nothing_is_told(model, tmp_path):
+    shop = Shop.init(tmp_path / "shop")
+    shop.store.write(
+        {"campaigns": pl.DataFrame({"campaign_id": ["x", "y"], "title": ["X", "Y"], "brand": ["Oka", "Oak"]})}
+    )
+    other = replace(model.storefront, store=shop.store)
+    with pytest.warns(UserWarning, match="1 offer for no item of release r1, shown to nobody: 'x'"):
+        table = other.recommend("campaigns", pl.Series(["user 003"]), 5, None, explain=False)
+    assert table[c.TARGET_ID].to_list() == ["y"]
+
+
 def test_home_has_all_surfaces_and_no_item_twice(model):
     table = model.recommend("user 003", n=40, surface="home", explain=True)
     assert {"products", "bundles", "similar", "brands", "campaigns"} <= set(table[c.SURFACE])

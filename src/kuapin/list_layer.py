@@ -1,5 +1,6 @@
 """The list layer of a shop: its rules, its diversity and its safety, read from the workspace for a release."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from kuapin.ranking.exploration import LOGGED, Exploration, evidence_of, seen_of
 from kuapin.ranking.recommender import Recommender
 from kuapin.ranking.reranker import Reranker
 from kuapin.ranking.rule_binding import Tables, bind, columns_of
-from kuapin.ranking.rules import FILE, read_rules
+from kuapin.ranking.rules import FILE, Pin, at, read_rules
 from kuapin.ranking.safety import BLOCK, DECISION, PENALTY, SCHEMA, decide, overruled
 from kuapin.workspace import Shop
 
@@ -56,6 +57,11 @@ def open_reranker(
     blocked, penalty = np.zeros(len(catalogue), np.bool_), np.zeros(len(catalogue))
     blocked[place >= 0] = (decisions[DECISION] == BLOCK).to_numpy()[place[place >= 0]]
     penalty[place >= 0] = decisions[PENALTY].to_numpy()[place[place >= 0]]
+    for one in rules.bound:
+        if not one.hides and not (one.items & ~blocked).any():
+            what = "the item" if isinstance(one.rule, Pin) else "all items"
+            said = f"safety blocks {what} that it is about, and so it changes nothing"
+            warnings.warn(f"{at(shop.path / FILE, one.rule)}: {said}. See: kuapin review {shop.path}", stacklevel=2)
     language = shop.config.reasons.language
     exploration = _exploration(shop, recommender, catalogue, seen) if shop.config.exploration.share else None
     return Reranker(recommender, catalogue, rules, diversity, penalty, blocked, language, exploration)

@@ -1,5 +1,6 @@
 """A live release in memory: external ids in, tables out."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -48,6 +49,14 @@ OF_ITEMS = ("item", DUE)
 """Kinds of rows whose target is an item."""
 KEPT = (c.ITEM_ID, c.TITLE, c.CATEGORY, c.BRAND, c.PRICE, c.AVAILABLE)
 """Columns of a release's catalogue, as far as the shop has them."""
+
+NOTHING = {
+    "campaigns": "no offer runs now that they may use and whose items may be shown",
+    "trends": "nothing that may be shown rises beyond what was to be expected",
+    "similar": "no history in the items of this release, or nothing like it that may be shown",
+    "profile": "no history in the items of this release, or too short a one",
+}
+"""Surface → why it may have nothing to say."""
 
 
 class Model:
@@ -155,7 +164,8 @@ class Model:
         if surface != products_surface.NAME:
             _refuse_beside(surface, per_category=per_category, discovery=discovery)
             rows = self._rows(categories, deny, now)
-            return self._front(surface).recommend(surface, ids, _checked(n), rows, explain=explain, now=now)
+            table = self._front(surface).recommend(surface, ids, _checked(n), rows, explain=explain, now=now)
+            return _told(table, surface, len(ids))
         answer = self.answer(
             self.histories_of(ids),
             n,
@@ -168,7 +178,8 @@ class Model:
             discovery=discovery,
             now=now,
         )
-        return answer.table(ids, self.catalogue.items.ids, surface=surface, release=self.release)
+        table = answer.table(ids, self.catalogue.items.ids, surface=surface, release=self.release)
+        return _told(table, surface, len(ids))
 
     def answer(
         self,
@@ -309,7 +320,8 @@ class Model:
         if surface != products_surface.NAME:
             _refuse_beside(surface, per_category=per_category, discovery=discovery)
             rows, front = self._rows(categories, deny, now), self._front(surface)
-            return front.recommend(surface, nobody, _checked(n), rows, explain=explain, histories=met, now=now)
+            table = front.recommend(surface, nobody, _checked(n), rows, explain=explain, histories=met, now=now)
+            return _told(table, surface, 1)
         answer = self.answer(
             met,
             n,
@@ -320,7 +332,8 @@ class Model:
             discovery=discovery,
             now=now,
         )
-        return answer.table(nobody, self.catalogue.items.ids, surface=surface, release=self.release)
+        table = answer.table(nobody, self.catalogue.items.ids, surface=surface, release=self.release)
+        return _told(table, surface, 1)
 
     def visitor(self, history: Sequence[str], times: Sequence[int] | None = None) -> Histories:
         """The history of one person who met some items (ids, oldest first), of which the shop lacks none or some."""
@@ -366,7 +379,8 @@ class Model:
             explain=explain,
             language=self.reranker.language,
         )
-        return answer.table(asked, self.catalogue.items.ids, surface=similar_surface.NAME, release=self.release)
+        table = answer.table(asked, self.catalogue.items.ids, surface=similar_surface.NAME, release=self.release)
+        return _told(table, similar_surface.NAME, 1)
 
     def bundle(
         self,
@@ -389,7 +403,8 @@ class Model:
         """
         basket = [items] if isinstance(items, str) else items
         rows = self._rows(categories, deny, now)
-        return self._front("bundles").bundle(basket, user, _checked(n), rows, explain=explain, now=now)
+        table = self._front("bundles").bundle(basket, user, _checked(n), rows, explain=explain, now=now)
+        return _told(table, "bundles", 1)
 
     def _front(self, surface: str) -> Storefront:
         if surface not in SURFACES:
@@ -465,6 +480,13 @@ def _ids(users: str | Sequence[str] | pl.Series) -> pl.Series:
     if isinstance(users, str):
         users = [users]
     return users if isinstance(users, pl.Series) else pl.Series(c.USER_ID, users, dtype=pl.String)
+
+
+def _told(table: pl.DataFrame, surface: str, asked: int) -> pl.DataFrame:
+    """An answer as it is; where it is empty, with a warning that says why."""
+    if table.height == 0 and asked:
+        warnings.warn(f"No row of {surface}: {NOTHING.get(surface, 'nothing may be shown')}.", stacklevel=3)
+    return table
 
 
 def _refuse_beside(surface: str, **given: float | None) -> None:

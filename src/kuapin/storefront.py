@@ -15,6 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kuapin import columns as c
+from kuapin.counts import counted
 from kuapin.data.baskets import DAY
 from kuapin.data.dataset import Catalogue, build_catalogue
 from kuapin.data.histories import Histories
@@ -192,6 +193,7 @@ class Storefront:
         For the rules, what lies in the basket is what the user has.
         """
         rows = self.model.catalogue.items.rows(pl.Series(basket, dtype=pl.String))
+        _tell_unknown(basket, rows)
         rows = np.unique(rows[rows >= 0]).astype(np.int32)
         times = np.full(len(rows), int(self.model.histories.times.max(initial=0)))
         one = Histories(
@@ -277,6 +279,14 @@ class Storefront:
         if not self.promoted:
             raise InputError("The shop has no campaigns. Import a table of campaigns; nothing needs to be trained.")
         setting = setting_of(model.catalogue, model.histories, model.recommender, self.store, model.users)
+        idle = setting.offers.table["offer_id"].filter(~setting.offers.for_some(None))
+        if idle.len():
+            some = ", ".join(map(repr, idle.head(3))) + (" …" if idle.len() > 3 else "")
+            warnings.warn(
+                f"{counted(idle.len(), 'offer')} for no item of release {model.release}, shown to nobody: {some}. "
+                "Correct the targets, or train again where the items are new.",
+                stacklevel=2,
+            )
         if folder.is_dir():
             return Campaigns(Response.load(folder), setting, self.clock)
         warnings.warn(
@@ -406,7 +416,7 @@ class Storefront:
         explain: bool,
     ) -> pl.DataFrame:
         """Home pages that are all mixed in one way; ``None``: as usual."""
-        answers = {}
+        answers, missing = {}, []
         dial = strategy.discovery if strategy and strategy.discovery else None
         for name in home_surface.SHARES:
             longer = 1 if name == profile_surface.NAME else n  # the surest statement of every kind
@@ -420,7 +430,13 @@ class Storefront:
                         name, ids, longer, items, explain=explain, histories=histories, now=now
                     )
             except InputError:  # the release has not learnt it: the others share its rows
-                continue
+                missing.append(name)
+        if missing:
+            warnings.warn(
+                f"Home pages are without {', '.join(missing)}, of which release {self.model.release} knows nothing. "
+                "Ask for one of these surfaces, and it says what it needs.",
+                stacklevel=2,
+            )
         return home_surface.compose(answers, n, strategy.shares if strategy else None)
 
     @cached_property
@@ -451,6 +467,13 @@ class Storefront:
                 f"Release {self.model.release} has learnt no {name}. They need {needs}. Import these, then train again."
             )
         return self.folder / name
+
+
+def _tell_unknown(basket: Sequence[str], rows: NDArray[np.integer]) -> None:
+    unknown = [repr(item) for item, row in zip(basket, rows, strict=True) if row < 0]
+    if unknown:
+        rest = "the rest of the basket counts" if len(unknown) < len(basket) else "the basket counts as empty"
+        warnings.warn(f"This release knows no item {', '.join(unknown)}; {rest}.", stacklevel=2)
 
 
 def _in_order(ids: pl.Series, parts: list[pl.DataFrame]) -> pl.DataFrame:

@@ -127,6 +127,17 @@ def test_what_is_like_an_item_is_asked_for_by_its_id(recommend, whole):
     assert asked.err == ""  # the list rests on the item
 
 
+def test_an_empty_table_comes_with_a_word(recommend, whole):
+    told = recommend("--user", "nobody", "--surface", "similar", of=whole)
+    assert (
+        told.err
+        == "No row of similar: no history in the items of this release, or nothing like it that may be shown.\n"
+    )
+    assert recommend("--user", "nobody", "--surface", "similar", "--quiet", of=whole).err == ""
+    basket = ("--surface", "bundles", "--item", "nothing")
+    assert recommend(*basket, of=whole).err == "This release knows no item 'nothing'; the basket counts as empty.\n"
+
+
 def test_a_page_of_several_surfaces_shows_titles(recommend, whole):
     result = recommend("--user", "user 003", "--surface", "home", "-n", "30", of=whole)
     assert result.lines[0] == ["surface", "rank", "kind", "target_id", "title", "score"]

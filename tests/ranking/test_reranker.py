@@ -108,6 +108,12 @@ def test_a_rule_for_some_users_is_for_no_others(with_rules):
     assert (frame.filter(user_id="a stranger")["brand"] == "Oak").any()
 
 
+def test_a_condition_that_no_user_meets_is_told(with_rules):
+    wrong = '[[exclude]]\nbrand = "Oak"\nusers = { column = "region", equals = "nrth" }\n'
+    with pytest.warns(UserWarning, match=r"rules.toml line 1, exclude .*: no user of the shop meets its condition"):
+        with_rules(wrong)
+
+
 def test_a_region_is_that_of_the_user(with_rules):
     """The garden is in the north; other items do not say where they are."""
     frame = shown(with_rules('[[demand]]\nsame_as_user = "region"\n'), n=60)

@@ -1,5 +1,6 @@
 """``kuapin recommend``: one user's list, or a nightly batch."""
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,6 +75,8 @@ def recommend(
     as_json: AsJson = False,
 ) -> None:
     """Recommend to one user, or to all users of a file, with the live release."""
+    if quiet:
+        warnings.simplefilter("ignore", UserWarning)
     if item:
         _check_item(item, surface, of_many=users is not None, shaped=per_category is not None or discovery is not None)
     if (user is None) == (users is None) and not (item and users is None):
@@ -91,9 +94,6 @@ def recommend(
     model = Model.load(shop)
     if item:
         table = _of_item(model, item, surface, n, category or None, user=user, explain=explain)
-        unknown = [one for one in item if one not in model.catalogue.items]
-        if unknown:
-            remark(_of_unknown(unknown, item), quiet=quiet)
     else:
         table = model.recommend(
             wanted,
@@ -105,7 +105,7 @@ def recommend(
             discovery=discovery,
         )
     strangers = model.strangers(wanted).len()
-    if strangers and not item:
+    if strangers and not item and table.height:
         remark(_of_strangers(strangers, wanted, surface), quiet=quiet)
     if output is not None:
         write_table(table, output)
@@ -139,13 +139,6 @@ def _of_item(
     if surface == "similar":
         return model.similar(item[0], n, categories, user=user, explain=explain)
     return model.bundle(item, n, categories, user=user, explain=explain)
-
-
-def _of_unknown(unknown: list[str], basket: list[str]) -> str:
-    told = f"This release knows no item {', '.join(repr(one) for one in unknown)}"
-    if len(unknown) == len(basket):
-        return f"{told}: the basket counts as empty."
-    return f"{told}; the rest of the basket counts."
 
 
 def _of_strangers(strangers: int, wanted: list[str], surface: str) -> str:

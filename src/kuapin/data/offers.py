@@ -31,7 +31,8 @@ class Offers:
             A coupon of two campaigns is two offers.
         start: int64 (n,), unix seconds.
         end: int64 (n,), unix seconds.
-        targets: n × items float32 CSR, 1 for what an offer is for; all items where a campaign names none.
+        targets: n × items float32 CSR, 1 for what an offer is for; all items where a campaign names nothing, and none
+            where it names what is not there.
         campaign: int32 (n,), row of the campaign.
         received: users × campaigns CSR, whom a campaign was sent to; an empty column: everybody may use it.
     """
@@ -125,7 +126,8 @@ def _targets(campaigns: pl.DataFrame, row: int, catalogue: Catalogue) -> list[in
     """Items that a campaign names, by id, category path or brand."""
     one = campaigns.row(row, named=True)
     found = np.zeros(len(catalogue), np.bool_)
-    items = catalogue.items.rows(pl.Series(one.get(c.ITEM_IDS) or [], dtype=pl.String))
+    named = one.get(c.ITEM_IDS) or []
+    items = catalogue.items.rows(pl.Series(named, dtype=pl.String))
     found[items[items >= 0]] = True
     path, brand = one.get(c.CATEGORY), one.get(c.BRAND)
     if path:
@@ -133,7 +135,7 @@ def _targets(campaigns: pl.DataFrame, row: int, catalogue: Catalogue) -> list[in
         found |= np.isin(catalogue.leaf, below)
     if brand and brand in catalogue.brands:
         found |= catalogue.brand == catalogue.brands.index(brand)
-    if not found.any() and not (path or brand):
+    if not (named or path or brand):
         found[:] = True
     return np.flatnonzero(found).tolist()
 
