@@ -48,10 +48,7 @@ def open_reranker(
     rules, diversity = open_rules(shop, catalogue, users), shop.config.diversity
     decisions = pl.DataFrame(schema=SCHEMA)
     if shop.config.safety.enabled:
-        decisions = open_decisions(shop, release)
-        if later is not None and decisions.height:
-            kept = decisions.join(later, on=c.ITEM_ID, how="anti", maintain_order="left")
-            decisions = pl.concat([kept, overruled(later, shop.store.read(c.LABELS))])
+        decisions = open_decisions(shop, release, later)
         decisions = _with_newcomers(decisions, catalogue, shop)
     place = Vocabulary(decisions[c.ITEM_ID], "item").rows(catalogue.items.ids)
     blocked, penalty = np.zeros(len(catalogue), np.bool_), np.zeros(len(catalogue))
@@ -75,10 +72,19 @@ def _exploration(shop: Shop, recommender: Recommender, catalogue: Catalogue, see
     return Exploration(config, evidence_of(seen, catalogue.items, recommender.signals.facts.users, config), seen)
 
 
-def open_decisions(shop: Shop, release: Path) -> pl.DataFrame:
-    """The decision on every item of a release, those of people in their place; none in a release of before."""
+def open_decisions(shop: Shop, release: Path, later: pl.DataFrame | None = None) -> pl.DataFrame:
+    """The decision on every item of a release, those of people in their place; none in a release of before.
+
+    Args:
+        shop: with the labels of people.
+        release: its folder.
+        later: decisions on items that came or changed after the training, which count in place of the release's.
+    """
     path = release / SAFETY
     decisions = pl.read_parquet(path) if path.exists() else pl.DataFrame(schema=SCHEMA)
+    if later is not None and decisions.height:
+        kept = decisions.join(later, on=c.ITEM_ID, how="anti", maintain_order="left")
+        decisions = pl.concat([kept, later])
     return overruled(decisions, shop.store.read(c.LABELS))
 
 
