@@ -334,7 +334,7 @@ class Shop:
             {table: paths[0].name for table, paths in fresh.items()},
             names=imported.names,
             first_counts=imported.first_counts,
-            known_items=self.store.read(c.ITEMS, [c.ITEM_ID])[c.ITEM_ID],
+            known_items=self.store.read(c.ITEMS, [c.ITEM_ID, c.CATEGORY, c.BRAND]),
             known_campaigns=self.store.read(c.CAMPAIGNS, [c.CAMPAIGN_ID])[c.CAMPAIGN_ID],
         )
 

@@ -43,7 +43,7 @@ Event = Literal[
 ]
 Outcome = Literal["click", "cart", "purchase", "favourite", "share", "rating", "review", "redeem"]
 Decision = Literal["better", "worse", "no difference", "undecided", "mismatch", "stopped", "interrupted"]
-Basis = Literal["personal", "session", "category_popular", "shop_popular"]
+Basis = Literal["personal", "session", "category_popular", "shop_popular", "nothing"]
 
 
 class _In(BaseModel):

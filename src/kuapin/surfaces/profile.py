@@ -104,13 +104,18 @@ class Profiles:
         return table.select(pl.when(pl.col("price").is_not_null()).then(third).fill_null(-1)).to_series().to_numpy()
 
     def profile(
-        self, history: Histories, searched: pl.Series | None = None, language: Language = "en"
+        self,
+        history: Histories,
+        searched: pl.Series | None = None,
+        shown: NDArray[np.integer] | None = None,
+        language: Language = "en",
     ) -> list[Statement]:
         """All statements about one user, by kind, the surest first.
 
         Args:
             history: of one user; empty: nothing is known, and nothing said.
             searched: what he searched for: its words count as attributes.
+            shown: rows of the items that may be named as due; ``None``: all.
             language: of what is said.
         """
         items, times, say = history.items, history.times, PHRASES[language]
@@ -123,7 +128,7 @@ class Profiles:
                 statements += self._more_than_usual(kind, items, draws.astype(np.float64), say)
         statements += self._searches(searched, say)
         if history.timed:
-            statements += [*self._rhythm(times, say), *self._due(items, times, say)]
+            statements += [*self._rhythm(times, say), *self._due(items, times, shown, say)]
         order = {kind: place for place, kind in enumerate(KINDS)}
         return sorted(statements, key=lambda one: (order[one.kind], -one.confidence, one.value))
 
@@ -171,10 +176,17 @@ class Profiles:
         sure = float((np.abs(again - usual) <= max(0.25 * usual, 1.0)).mean())
         return [Statement(RHYTHM, say.gap(usual), sure, say.gaps(len(gaps), int(gaps.min()), int(gaps.max())))]
 
-    def _due(self, items: NDArray[np.int32], times: NDArray[np.int64], say: Phrases) -> list[Statement]:
+    def _due(
+        self,
+        items: NDArray[np.int32],
+        times: NDArray[np.int64],
+        shown: NDArray[np.integer] | None,
+        say: Phrases,
+    ) -> list[Statement]:
         """Items that are bought again and again, and are about to be."""
         found = []
-        for item in np.flatnonzero(np.bincount(items) > LEAST):
+        often = np.flatnonzero(np.bincount(items) > LEAST)
+        for item in often if shown is None else np.intersect1d(often, shown):
             days = np.unique(times[items == item] // DAY)
             gaps = np.diff(days)
             if len(gaps) < LEAST:
