@@ -53,7 +53,7 @@ from kuapin.text.template import TextConfig, render_titles
 
 UNTRAINED, BEST = "untrained", "best_frozen"
 LARGE = ("full", "top-layers")
-STEPS, LONG = 60, 300
+STEPS, LONG = 30, 150
 MET = "met"
 SMALL = ScratchConfig(width=192, layers=3, heads=6, positions=64, vocabulary=8000)
 
