@@ -8,8 +8,9 @@ on held-out labels, and of a training the last step is kept.
 
 Baselines: logistic regression (scikit-learn, C = 10) on TF-IDF of words and word pairs, and on frozen MiniLM vectors.
 ``best_baseline`` is the better of the two *on the test itself*; ``K.…`` is the mean over both sets, ``SET.K.…`` one of
-them. Ours: every parameter, from the head that a regression on frozen vectors gives. An interrupted run of a clean
-commit goes on.
+them. Ours: every parameter, from the head that a regression on frozen vectors gives (``full``); and four such models,
+half of which read the words beside what the last layer makes of them, their probabilities added up (``ensemble``).
+An interrupted run of a clean commit goes on.
 """
 
 import hashlib
@@ -27,7 +28,7 @@ from benchmarks.harness import Figure, commit, data_set, parse_arguments, write_
 from benchmarks.kept_cells import KeptCells
 from benchmarks.sets import complete_journey
 from kuapin import columns as c
-from kuapin.encoding.backbone import Backbone
+from kuapin.encoding.backbone import Backbone, Pooling
 from kuapin.encoding.opening import open_encoder
 from kuapin.encoding.settings import EncodingConfig
 from kuapin.evaluation.bootstrap import Vector
@@ -43,8 +44,12 @@ from kuapin.finetuning.trainer import fit, planned_steps
 
 SET, LEAST_ITEMS, MOST_CLASSES = "amazon14_bundles", 120, 40
 LABELS, DRAWS = (1, 5, 20, 100), 5
+ENSEMBLES = (5, 20)
+"""Labels a class with which ensembles are tried, too; with 100 they would take hours."""
 TESTED = 2_000
-TFIDF, FROZEN, FULL = "tfidf", "frozen", "full"
+TFIDF, FROZEN, FULL, ENSEMBLE = "tfidf", "frozen", "full", "ensemble"
+POOLINGS: tuple[Pooling, ...] = ("mean", "ends", "mean", "ends")
+"""Of the members of an ensemble, each under a seed of its own; the first is the fine-tuned model by itself."""
 EPOCHS = {1: 20, 5: 15, 20: 10, 100: 5}
 """Passes over the labels: about as many steps for few as for many."""
 RESAMPLES = 1_000
@@ -142,16 +147,19 @@ def by_vectors(
 
 
 def by_tuning(
-    data: Titles, train: NDArray[np.int64], test: NDArray[np.int64], labels: int, draw: int
-) -> NDArray[np.int64]:
-    """Classes said by the fine-tuned model."""
+    data: Titles, train: NDArray[np.int64], test: NDArray[np.int64], labels: int, draw: int, member: int = 0
+) -> NDArray[np.float32]:
+    """Probabilities that a fine-tuned model says, float32 (tested, classes)."""
     torch = require("torch", "train")
     loop = TrainingConfig(
         learning_rate=5e-5, batch_size=16, epochs=EPOCHS[labels], evaluate_every=1e6, patience=None, tracker="none",
         layer_decay=0.9,
     )  # fmt: skip
-    config = FinetuningConfig(objective="item-classification", strategy="full", seed=draw, training=loop)
-    objective = _objective(data, train, draw)
+    seed = draw + 100 * member
+    config = FinetuningConfig(
+        objective="item-classification", strategy="full", seed=seed, training=loop, pooling=POOLINGS[member]
+    )
+    objective = _objective(data, train, seed)
     backbone = Backbone.resolve("minilm")
     tokens, strategy = Tokens(backbone, config.max_length), make_strategy(config)
     steps = planned_steps(loop, len(train))
@@ -160,12 +168,12 @@ def by_tuning(
     with tempfile.TemporaryDirectory() as run:
         fit(reader, objective, strategy, tokens, loop, Path(run))
     reader.eval()
-    said = np.empty(len(test), np.int64)
+    said = np.empty((len(test), len(data.names)), np.float32)
     order = sorted(range(len(test)), key=lambda place: len(data.titles[test[place]]))
     with torch.inference_mode():
         for part in batches(order, 64):
             batch = to_device(tokens([data.titles[test[place]] for place in part]), reader)
-            said[part] = reader.head(reader.pooled(**batch)).argmax(dim=1).cpu().numpy()
+            said[part] = reader.head(reader.pooled(**batch)).softmax(dim=1).cpu().numpy()
     return said
 
 
@@ -208,21 +216,30 @@ def outcome(data: Titles, labels: int, draws: int, methods: Sequence[str], kept:
     for method in methods:
         each = []
         for draw in range(draws):
-            said = _kept_or(
-                kept, data, method, labels, draw, lambda d=draw, m=method: _said(data, vectors, m, labels, d)
-            )
+            said = _said(data, vectors, method, labels, draw, kept)
             each.append(macro_f1s(said, data.classes[test], weight, len(data.names)))
             print(f"{data.name} {labels} {method} draw {draw}: {each[-1][0]:.4f}", flush=True)
         found[method] = np.take_along_axis(np.array(each).T, chosen, axis=1).mean(axis=1)
     return found
 
 
-def _said(data: Titles, vectors: NDArray[np.float32], method: str, labels: int, draw: int) -> NDArray[np.int64]:
+def _said(
+    data: Titles, vectors: NDArray[np.float32], method: str, labels: int, draw: int, kept: Path | None
+) -> NDArray[np.int64]:
     pool, test = data.split()
     train = drawn(data, pool, labels, draw)
     if method == TFIDF:
         return by_words(data, train, test)
-    return by_vectors(data, vectors, train, test) if method == FROZEN else by_tuning(data, train, test, labels, draw)
+    if method == FROZEN:
+        return by_vectors(data, vectors, train, test)
+    members = range(len(POOLINGS) if method == ENSEMBLE else 1)
+    tuned = [
+        _kept_or(
+            kept, f"{data.name}-{FULL}-{labels}-{draw}-{k}", lambda k=k: by_tuning(data, train, test, labels, draw, k)
+        )
+        for k in members
+    ]
+    return np.asarray(np.sum(tuned, axis=0).argmax(axis=1))
 
 
 def _vectors(data: Titles) -> NDArray[np.float32]:
@@ -232,10 +249,8 @@ def _vectors(data: Titles) -> NDArray[np.float32]:
         return open_encoder(config, Path(folder), list(data.titles[:300])).encode(list(data.titles))
 
 
-def _kept_or(
-    folder: Path | None, data: Titles, method: str, labels: int, draw: int, say: Callable[[], NDArray[np.int64]]
-) -> NDArray[np.int64]:
-    path = folder / f"{data.name}-{method}-{labels}-{draw}.npy" if folder is not None else None
+def _kept_or(folder: Path | None, name: str, say: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
+    path = folder / f"{name}.npy" if folder is not None else None
     if path is not None and path.exists():
         return np.asarray(np.load(path, allow_pickle=False))
     said = say()
@@ -257,7 +272,11 @@ def figures_of(name: str, labels: int, found: Mapping[str, Vector]) -> dict[str,
     prefix = f"{name}{labels}"
     return {f"{prefix}.{method}.macro_f1": _figure(values) for method, values in found.items()} | {
         f"{prefix}.best_baseline.macro_f1": _figure(found[best]),
-        f"{prefix}.gain": _figure(found[FULL] - found[best]),
+        **{
+            f"{prefix}.{name}": _figure(found[method] - found[best])
+            for method, name in ((FULL, "gain"), (ENSEMBLE, "ensemble_gain"))
+            if method in found
+        },
     }
 
 
@@ -267,6 +286,7 @@ def main() -> None:
     commit()  # before anything else may move
     options = {
         "--labels": {"type": int, "nargs": "+", "metavar": "K", "help": "labels a class"},
+        "--ensembles": {"type": int, "nargs": "*", "default": ENSEMBLES, "metavar": "K", "help": "labels of ensembles"},
         "--draws": {"type": int, "default": DRAWS, "metavar": "N", "help": "draws of the labels"},
     }
     arguments = parse_arguments(__doc__, options=options)
@@ -277,15 +297,17 @@ def main() -> None:
     kept = KeptCells("classification", {"epochs": EPOCHS, "sets": [one.fingerprint for one in sets]})
     figures: dict[str, Figure] = {}
     for labels in levels:
+        more = (ENSEMBLE,) if labels in arguments.extra.ensembles and not quick else ()
+        methods = (TFIDF, FROZEN, FULL, *more)
         both = []
         for data in sets:
-            both.append(outcome(data, labels, draws, (TFIDF, FROZEN, FULL), kept.folder if kept.lasting else None))
+            both.append(outcome(data, labels, draws, methods, kept.folder if kept.lasting else None))
             figures |= figures_of(f"{data.name}.", labels, both[-1])
         pooled = {method: np.mean([found[method] for found in both], axis=0) for method in both[0]}
         figures |= figures_of("", labels, pooled)
     extra = {
         "sets": {one.name: {"titles": len(one.titles), "classes": len(one.names)} for one in sets},
-        "settings": {"epochs": EPOCHS, "draws": draws, "tested": TESTED},
+        "settings": {"epochs": EPOCHS, "draws": draws, "tested": TESTED, "poolings": POOLINGS},
         "minutes": round((time.perf_counter() - started) / 60, 1),
     }
     write_result("classification", figures, seeds=range(draws), quick=quick, extra=extra)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.harness import Figure, data_set, parse_arguments, print_table, write_result
 from benchmarks.leave_one_out import SET, USERS_AT_ONCE, VALIDATION_USERS, Domain, domains
+from kuapin.data.category_levels import several_categories
 from kuapin.data.histories import Histories
 from kuapin.evaluation.bootstrap import interval
 from kuapin.retrieval.best import best_columns
@@ -41,9 +42,9 @@ def user_model(domain: Domain, log: Histories, cold: NDArray[np.bool_], config: 
     some = np.sort(np.random.default_rng(config.seed).permutation(warm)[:VALIDATION_USERS])
     queries = asked.queries.keep(~cold[asked.queries.items])
     validation = Validation(queries.select(some), answers[some])
-    category = domain.data.dataset.catalogue.category
-    white = domain.white if config.text else None
-    done = train(log, white, category, config, validation=validation)
+    catalogue, white = domain.data.dataset.catalogue, domain.white if config.text else None
+    category, openings = catalogue.category, several_categories(catalogue)
+    done = train(log, white, category, config, validation=validation, openings=openings)
     return UserModel.of(done, white, done.interactions, category)
 
 

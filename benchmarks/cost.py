@@ -119,7 +119,7 @@ def spent(found: dict[str, float], name: str) -> Iterator[None]:
 
 def trained_of(run: Run) -> Trained:
     """The model as it is."""
-    weights = {name: value.detach().numpy() for name, value in run.weights.items()}
+    weights = {name: value.detach().cpu().numpy() for name, value in run.weights.items()}
     return Trained(run.config, weights, run.interactions, tuple(run.ndcg), run.seconds)
 
 

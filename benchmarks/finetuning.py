@@ -117,14 +117,15 @@ def text_lists(bench: Bench, launch: Launch, opening: Opening, backbone: Path) -
     for template in TEMPLATES:
         vectors = bench.data.vectors(template)
         for pooling in POOLINGS:
-            yield f"{FROZEN}: {template}, {pooling}", _top(bench, launch, vectors, pooling)
+            yield f"{FROZEN}: {template}, {pooling}", top_of(bench, launch, vectors, pooling)
         if template == READING[0]:
-            yield WHITE, _top(bench, launch, _white(vectors, ~opening.items), READING[1])
+            yield WHITE, top_of(bench, launch, _white(vectors, ~opening.items), READING[1])
     template, pooling = READING
-    yield TUNED, _top(bench, launch, bench.data.vectors(template, EncodingConfig(backbone=str(backbone))), pooling)
+    yield TUNED, top_of(bench, launch, bench.data.vectors(template, EncodingConfig(backbone=str(backbone))), pooling)
 
 
-def _top(bench: Bench, launch: Launch, vectors: NDArray[np.float32], pooling: str) -> Candidates:
+def top_of(bench: Bench, launch: Launch, vectors: NDArray[np.float32], pooling: str) -> Candidates:
+    """The ten items whose texts are nearest to a history, of those that opened."""
     catalogue = bench.data.dataset.catalogue
     content = Content(ContentConfig.model_validate({"pooling": pooling, "max_history": None}))
     return content.fit(Visible(catalogue, launch.visible, vectors, 0)).top(launch.queries, 10, launch.items)
@@ -178,7 +179,7 @@ def measured(bench: Bench, opening: Opening, seed: int) -> Cell:
                 if kind == "text"
                 else ranker_lists(bench, launch, backbone, seed)
             )
-            cell = Cell(0.0, seed, launch.test_users, _judged(bench, launch, dict(lists)), seconds)
+            cell = Cell(0.0, seed, launch.test_users, judged(bench, launch, dict(lists)), seconds)
             kept.put(cell)
         parts.append(cell)
     outcomes = {name: outcome for cell in parts for name, outcome in cell.outcomes.items()}
@@ -191,7 +192,8 @@ def _place(opening: Opening, settings: Mapping[str, object]) -> Path:
     return kept.folder if kept.lasting else Path(tempfile.mkdtemp(prefix="kuapin-finetuning-"))
 
 
-def _judged(bench: Bench, launch: Launch, lists: Mapping[str, Candidates]) -> dict[str, PerUser]:
+def judged(bench: Bench, launch: Launch, lists: Mapping[str, Candidates]) -> dict[str, PerUser]:
+    """Every method's metrics of every user asked."""
     answers = Answers.from_histories(launch.answers)
     facts = ItemFacts.from_visible(launch.visible, bench.data.dataset.catalogue.category, launch.items)
     return {

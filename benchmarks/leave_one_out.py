@@ -28,6 +28,7 @@ from benchmarks.harness import Figure, data_set, parse_arguments, write_result
 from benchmarks.kept_cells import KeptCells
 from benchmarks.sets import DOMAIN, DataSet, set_items, set_log
 from kuapin import columns as c
+from kuapin.data.category_levels import several_categories
 from kuapin.data.dataset import build_dataset
 from kuapin.data.histories import Histories
 from kuapin.evaluation.bootstrap import interval, ratio_interval
@@ -122,9 +123,12 @@ def trained(
     asked = domain.split.validation
     some = np.sort(np.random.default_rng(seed).permutation(len(asked.users))[:VALIDATION_USERS])
     validation = Validation(asked.queries.select(some), asked.answers.select(some).items)
-    category = domain.data.dataset.catalogue.category
+    catalogue = domain.data.dataset.catalogue
+    category, openings = catalogue.category, several_categories(catalogue)
     state = kept.folder / f"training-{seed}" if kept.lasting else None
-    done = train(domain.split.visible, domain.white, category, config, validation=validation, folder=state)
+    done = train(
+        domain.split.visible, domain.white, category, config, validation=validation, folder=state, openings=openings
+    )
     UserModel.of(done, domain.white if config.text else None, done.interactions, category).save(folder)
     outcome = measured(domain, added([folder]), users)
     best = int(np.argmax(done.ndcg))

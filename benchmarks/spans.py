@@ -6,12 +6,12 @@ continued (token-classification); ``zh.token_only_f1`` is the same without the f
 amazon18_office_industrial_timed, the brand column where it stands in the title, MiniLM with every parameter tuned.
 
 The dictionary has every value of the training titles that is a span there at least as often as not, and takes the
-longest. ``first_word_f1`` says that every title begins with a brand of one word. A title is *seen* where all its brands
-stand in training titles, *unseen* where none does. Tested titles are a fifth of all; English holds out a fifth of the
-brands, and of the others' titles a fifth. Intervals by a bootstrap over titles, in English over brands.
-``--development`` splits what is trained on once more and leaves the tested titles alone. The best of one measurement an
-epoch is kept, on a few of the training titles that are then not trained on. An interrupted run of a clean commit goes
-on, within a training as well.
+longest; ``together_f1`` is the dictionary, and the tagger where it has nothing. ``first_word_f1`` says that every
+title begins with a brand of one word. A title is *seen* where all its brands stand in training titles, *unseen* where
+none does. Tested titles are a fifth of all; English holds out a fifth of the brands, and of the others' titles a
+fifth. Intervals by a bootstrap over titles, in English over brands. ``--development`` splits what is trained on once
+more and leaves the tested titles alone. The best of one measurement an epoch is kept, on a few of the training titles
+that are then not trained on. An interrupted run of a clean commit goes on, within a training as well.
 """
 
 import json
@@ -51,7 +51,7 @@ CHINESE, ENGLISH = "taobao_titles_ner_zh", "amazon18_office_industrial_timed"
 BRAND, PRODUCT = "brand", "product"
 KINDS = {"HPPX": BRAND, "HCCX": PRODUCT}
 """What the editors of the Chinese titles call them."""
-TUNED, TOKEN_ONLY, DICTIONARY, FIRST_WORD = "tuned", "token_only", "dictionary", "first_word"
+TUNED, TOKEN_ONLY, DICTIONARY, FIRST_WORD, TOGETHER = "tuned", "token_only", "dictionary", "first_word", "together"
 TESTED, SEEDS, RESAMPLES = 0.2, (0, 1, 2), 2_000
 LOOP = TrainingConfig(batch_size=32, evaluate_every=1, patience=None, tracker="none")
 SCRATCH = ScratchConfig(vocabulary=6000, width=192, layers=3, heads=6, positions=80, characters=True)
@@ -318,7 +318,16 @@ def told(split: Split, seeds: Sequence[int], kept: Path | None, epochs: float | 
         found[FIRST_WORD] = [by_first_word(split)] * len(seeds)
     for method, say in methods.items():
         found[method] = [_kept_or(kept, f"{split.name}-{method}-{seed}", lambda s=seed, m=say: m(s)) for seed in seeds]
+    found[TOGETHER] = [both(*pair) for pair in zip(found[DICTIONARY], found[TUNED], strict=True)]
     return found
+
+
+def both(first: Spans, then: Spans) -> list[list[Piece]]:
+    """Spans of the first, and of the second where the first has none."""
+    return [
+        [*known, *(one for one in said if all(one[1] <= start or end <= one[0] for start, end, _ in known))]
+        for known, said in zip(first, then, strict=True)
+    ]
 
 
 def _kept_or(folder: Path | None, name: str, say: Callable[[], list[list[Piece]]]) -> Spans:

@@ -106,6 +106,10 @@ ABOUT = {
         "were not in it); and every objective with every strategy for three steps: share of the ten nearest titles "
         "that the exported encoder keeps, bf16 / int8. Asked for: ≥ 0.99 / ≥ 0.95."
     ),
+    "finetuning_depth": (
+        "Every objective (its top layers tuned) and every strategy (by co-interaction), as many steps each, one seed: "
+        "NDCG@10 of text alone at an opening, to the same encoder `untrained` and to the best of six frozen readings."
+    ),
     "spans": (
         "Brand and product spans in titles, F1 by exact match, of the tuned tagger (`f1`) against a dictionary of the "
         "training titles and, in English, the rule that the first word is the brand; on titles whose brands are seen "

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -119,6 +120,17 @@ def test_a_visitor_with_the_same_history_gets_the_same_list(model):
     assert visitor["target_id"].to_list() == model.recommend("user 011", n=6)["target_id"].to_list()
     nobody = model.recommend_visitor([], n=3)
     assert nobody["target_id"].to_list() == model.recommend("stranger", n=3)["target_id"].to_list()
+
+
+def test_times_of_a_visitor_lie_where_those_of_the_service_do(model):
+    soap, day = ["B-rose-soap-small"], 86_400
+    now = time.time()
+    assert model.recommend_visitor(soap, n=3, times=[int(now + 0.9 * day)]).height == 3
+    for wrong in (int(now + 1.1 * day), 10**15, 0, -5):
+        with pytest.raises(InputError, match=rf"between 1990-01-01 and .*; {wrong} does not\. Correct it"):
+            model.recommend_visitor(soap, n=3, times=[wrong])
+    with pytest.raises(InputError, match=r"A history of 1 items has as many times; 2 came\. Give all or none"):
+        model.recommend_visitor(soap, times=[int(now), int(now)])
 
 
 def test_similar_items_share_what_their_text_says(model):

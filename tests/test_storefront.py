@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
@@ -10,19 +11,17 @@ import pytest
 
 from kuapin import columns as c
 from kuapin.cli.recommend import _show
-from kuapin.config import Config
 from kuapin.data.dataset import build_catalogue
 from kuapin.errors import InputError
 from kuapin.evaluation.page import render
 from kuapin.evaluation.report import Report
 from kuapin.model import Model
 from kuapin.pipeline.report_home import home_of
-from kuapin.pipeline.surfaces import fit_surfaces
 from kuapin.ranking.reranker import Reranker
 from kuapin.serving.bodies import RecommendationsOut
 from kuapin.serving.live import Live
 from kuapin.serving.questions import Question, of_surface
-from kuapin.storefront import FOLDER, SURFACES, Storefront, last_baskets
+from kuapin.storefront import SURFACES, Storefront, last_baskets
 from kuapin.surfaces import home
 from kuapin.surfaces.answer import SCHEMA
 from kuapin.surfaces.home_strategies import HomeStrategies, StrategiesConfig
@@ -34,35 +33,7 @@ DAY = 86_400
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Model:
-    folder = tmp_path_factory.mktemp("storefront")
-    shop = Shop.init(folder / "shop")
-    log = market.log().with_columns(
-        (pl.col("user_id") + (pl.col("timestamp") // (9 * DAY)).cast(pl.String)).alias("basket_id")
-    )
-    campaigns = pl.DataFrame(
-        {
-            "campaign_id": ["roses", "all", "old"],
-            "title": ["Roses for less", "A tenth off", "Long over"],
-            "start": [1_600_000_000, 1_600_000_000, 1_500_000_000],
-            "end": [1_700_000_000, 1_700_000_000, 1_500_000_001],
-            "brand": ["Rose", "Oak", "Oak"],
-        }
-    )
-    relations = pl.DataFrame(
-        {"head": ["B-oak-soap-small"], "relation": ["compatible_with"], "tail": ["P-sun-toy-large"]}
-    )
-    tables = {"items": market.items(), "interactions": log, "campaigns": campaigns, "relations": relations}
-    for name, frame in tables.items():
-        frame.write_parquet(folder / f"{name}.parquet")
-    shop.import_files(**{name: folder / f"{name}.parquet" for name in tables})
-    model = market.model()
-    config = Config.model_validate({"ranking": {"trees": {"rounds": 5}}, "live": {"users": 60, "pruned": False}})
-    data = shop.dataset()
-    visible = replace(market.visible(data), now=int(data.histories.times.max()))
-    learned = fit_surfaces(visible, model.recommender, shop.store, data.users, config)
-    learned.save(folder / FOLDER)
-    model.storefront = Storefront(model, folder / FOLDER, shop.store)
-    return model
+    return market.with_surfaces(tmp_path_factory.mktemp("storefront"))
 
 
 @pytest.mark.parametrize("surface", SURFACES)
@@ -121,6 +92,51 @@ def test_a_basket_of_unknown_items_gets_what_is_popular(model):
     assert set(table[c.REASON_CODE]) == {"popular"}
 
 
+def test_a_basket_of_unknown_items_is_told(model):
+    with pytest.warns(UserWarning, match=r"knows no item 'nothing', 'never'; the basket counts as empty\."):
+        model.bundle(["nothing", "never"], n=3)
+    with pytest.warns(UserWarning, match=r"knows no item 'never'; the rest of the basket counts\."):
+        model.bundle(["B-oak-soap-small", "never"], n=3)
+
+
+def test_an_answer_without_a_row_comes_with_a_word(model):
+    past = datetime(2001, 1, 1, tzinfo=UTC)
+    with pytest.warns(UserWarning, match="No row of campaigns: no offer runs now"):
+        assert model.recommend("user 003", surface="campaigns", now=past).height == 0
+    with pytest.warns(UserWarning, match="No row of similar: no history in the items of this release"):
+        assert model.recommend("stranger", surface="similar").height == 0
+    with pytest.warns(UserWarning, match="No row of profile: no history"):
+        assert model.recommend_visitor([], surface="profile").height == 0
+    everything = model.catalogue.items.ids.to_list()
+    for surface in ("products", "bundles", "brands"):
+        with pytest.warns(UserWarning, match=f"No row of {surface}: nothing may be shown"):
+            assert model.recommend("user 003", surface=surface, deny=everything).height == 0
+    with pytest.warns(UserWarning, match="No row of trends: nothing that may be shown rises"):
+        assert model.recommend("user 003", surface="trends", deny=everything).height == 0
+    with pytest.warns(UserWarning, match="No row of similar"):
+        assert model.similar("B-oak-soap-small", deny=everything).height == 0
+
+
+def test_a_page_says_which_surfaces_it_is_without(model, tmp_path):
+    bare = Model(model.release, model.recommender, model.catalogue, model.users, model.histories)
+    bare.storefront = Storefront(bare, tmp_path / "none", Shop.init(tmp_path / "shop").store)
+    with pytest.warns(
+        UserWarning, match="Home pages are without bundles, brands, campaigns, trends, of which release r1"
+    ):
+        bare.recommend("user 003", surface="home")
+
+
+def test_an_offer_for_nothing_is_told(model, tmp_path):
+    shop = Shop.init(tmp_path / "shop")
+    shop.store.write(
+        {"campaigns": pl.DataFrame({"campaign_id": ["x", "y"], "title": ["X", "Y"], "brand": ["Oka", "Oak"]})}
+    )
+    other = replace(model.storefront, store=shop.store)
+    with pytest.warns(UserWarning, match="1 offer for no item of release r1, shown to nobody: 'x'"):
+        table = other.recommend("campaigns", pl.Series(["user 003"]), 5, None, explain=False)
+    assert table[c.TARGET_ID].to_list() == ["y"]
+
+
 def test_home_has_all_surfaces_and_no_item_twice(model):
     table = model.recommend("user 003", n=40, surface="home", explain=True)
     assert {"products", "bundles", "similar", "brands", "campaigns"} <= set(table[c.SURFACE])
@@ -138,9 +154,53 @@ def test_what_was_not_learnt_is_said_with_what_it_needs(model, tmp_path):
     with pytest.raises(InputError, match="has learnt no bundles"):
         bare.recommend("user 003", surface="bundles")
     bare.storefront = Storefront(bare, tmp_path, model.storefront.store)
-    with pytest.raises(InputError, match=r"has learnt no campaigns\. They need a table of campaigns"):
+    with pytest.raises(InputError, match=r"has learnt no brands\. They need items with a brand"):
+        bare.recommend("user 003", surface="brands")
+    bare.storefront.store = Shop.init(tmp_path / "empty").store
+    with pytest.raises(InputError, match=r"The shop has no campaigns\. Import a table of campaigns"):
         bare.recommend("user 003", surface="campaigns")
     assert set(bare.recommend("user 003", n=20, surface="home")[c.SURFACE]) == {"products", "similar", "profile"}
+
+
+def test_campaigns_are_live_before_anything_is_learnt_of_them(model, tmp_path):
+    young = Model("r2", model.recommender, model.catalogue, model.users, model.histories)
+    young.storefront = Storefront(young, tmp_path, model.storefront.store)
+    with pytest.warns(UserWarning, match=r"Release r2 has learnt nothing of campaigns: what people buy .* ranks them"):
+        table = young.recommend(model.users.ids, 2, surface="campaigns", explain=True)
+    assert set(table[c.TARGET_ID]) == {"roses", "all"}
+    assert set(table[c.REASON_CODE]) == {"bought", "shelf"}
+    first = table.filter(rank=1)
+    number = pl.col(c.USER_ID).str.extract(r"(\d+)").cast(pl.Int32) % len(market.THEMES)
+    told = {
+        name: first.filter(number == market.THEMES.index(theme))[c.TARGET_ID]
+        for name, theme in (("roses", "rose"), ("all", "oak"))
+    }
+    assert all((offers == name).mean() > 0.9 for name, offers in told.items())
+
+
+def test_campaigns_begin_and_end_while_a_release_answers(model, monkeypatch):
+    """By the clock; the log lies years back, and so time goes on from its end."""
+    front, end = model.storefront, model.latest
+    loaded = front.loaded_at
+
+    def told(seconds: float, storefront: Storefront = front, now: datetime | None = None) -> set[str]:
+        monkeypatch.setattr("kuapin.storefront.time.time", lambda: loaded + seconds)
+        table = storefront.recommend("campaigns", pl.Series(["user 003"]), 5, None, explain=False, now=now)
+        return set(table[c.TARGET_ID])
+
+    assert told(0) == told(1_700_000_000 - end) == {"roses", "all"}
+    assert told(1_700_000_000 + DAY - end + 1) == set()
+    assert told(0, now=datetime.fromtimestamp(1_500_000_002, UTC)) == {"old"}
+    assert set(
+        model.recommend("user 003", surface="campaigns", now=datetime(2017, 7, 14, 3, tzinfo=UTC))[c.TARGET_ID]
+    ) == {"old"}
+    fresh = replace(front, loaded_at=end + 20 * DAY)
+    loaded = fresh.loaded_at
+    assert told(0, fresh) == {"roses", "all"}
+    assert fresh.clock == end + 20 * DAY  # not behind: it is the present
+    assert replace(front, loaded_at=end + 40 * DAY).clock == end - 20 * DAY
+    untimed = Model("r", model.recommender, model.catalogue, model.users, replace(model.histories, timed=False))
+    assert replace(front, model=untimed).clock == loaded
 
 
 def test_nothing_about_a_person_is_in_what_is_stored(model):

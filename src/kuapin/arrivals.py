@@ -46,7 +46,8 @@ class Arrivals:
     def __init__(self, shop: Shop, folder: Path) -> None:
         self.shop = shop
         self.folder = folder
-        self._decisions = pl.DataFrame(schema=SCHEMA)
+        self.decisions = pl.DataFrame(schema=SCHEMA)
+        """Of safety, on the items that were added."""
 
     def add(self, model: Model, items: pl.DataFrame) -> Model:
         """A model that knows more items, and others in place of those with the same id; the old one is unchanged.
@@ -73,7 +74,9 @@ class Arrivals:
             recommender = Routed.of(grown.recommender, others)
         histories = replace(model.histories, n_items=len(grown.catalogue))
         release = self.shop.models / model.release
-        self._decide(items, vectors)
+        made = self._decided(items, vectors)
+        before = self.decisions.join(made, on=c.ITEM_ID, how="anti", maintain_order="left")
+        self.decisions = pl.concat([before, made])
         tries = model.reranker.exploration
         reranker = open_reranker(
             self.shop,
@@ -81,7 +84,7 @@ class Arrivals:
             grown.catalogue,
             model.users,
             release,
-            later=self._decisions,
+            later=self.decisions,
             seen=None if tries is None else tries.seen,
         )
         grown_model = Model(model.release, recommender, grown.catalogue, model.users, histories, reranker)
@@ -117,10 +120,15 @@ class Arrivals:
                 f"Release {self.folder.name} takes no new items: it was trained by an older Kuapin. Train again."
             ) from error
 
-    def _decide(self, items: pl.DataFrame, vectors: NDArray[np.float32] | None) -> None:
-        """Decide whether items may be shown, as at training: by lists of words, and by what their titles read like."""
+    def decided(self, items: pl.DataFrame) -> pl.DataFrame:
+        """Whether items may be shown, as ``add`` decides it: the columns of ``safety.SCHEMA``."""
+        encoder = self._encoder if items.height and self._judge is not None else None
+        return self._decided(items, None if encoder is None else self._encoded(encoder, items))
+
+    def _decided(self, items: pl.DataFrame, vectors: NDArray[np.float32] | None) -> pl.DataFrame:
+        """As at training: by lists of words, and by what their titles read like."""
         if not self.shop.config.safety.enabled:
-            return
+            return pl.DataFrame(schema=SCHEMA)
         margin = None
         if vectors is not None and self._judge is not None and self._encoder is not None:
             titles, of_titles = render_titles(items, self._text), vectors.copy()
@@ -129,9 +137,7 @@ class Arrivals:
                 of_titles[titled] = self._encoder.encode(titles.filter(titled).to_list())
             shelf = build_catalogue(items)
             margin = self._judge.margin(of_titles, [shelf.leaves[int(code)] for code in shelf.leaf])
-        made = decide(items, margin, self.shop.config.safety, self._opinions(items))
-        before = self._decisions.join(made, on=c.ITEM_ID, how="anti", maintain_order="left")
-        self._decisions = pl.concat([before, made])
+        return decide(items, margin, self.shop.config.safety, self._opinions(items))
 
     def _opinions(self, items: pl.DataFrame) -> list[Opinion] | None:
         """What the shop's text-classification model says; without it no item comes in unread."""

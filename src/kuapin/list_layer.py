@@ -1,5 +1,6 @@
 """The list layer of a shop: its rules, its diversity and its safety, read from the workspace for a release."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from kuapin.ranking.exploration import LOGGED, Exploration, evidence_of, seen_of
 from kuapin.ranking.recommender import Recommender
 from kuapin.ranking.reranker import Reranker
 from kuapin.ranking.rule_binding import Tables, bind, columns_of
-from kuapin.ranking.rules import FILE, read_rules
+from kuapin.ranking.rules import FILE, Pin, at, read_rules
 from kuapin.ranking.safety import BLOCK, DECISION, PENALTY, SCHEMA, decide, overruled
 from kuapin.workspace import Shop
 
@@ -47,15 +48,17 @@ def open_reranker(
     rules, diversity = open_rules(shop, catalogue, users), shop.config.diversity
     decisions = pl.DataFrame(schema=SCHEMA)
     if shop.config.safety.enabled:
-        decisions = open_decisions(shop, release)
-        if later is not None and decisions.height:
-            kept = decisions.join(later, on=c.ITEM_ID, how="anti", maintain_order="left")
-            decisions = pl.concat([kept, overruled(later, shop.store.read(c.LABELS))])
+        decisions = open_decisions(shop, release, later)
         decisions = _with_newcomers(decisions, catalogue, shop)
     place = Vocabulary(decisions[c.ITEM_ID], "item").rows(catalogue.items.ids)
     blocked, penalty = np.zeros(len(catalogue), np.bool_), np.zeros(len(catalogue))
     blocked[place >= 0] = (decisions[DECISION] == BLOCK).to_numpy()[place[place >= 0]]
     penalty[place >= 0] = decisions[PENALTY].to_numpy()[place[place >= 0]]
+    for one in rules.bound:
+        if not one.hides and not (one.items & ~blocked).any():
+            what = "the item" if isinstance(one.rule, Pin) else "all items"
+            said = f"safety blocks {what} that it is about, and so it changes nothing"
+            warnings.warn(f"{at(shop.path / FILE, one.rule)}: {said}. See: kuapin review {shop.path}", stacklevel=2)
     language = shop.config.reasons.language
     exploration = _exploration(shop, recommender, catalogue, seen) if shop.config.exploration.share else None
     return Reranker(recommender, catalogue, rules, diversity, penalty, blocked, language, exploration)
@@ -69,10 +72,19 @@ def _exploration(shop: Shop, recommender: Recommender, catalogue: Catalogue, see
     return Exploration(config, evidence_of(seen, catalogue.items, recommender.signals.facts.users, config), seen)
 
 
-def open_decisions(shop: Shop, release: Path) -> pl.DataFrame:
-    """The decision on every item of a release, those of people in their place; none in a release of before."""
+def open_decisions(shop: Shop, release: Path, later: pl.DataFrame | None = None) -> pl.DataFrame:
+    """The decision on every item of a release, those of people in their place; none in a release of before.
+
+    Args:
+        shop: with the labels of people.
+        release: its folder.
+        later: decisions on items that came or changed after the training, which count in place of the release's.
+    """
     path = release / SAFETY
     decisions = pl.read_parquet(path) if path.exists() else pl.DataFrame(schema=SCHEMA)
+    if later is not None and decisions.height:
+        kept = decisions.join(later, on=c.ITEM_ID, how="anti", maintain_order="left")
+        decisions = pl.concat([kept, later])
     return overruled(decisions, shop.store.read(c.LABELS))
 
 

@@ -1,8 +1,9 @@
 """A live release in memory: external ids in, tables out."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Self
 
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from kuapin import columns as c
 from kuapin.data.dataset import Catalogue, build_catalogue, build_dataset
 from kuapin.data.histories import Histories
+from kuapin.data.offers import CAMPAIGN, COUPON
+from kuapin.data.schema import EARLIEST, FUTURE_DAYS
 from kuapin.data.vocabulary import Vocabulary
 from kuapin.errors import InputError
 from kuapin.list_layer import open_reranker
@@ -26,7 +29,7 @@ from kuapin.ranking.reranker import Reranker
 from kuapin.ranking.signals import TEXTS
 from kuapin.release_parts import open_release
 from kuapin.retrieval.filters import Filter
-from kuapin.retrieval.selection import rows_of
+from kuapin.retrieval.selection import allowed, rows_of
 from kuapin.retrieval.sources.content import Content
 from kuapin.retrieval.sources.item_knn import ItemKnn
 from kuapin.storefront import FOLDER, SURFACES, Storefront
@@ -36,14 +39,25 @@ from kuapin.surfaces.answer import Answer
 from kuapin.surfaces.home_strategies import LOGGED as HOME_LOGGED
 from kuapin.surfaces.home_strategies import HomeStrategies
 from kuapin.surfaces.products import products
+from kuapin.surfaces.profile import DUE
 from kuapin.surfaces.rule_trial import Trial, change
 from kuapin.surfaces.similar import SimilarItems
 from kuapin.workspace import Shop
 
 LOGGED = (c.USER_ID, c.ITEM_ID, c.TIMESTAMP, c.EVENT)
 """Columns of the log that a model reads."""
+OF_ITEMS = ("item", DUE)
+"""Kinds of rows whose target is an item."""
 KEPT = (c.ITEM_ID, c.TITLE, c.CATEGORY, c.BRAND, c.PRICE, c.AVAILABLE)
 """Columns of a release's catalogue, as far as the shop has them."""
+
+NOTHING = {
+    "campaigns": "no offer runs now that they may use and whose items may be shown",
+    "trends": "nothing that may be shown rises beyond what was to be expected",
+    "similar": "no history in the items of this release, or nothing like it that may be shown",
+    "profile": "no history in the items of this release, or too short a one",
+}
+"""Surface → why it may have nothing to say."""
 
 
 class Model:
@@ -132,7 +146,7 @@ class Model:
             surface: what is asked for: ``products``, or one of ``storefront.SURFACES``.
             explain: whether ``reason_code`` and ``reason`` are filled; null otherwise.
             per_category: items of one top-level category at most; more only where a list would be short without them;
-                ``None``: as ``[diversity]`` says.
+                ``None``: as ``[diversity]`` says. For ``products`` alone, and so is ``discovery``.
             deny: ids of items that are not to be shown.
             discovery: from -1, more of the same, to 1, what is new; ``None``: as ``[diversity]`` says.
             now: for rules that have a time; ``None``: the present.
@@ -143,13 +157,16 @@ class Model:
             rank but where a rule or the dial changed the order.
 
         Raises:
-            InputError: an unknown surface, n below 1, or a discovery outside -1 to 1.
+            InputError: an unknown surface, n below 1, a discovery outside -1 to 1, or what is for ``products`` alone
+                beside another surface.
             UnknownIdError: a category that no item has.
         """
         ids = _ids(users)
         if surface != products_surface.NAME:
-            rows = self._rows(categories, deny)
-            return self._front(surface).recommend(surface, ids, _checked(n), rows, explain=explain)
+            _refuse_beside(surface, per_category=per_category, discovery=discovery)
+            rows = self._rows(categories, deny, now)
+            table = self._front(surface).recommend(surface, ids, _checked(n), rows, explain=explain, now=now)
+            return _told(table, surface, len(ids))
         answer = self.answer(
             self.histories_of(ids),
             n,
@@ -162,7 +179,8 @@ class Model:
             discovery=discovery,
             now=now,
         )
-        return answer.table(ids, self.catalogue.items.ids, surface=surface, release=self.release)
+        table = answer.table(ids, self.catalogue.items.ids, surface=surface, release=self.release)
+        return _told(table, surface, len(ids))
 
     def answer(
         self,
@@ -218,7 +236,12 @@ class Model:
         return queries_of(self.histories, self.users.rows(users))
 
     def try_rules(
-        self, user: str | None, n: int = 10, now: datetime | None = None, history: Sequence[str] = ()
+        self,
+        user: str | None,
+        n: int = 10,
+        now: datetime | None = None,
+        history: Sequence[str] = (),
+        surface: str = products_surface.NAME,
     ) -> Trial:
         """One user's list, and what each rule of the shop changes in it.
 
@@ -227,19 +250,21 @@ class Model:
             n: its length.
             now: for rules that have a time; ``None``: the present, the same for all.
             history: items that a visitor met, oldest first.
+            surface: whose answer is shown.
         """
         now, full = now or datetime.now(UTC), self.reranker
 
         def listed(model: "Model") -> pl.DataFrame:
             if user is None:
-                return model.recommend_visitor(history, n, explain=True, now=now)
-            return model.recommend(user, n, explain=True, now=now)
+                return model.recommend_visitor(history, n, surface=surface, explain=True, now=now)
+            return model.recommend(user, n, surface=surface, explain=True, now=now)
 
         table = listed(self)
         changes = []
         for one in full.rules.bound:
             fewer = replace(full, rules=full.rules.without(one.rule.name))
             other = Model(self.release, self.recommender, self.catalogue, self.users, self.histories, fewer)
+            other.storefront = None if self.storefront is None else self.storefront.of(other)
             changes.append(change(one.rule.name, one.rule.kind, one.rule.line, table, listed(other)))
         return Trial(table, tuple(changes))
 
@@ -263,6 +288,16 @@ class Model:
         )
         return frame.select(c.ITEM_ID, *said, top)
 
+    def title(self, kind: str, target: str) -> str | None:
+        """What people know the target of a row by: the title of an item or an offer; ``None``: it has none."""
+        if kind in (CAMPAIGN, COUPON) and self.storefront is not None:
+            return self.storefront.campaigns.title(target)
+        row = int(self.catalogue.items.rows([target])[0]) if kind in OF_ITEMS else -1
+        if row < 0 or c.TITLE not in self.catalogue.frame.columns:
+            return None
+        title = self.catalogue.frame[c.TITLE][row]
+        return None if title is None else str(title)
+
     def recommend_visitor(
         self,
         history: Sequence[str],
@@ -281,11 +316,16 @@ class Model:
 
         Ids that the shop lacks are passed over. ``user_id`` is null in the answer. ``times`` are those of the history,
         unix seconds; ``None``: all of it was met just now.
+
+        Raises:
+            InputError: as ``visitor``.
         """
         nobody, met = pl.Series([None], dtype=pl.String), self.visitor(history, times)
         if surface != products_surface.NAME:
-            rows = self._rows(categories, deny)
-            return self._front(surface).recommend(surface, nobody, _checked(n), rows, explain=explain, histories=met)
+            _refuse_beside(surface, per_category=per_category, discovery=discovery)
+            rows, front = self._rows(categories, deny, now), self._front(surface)
+            table = front.recommend(surface, nobody, _checked(n), rows, explain=explain, histories=met, now=now)
+            return _told(table, surface, 1)
         answer = self.answer(
             met,
             n,
@@ -296,10 +336,17 @@ class Model:
             discovery=discovery,
             now=now,
         )
-        return answer.table(nobody, self.catalogue.items.ids, surface=surface, release=self.release)
+        table = answer.table(nobody, self.catalogue.items.ids, surface=surface, release=self.release)
+        return _told(table, surface, 1)
 
     def visitor(self, history: Sequence[str], times: Sequence[int] | None = None) -> Histories:
-        """The history of one person who met some items (ids, oldest first), of which the shop lacks none or some."""
+        """The history of one person who met some items (ids, oldest first), of which the shop lacks none or some.
+
+        Raises:
+            InputError: there is not one time for every item, or one that is no time of anything that was met.
+        """
+        if times is not None:
+            _check_times(times, len(history), timed=self.histories.timed)
         rows = self.catalogue.items.rows(pl.Series(history, dtype=pl.String))
         when = np.asarray(times if times is not None else self.latest + np.arange(len(rows)), np.int64)
         known = rows >= 0
@@ -318,18 +365,32 @@ class Model:
         n: int = 10,
         categories: Sequence[str] | None = None,
         *,
+        user: str | None = None,
         explain: bool = False,
         deny: Sequence[str] = (),
+        now: datetime | None = None,
     ) -> pl.DataFrame:
-        """The ``n`` items that could best stand in for one, by what their texts say; ``user_id`` is null.
+        """The ``n`` items that could best stand in for one, by what their texts say; ``user_id`` is ``user``.
+
+        The rules are those for the user; without one, for a stranger.
 
         Raises:
             UnknownIdError: the shop lacks the item (or did when the release was trained), or a category.
         """
-        row, mask = self.catalogue.items.row(item_id), self._mask(categories, deny) & self.reranker.shown()
-        answer = self.similar_items.similar(row, _checked(n), mask, explain=explain, language=self.reranker.language)
-        nobody = pl.Series([None], dtype=pl.String)
-        return answer.table(nobody, self.catalogue.items.ids, surface=similar_surface.NAME, release=self.release)
+        row, rows = self.catalogue.items.row(item_id), self._rows(categories, deny, now)
+        asked = pl.Series([user], dtype=pl.String)
+        ((_, may),) = self.reranker.audiences(self.histories_of(asked), self.users.rows(asked), rows, now)
+        mask = np.ones(len(self.catalogue), np.bool_) if may is None else allowed(may, len(self.catalogue))
+        answer = self.similar_items.similar(
+            row,
+            _checked(n),
+            mask,
+            doubt=self.reranker.doubt,
+            explain=explain,
+            language=self.reranker.language,
+        )
+        table = answer.table(asked, self.catalogue.items.ids, surface=similar_surface.NAME, release=self.release)
+        return _told(table, similar_surface.NAME, 1)
 
     def bundle(
         self,
@@ -340,6 +401,7 @@ class Model:
         user: str | None = None,
         explain: bool = False,
         deny: Sequence[str] = (),
+        now: datetime | None = None,
     ) -> pl.DataFrame:
         """The ``n`` items of other kinds that complete an item or a basket; ``user_id`` is ``user``.
 
@@ -350,8 +412,9 @@ class Model:
             InputError: the release has learnt no bundles, for the log has no baskets.
         """
         basket = [items] if isinstance(items, str) else items
-        rows = self._rows(categories, deny)
-        return self._front("bundles").bundle(basket, user, _checked(n), rows, explain=explain)
+        rows = self._rows(categories, deny, now)
+        table = self._front("bundles").bundle(basket, user, _checked(n), rows, explain=explain, now=now)
+        return _told(table, "bundles", 1)
 
     def _front(self, surface: str) -> Storefront:
         if surface not in SURFACES:
@@ -361,8 +424,10 @@ class Model:
             raise InputError(f"Release {self.release} has learnt no {surface}. Load it from its shop, or train again.")
         return self.storefront
 
-    def _rows(self, categories: Sequence[str] | None, deny: Sequence[str]) -> NDArray[np.intp] | None:
-        mask = self._mask(categories, deny) & self.reranker.shown()
+    def _rows(
+        self, categories: Sequence[str] | None, deny: Sequence[str], now: datetime | None
+    ) -> NDArray[np.intp] | None:
+        mask = self._mask(categories, deny) & self.reranker.shown(now)
         return None if mask.all() else rows_of(mask)
 
     def products_of(
@@ -374,6 +439,7 @@ class Model:
         explain: bool = False,
         discovery: float | None = None,
         histories: Histories | None = None,
+        now: datetime | None = None,
     ) -> pl.DataFrame:
         """As ``recommend``, of the items in some ascending rows (``None``: all); nothing is tried.
 
@@ -382,7 +448,7 @@ class Model:
         who, reranker = self.users.rows(users), replace(self.reranker, exploration=None)
         spread = self._diversity(None, discovery)
         met = self.histories_of(users) if histories is None else histories
-        answer = products(reranker, met, n=n, items=items, diversity=spread, who=who, explain=explain)
+        answer = products(reranker, met, n=n, items=items, diversity=spread, who=who, now=now, explain=explain)
         return answer.table(users, self.catalogue.items.ids, surface=products_surface.NAME, release=self.release)
 
     @cached_property
@@ -424,6 +490,32 @@ def _ids(users: str | Sequence[str] | pl.Series) -> pl.Series:
     if isinstance(users, str):
         users = [users]
     return users if isinstance(users, pl.Series) else pl.Series(c.USER_ID, users, dtype=pl.String)
+
+
+def _check_times(times: Sequence[int], n_items: int, *, timed: bool) -> None:
+    latest = datetime.now(UTC) + timedelta(days=FUTURE_DAYS)
+    if len(times) != n_items:
+        raise InputError(f"A history of {n_items} items has as many times; {len(times)} came. Give all or none.")
+    wrong = [one for one in times if not EARLIEST.timestamp() <= one <= latest.timestamp()]
+    if timed and wrong:
+        raise InputError(
+            f"Times of a history lie between {EARLIEST:%Y-%m-%d} and {latest:%Y-%m-%d}, in unix seconds; {wrong[0]} "
+            "does not. Correct it, or give no times."
+        )
+
+
+def _told(table: pl.DataFrame, surface: str, asked: int) -> pl.DataFrame:
+    """An answer as it is; where it is empty, with a warning that says why."""
+    if table.height == 0 and asked:
+        warnings.warn(f"No row of {surface}: {NOTHING.get(surface, 'nothing may be shown')}.", stacklevel=3)
+    return table
+
+
+def _refuse_beside(surface: str, **given: float | None) -> None:
+    """Refuse what shapes the list of products alone."""
+    for name, value in given.items():
+        if value is not None:
+            raise InputError(f"{name} is for the surface products, not for {surface}. Leave it away.")
 
 
 def _checked(value: int, name: str = "n") -> int:

@@ -2,8 +2,10 @@
 
 import json
 import time
+import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kuapin import columns as c
+from kuapin.counts import counted
 from kuapin.data.baskets import DAY
 from kuapin.data.dataset import Catalogue, build_catalogue
 from kuapin.data.histories import Histories
@@ -25,7 +28,7 @@ from kuapin.ranking.growth import Growth
 from kuapin.ranking.live import queries_of
 from kuapin.ranking.phrases import Language
 from kuapin.ranking.recommender import Recommender
-from kuapin.ranking.response import Response, Setting, price_sensitivity, read_redemptions
+from kuapin.ranking.response import Response, ResponseConfig, Setting, price_sensitivity, read_redemptions
 from kuapin.ranking.signals import TEXTS
 from kuapin.retrieval.sources.content import Content
 from kuapin.surfaces import brands as brands_surface
@@ -83,8 +86,10 @@ def setting_of(
     return Setting(catalogue, histories, offers, used, price_sensitivity(log, users), vectors)
 
 
+PAST_S = 30 * DAY
+"""A log that ended so long ago is one of the past, and the shop's clock stands where it ended."""
 _ROW = "row"
-_KEPT = ("bundles", "brands", "campaigns", "trends", "profiles", "searches", "groups")
+_KEPT = ("bundles", "brands", "promoted", "campaigns", "trends", "profiles", "searches", "groups")
 """Parts that rest on the log, or on the items of training: what is put later counts when the release is loaded anew."""
 
 
@@ -97,12 +102,14 @@ class Storefront:
         folder: the release's ``surfaces/``.
         store: the shop's tables: relations and campaigns count as they are now.
         strategies: how home pages follow each person's responses; ``None``: they are mixed alike for all.
+        loaded_at: when the release was loaded, unix seconds.
     """
 
     model: "Model"
     folder: Path
     store: TableStore
     strategies: HomeStrategies | None = None
+    loaded_at: float = field(default_factory=time.time)
 
     @property
     def language(self) -> Language:
@@ -111,7 +118,7 @@ class Storefront:
 
     def of(self, model: "Model") -> "Storefront":
         """The same of a model with more items, or other ones in stock; what was read of the log is not read again."""
-        other = Storefront(model, self.folder, self.store, self.strategies)
+        other = replace(self, model=model)
         other.__dict__ |= {name: self.__dict__[name] for name in _KEPT if name in self.__dict__}
         return other
 
@@ -124,8 +131,9 @@ class Storefront:
         *,
         explain: bool,
         histories: Histories | None = None,
+        now: datetime | None = None,
     ) -> pl.DataFrame:
-        """The answer of one surface to some users.
+        """The answer of one surface to some users; what a rule hides from one of them is not shown to this one.
 
         Args:
             surface: its name.
@@ -134,40 +142,81 @@ class Storefront:
             items: ascending rows of the items that may be shown; ``None``: all.
             explain: whether every row gets its reason.
             histories: of the users, in the order of the ids; ``None``: as the release was loaded with them.
+            now: for rules and campaigns, which have their times; ``None``: the present.
         """
+        who = self.model.users.rows(ids)
         if histories is None:
-            histories = queries_of(self.model.histories, self.model.users.rows(ids))
+            histories = queries_of(self.model.histories, who)
+        if surface == home_surface.NAME:  # its parts keep the rules
+            return self._home_of(histories, ids, n, items, now, explain=explain)
+        parts = [
+            self._answer(surface, histories.select(users), ids.gather(users), n, rows, now, explain=explain)
+            for users, rows in self.model.reranker.audiences(histories, who, items, now)
+        ]
+        return parts[0] if len(parts) == 1 else _in_order(ids, parts)
+
+    def _answer(
+        self,
+        surface: str,
+        histories: Histories,
+        ids: pl.Series,
+        n: int,
+        items: NDArray[np.integer] | None,
+        now: datetime | None,
+        *,
+        explain: bool,
+    ) -> pl.DataFrame:
+        """The answer of one surface to users who may be shown the same items."""
         answers: dict[str, Callable[[], pl.DataFrame]] = {
             bundles_surface.NAME: lambda: self._bundles_of(
                 last_baskets(histories), histories, ids, n, items, explain=explain
             ),
             similar_surface.NAME: lambda: self._similar_of(histories, ids, n, items, explain=explain),
             brands_surface.NAME: lambda: self._brands_of(histories, ids, n, items, explain=explain),
-            campaigns_surface.NAME: lambda: self._campaigns_of(ids, n, explain=explain),
+            campaigns_surface.NAME: lambda: self._campaigns_of(ids, n, items, now, explain=explain),
             trends_surface.NAME: lambda: self._trends_of(histories, ids, n, items, explain=explain),
-            profile_surface.NAME: lambda: self._profiles_of(histories, ids, n),
-            home_surface.NAME: lambda: self._home_of(histories, ids, n, items, explain=explain),
+            profile_surface.NAME: lambda: self._profiles_of(histories, ids, n, items),
         }
         return answers[surface]()
 
     def bundle(
-        self, basket: Sequence[str], user: str | None, n: int, items: NDArray[np.integer] | None, *, explain: bool
+        self,
+        basket: Sequence[str],
+        user: str | None,
+        n: int,
+        items: NDArray[np.integer] | None,
+        *,
+        explain: bool,
+        now: datetime | None = None,
     ) -> pl.DataFrame:
-        """What completes a basket (item ids; those the shop lacks are passed over) of a user, or of nobody known."""
+        """What completes a basket (item ids; those the shop lacks are passed over) of a user, or of nobody known.
+
+        For the rules, what lies in the basket is what the user has.
+        """
         rows = self.model.catalogue.items.rows(pl.Series(basket, dtype=pl.String))
+        _tell_unknown(basket, rows)
         rows = np.unique(rows[rows >= 0]).astype(np.int32)
-        now = np.full(len(rows), int(self.model.histories.times.max(initial=0)))
+        times = np.full(len(rows), int(self.model.histories.times.max(initial=0)))
         one = Histories(
             np.array([0, len(rows)], np.int64),
             rows,
-            now,
+            times,
             np.zeros(len(rows), np.uint8),
             len(self.model.catalogue),
             self.model.histories.timed,
         )
         ids = pl.Series([user], dtype=pl.String)
-        owners = queries_of(self.model.histories, self.model.users.rows(ids))
-        return self._bundles_of(one, owners, ids, n, items, explain=explain)
+        who = self.model.users.rows(ids)
+        owners = queries_of(self.model.histories, who)
+        has = replace(
+            one,
+            indptr=owners.indptr + one.indptr,
+            items=np.concatenate([owners.items, one.items]),
+            times=np.concatenate([owners.times, one.times]),
+            events=np.concatenate([owners.events, one.events]),
+        )
+        ((_, may),) = self.model.reranker.audiences(has, who, items, now)
+        return self._bundles_of(one, owners, ids, n, may, explain=explain)
 
     def _bundles_of(
         self,
@@ -180,7 +229,13 @@ class Storefront:
         explain: bool,
     ) -> pl.DataFrame:
         answer = self.bundles.complete(
-            self._known(baskets), self._known(owners), n, self._shown(items), explain=explain, language=self.language
+            self._known(baskets),
+            self._known(owners),
+            n,
+            self._shown(items),
+            doubt=self._doubt,
+            explain=explain,
+            language=self.language,
         )
         name, release = bundles_surface.NAME, self.model.release
         return answer.table(ids, self.trained.items.ids, surface=name, release=release)
@@ -209,26 +264,60 @@ class Storefront:
         folder = self._part(brands_surface.NAME, "items with a brand that somebody met")
         return Brands.load(folder, self.trained)
 
-    def _campaigns_of(self, ids: pl.Series, n: int, *, explain: bool) -> pl.DataFrame:
-        answer = self.campaigns.campaigns(self.model.users.rows(ids), n, explain=explain, language=self.language)
+    def _campaigns_of(
+        self, ids: pl.Series, n: int, items: NDArray[np.integer] | None, now: datetime | None, *, explain: bool
+    ) -> pl.DataFrame:
+        surface = replace(self.campaigns, now=self.clock if now is None else int(now.timestamp()))
+        answer = surface.campaigns(self.model.users.rows(ids), n, items, explain=explain, language=self.language)
         offers, release = self.campaigns.setting.offers.table, self.model.release
         name = campaigns_surface.NAME
         return answer.table(ids, offers["offer_id"], surface=name, release=release, kind=offers[c.KIND])
 
     @cached_property
     def campaigns(self) -> Campaigns:
-        """The surface ``campaigns``; the time is that of the newest interaction."""
-        folder = self._part(campaigns_surface.NAME, "a table of campaigns")
-        model = self.model
+        """The surface ``campaigns``, at the time of its loading; campaigns that came after the training are in it."""
+        model, folder = self.model, self.folder / campaigns_surface.NAME
+        if not self.promoted:
+            raise InputError("The shop has no campaigns. Import a table of campaigns; nothing needs to be trained.")
         setting = setting_of(model.catalogue, model.histories, model.recommender, self.store, model.users)
-        return Campaigns(Response.load(folder), setting, int(model.histories.times.max(initial=0)))
+        idle = setting.offers.table["offer_id"].filter(~setting.offers.for_some(None))
+        if idle.len():
+            some = ", ".join(map(repr, idle.head(3))) + (" …" if idle.len() > 3 else "")
+            warnings.warn(
+                f"{counted(idle.len(), 'offer')} for no item of release {model.release}, shown to nobody: {some}. "
+                "Correct the targets, or train again where the items are new.",
+                stacklevel=2,
+            )
+        if folder.is_dir():
+            return Campaigns(Response.load(folder), setting, self.clock)
+        warnings.warn(
+            f"Release {model.release} has learnt nothing of campaigns: what people buy of their items, shelves and "
+            "brands ranks them until the next training.",
+            stacklevel=2,
+        )
+        return Campaigns(Response(None, ResponseConfig()), setting, self.clock)
+
+    @cached_property
+    def promoted(self) -> bool:
+        """Whether the shop has campaigns, of whatever time."""
+        return self.store.read(c.CAMPAIGNS, [c.CAMPAIGN_ID]).height > 0
+
+    @property
+    def clock(self) -> int:
+        """The shop's time, unix seconds: the present.
+
+        Where the log ended more than ``PAST_S`` before the release was loaded, it goes on from the end of the log.
+        """
+        histories = self.model.histories
+        behind = self.loaded_at - self.model.latest if histories.timed and len(histories.items) else 0.0
+        return int(time.time() - (behind if behind > PAST_S else 0.0))
 
     def _trends_of(
         self, histories: Histories, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool
     ) -> pl.DataFrame:
         met = _in_items(histories, len(self.trends.catalogue))
         answer, targets = (
-            self.trends.trends(met, n, items, explain=explain, language=self.language),
+            self.trends.trends(met, n, items, doubt=self._doubt, explain=explain, language=self.language),
             self.trends.targets,
         )
         name, release = trends_surface.NAME, self.model.release
@@ -252,19 +341,23 @@ class Storefront:
         parts = []
         for user in np.flatnonzero(histories.lengths):
             last = int(histories.items[histories.indptr[user + 1] - 1])
-            one = self.model.similar_items.similar(last, n, mask, explain=explain, language=self.language)
+            one = self.model.similar_items.similar(
+                last, n, mask, doubt=self._doubt, explain=explain, language=self.language
+            )
             parts.append(replace(one, asked=np.full(len(one.items), user, np.int64)))
         name, release = similar_surface.NAME, self.model.release
         return join(parts).table(ids, self.model.catalogue.items.ids, surface=name, release=release)
 
-    def _profiles_of(self, histories: Histories, ids: pl.Series, n: int) -> pl.DataFrame:
+    def _profiles_of(
+        self, histories: Histories, ids: pl.Series, n: int, items: NDArray[np.integer] | None
+    ) -> pl.DataFrame:
         searched, met = self._searches(ids), _in_items(histories, len(self.profiles.catalogue))
         users = self.model.users.rows(ids).tolist()
         each = [
             (
                 ids[row],
                 self.profiles.profile(
-                    met.select(np.array([row])), searched[row], self._told(users[row]), self.language
+                    met.select(np.array([row])), searched[row], self._told(users[row]), items, self.language
                 ),
             )
             for row in range(len(ids))
@@ -307,20 +400,26 @@ class Storefront:
         return Profiles(model.catalogue, model.histories, int(model.histories.times.max(initial=0)))
 
     def _home_of(
-        self, histories: Histories, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool
+        self,
+        histories: Histories,
+        ids: pl.Series,
+        n: int,
+        items: NDArray[np.integer] | None,
+        now: datetime | None,
+        *,
+        explain: bool,
     ) -> pl.DataFrame:
         if self.strategies is None:
-            return self._pages_of(histories, ids, n, items, None, explain=explain)
+            return self._pages_of(histories, ids, n, items, now, None, explain=explain)
         chosen, chance = self.strategies.choose(ids, int(time.time()) // PAGE_DAY, histories)
         pages = []
         for number in np.unique(chosen):
             mine, strategy = np.flatnonzero(chosen == number), self.strategies.known[number]
-            page = self._pages_of(histories.select(mine), ids.gather(mine), n, items, strategy, explain=explain)
+            page = self._pages_of(histories.select(mine), ids.gather(mine), n, items, now, strategy, explain=explain)
             chances = pl.DataFrame({c.USER_ID: ids.gather(mine), c.PROPENSITY: chance[mine]}).unique(c.USER_ID)
             page = page.join(chances, on=c.USER_ID, how="left", maintain_order="left", nulls_equal=True)
             pages.append(page.with_columns(pl.lit(strategy.name).alias(STRATEGY)))
-        order = ids.unique(maintain_order=True).to_frame(c.USER_ID)
-        return order.join(pl.concat(pages), on=c.USER_ID, how="inner", maintain_order="left_right", nulls_equal=True)
+        return _in_order(ids, pages)
 
     def _pages_of(
         self,
@@ -328,24 +427,33 @@ class Storefront:
         ids: pl.Series,
         n: int,
         items: NDArray[np.integer] | None,
+        now: datetime | None,
         strategy: Strategy | None,
         *,
         explain: bool,
     ) -> pl.DataFrame:
         """Home pages that are all mixed in one way; ``None``: as usual."""
-        answers = {}
+        answers, missing = {}, []
         dial = strategy.discovery if strategy and strategy.discovery else None
         for name in home_surface.SHARES:
             longer = 1 if name == profile_surface.NAME else n  # the surest statement of every kind
             try:
                 if name == products_surface.NAME:
                     answers[name] = self.model.products_of(
-                        ids, n, items, explain=explain, discovery=dial, histories=histories
+                        ids, n, items, explain=explain, discovery=dial, histories=histories, now=now
                     )
                 else:
-                    answers[name] = self.recommend(name, ids, longer, items, explain=explain, histories=histories)
+                    answers[name] = self.recommend(
+                        name, ids, longer, items, explain=explain, histories=histories, now=now
+                    )
             except InputError:  # the release has not learnt it: the others share its rows
-                continue
+                missing.append(name)
+        if missing:
+            warnings.warn(
+                f"Home pages are without {', '.join(missing)}, of which release {self.model.release} knows nothing. "
+                "Ask for one of these surfaces, and it says what it needs.",
+                stacklevel=2,
+            )
         return home_surface.compose(answers, n, strategy.shares if strategy else None)
 
     @cached_property
@@ -360,6 +468,10 @@ class Storefront:
             return whole
         return replace(build_catalogue(whole.frame.head(n_items)), available=whole.available[:n_items])
 
+    @property
+    def _doubt(self) -> NDArray[np.float64]:
+        return self.model.reranker.doubt
+
     def _known(self, histories: Histories) -> Histories:
         return _in_items(histories, len(self.trained))
 
@@ -372,6 +484,19 @@ class Storefront:
                 f"Release {self.model.release} has learnt no {name}. They need {needs}. Import these, then train again."
             )
         return self.folder / name
+
+
+def _tell_unknown(basket: Sequence[str], rows: NDArray[np.integer]) -> None:
+    unknown = [repr(item) for item, row in zip(basket, rows, strict=True) if row < 0]
+    if unknown:
+        rest = "the rest of the basket counts" if len(unknown) < len(basket) else "the basket counts as empty"
+        warnings.warn(f"This release knows no item {', '.join(unknown)}; {rest}.", stacklevel=2)
+
+
+def _in_order(ids: pl.Series, parts: list[pl.DataFrame]) -> pl.DataFrame:
+    """Answers to groups of users as one, in the order of the users."""
+    order = ids.unique(maintain_order=True).to_frame(c.USER_ID)
+    return order.join(pl.concat(parts), on=c.USER_ID, how="inner", maintain_order="left_right", nulls_equal=True)
 
 
 def _in_items(histories: Histories, n_items: int) -> Histories:

@@ -145,12 +145,14 @@ class Shop:
 
         A backbone that the shop tuned itself is named by its folder's name; here it is the folder. So is one that a
         refresh tuned out of the backbone that is named, and another shop that the user model starts from, whose path
-        is relative to this one's.
+        is relative to this one's (or several).
         """
         config = self._written
         sequence = config.sources.sequence
         if sequence.start is not None:
-            sequence = sequence.model_copy(update={"start": self.path / sequence.start})
+            named = sequence.start
+            start = tuple(self.path / one for one in named) if isinstance(named, tuple) else self.path / named
+            sequence = sequence.model_copy(update={"start": start})
             config = config.model_copy(update={"sources": config.sources.model_copy(update={"sequence": sequence})})
         name = self._adapted() or config.encoding.backbone
         own = self.path / "backbones" / Path(name).name
@@ -332,7 +334,7 @@ class Shop:
             {table: paths[0].name for table, paths in fresh.items()},
             names=imported.names,
             first_counts=imported.first_counts,
-            known_items=self.store.read(c.ITEMS, [c.ITEM_ID])[c.ITEM_ID],
+            known_items=self.store.read(c.ITEMS, [c.ITEM_ID, c.CATEGORY, c.BRAND]),
             known_campaigns=self.store.read(c.CAMPAIGNS, [c.CAMPAIGN_ID])[c.CAMPAIGN_ID],
         )
 

@@ -9,6 +9,7 @@ from benchmarks.spans import (
     CHINESE,
     PRODUCT,
     Split,
+    both,
     by_dictionary,
     by_first_word,
     counts,
@@ -71,3 +72,9 @@ def test_f1_of_every_resample_and_the_gain_over_the_better_rule():
     assert figures["zh.gain"].value == pytest.approx(-0.4)
     pooled = scores({"tuned": np.concatenate([tuned, rule])}, np.array([5, 9]))  # two seeds
     assert pooled["tuned"][0] == pytest.approx(6 / 10)
+
+
+def test_the_second_fills_in_where_the_first_has_nothing():
+    first = [[(0, 3, BRAND)], []]
+    then = [[(2, 5, BRAND), (3, 6, PRODUCT)], [(0, 2, BRAND)]]
+    assert both(first, then) == [[(0, 3, BRAND), (3, 6, PRODUCT)], [(0, 2, BRAND)]]

@@ -10,7 +10,11 @@ import pytest
 from kuapin import columns as c
 from kuapin.cli.app import app
 from kuapin.cli.failures import run
+from kuapin.cli.recommend import SURFACES
+from kuapin.errors import InputError
 from kuapin.model import Model
+from kuapin.storefront import SURFACES as STOREFRONT
+from kuapin.surfaces.products import NAME as PRODUCTS
 from kuapin.workspace import Shop
 from tests import market
 
@@ -18,6 +22,12 @@ from tests import market
 @pytest.fixture(scope="module")
 def model() -> Model:
     return market.model()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Model:
+    """With every surface."""
+    return market.with_surfaces(tmp_path_factory.mktemp("whole"))
 
 
 @pytest.fixture
@@ -87,3 +97,52 @@ def test_a_batch_counts_its_strangers(recommend, tmp_path):
         "2 of 3 users have no history in the items of this release: they get what is"
     )
     assert json.loads(recommend(*batch, "--json").out)["users_without_history"] == 2
+
+
+def test_the_help_names_every_surface(capfd):
+    assert (PRODUCTS, *STOREFRONT) == SURFACES
+    run(app, ["recommend", "--help"])
+    told = " ".join(capfd.readouterr().out.replace("│", " ").split())
+    assert f"What is asked for: {', '.join(SURFACES)}." in told
+
+
+def test_what_shapes_the_list_of_products_is_refused_elsewhere(recommend, whole):
+    for option, name in (("--per-category", "per_category"), ("--discovery", "discovery")):
+        result = recommend("--user", "user 003", "--surface", "home", option, "1", of=whole)
+        assert (result.code, result.out) == (2, "")
+        assert f"{name} is for the surface products, not for home. Leave it away." in result.err
+        assert recommend("--surface", "bundles", "--item", "H-oak-lamp-small", option, "1", of=whole).code == 2
+    with pytest.raises(InputError, match="discovery is for the surface products, not for trends"):
+        whole.recommend_visitor([], surface="trends", discovery=0.0)
+
+
+def test_what_is_like_an_item_is_asked_for_by_its_id(recommend, whole):
+    rows = json.loads(recommend("--surface", "similar", "--item", "H-oak-lamp-small", "--json", of=whole).out)
+    assert [row["target_id"] for row in rows] == whole.similar("H-oak-lamp-small")["target_id"].to_list()
+    two = recommend("--surface", "similar", "--item", "a", "--item", "b", of=whole)
+    assert (two.code, two.out) == (2, "")
+    assert "--surface similar is asked about one --item" in two.err
+    assert "'nothing'" in recommend("--surface", "similar", "--item", "nothing", of=whole).err
+    asked = recommend("--surface", "similar", "--item", "H-oak-lamp-small", "--user", "nobody", of=whole)
+    assert asked.err == ""  # the list rests on the item
+
+
+def test_an_empty_table_comes_with_a_word(recommend, whole):
+    told = recommend("--user", "nobody", "--surface", "similar", of=whole)
+    assert (
+        told.err
+        == "No row of similar: no history in the items of this release, or nothing like it that may be shown.\n"
+    )
+    assert recommend("--user", "nobody", "--surface", "similar", "--quiet", of=whole).err == ""
+    basket = ("--surface", "bundles", "--item", "nothing")
+    assert recommend(*basket, of=whole).err == "This release knows no item 'nothing'; the basket counts as empty.\n"
+
+
+def test_a_page_of_several_surfaces_shows_titles(recommend, whole):
+    result = recommend("--user", "user 003", "--surface", "home", "-n", "30", of=whole)
+    assert result.lines[0] == ["surface", "rank", "kind", "target_id", "title", "score"]
+    told = whole.recommend("user 003", 30, surface="home")
+    for kind, target in told.select("kind", "target_id").rows():
+        if kind in ("item", "campaign"):
+            title = {"roses": "Roses for less", "all": "A tenth off"}.get(target, target[2:].replace("-", " "))
+            assert any(target in line and title in line for line in result.out.splitlines()), target

@@ -8,6 +8,7 @@ from kuapin import list_layer
 from kuapin.cli.app import app
 from kuapin.cli.failures import run
 from kuapin.model import Model
+from kuapin.ranking.safety import SafetyConfig, decide
 from kuapin.workspace import Shop
 from tests import market
 
@@ -83,6 +84,18 @@ def test_a_wrong_file_is_one_line_and_exit_2_wherever_lists_are_made(rules):
         assert (code, out) == (2, "")
         assert err.count("\n") == 1
         assert "rules.toml line 1, exclude 'exclude of line 1': No item of this shop has the brand 'Oka'" in err
+
+
+def test_a_pin_that_safety_blocks_is_told(rules, tmp_path):
+    labels = tmp_path / "labels.csv"
+    labels.write_text("item_id,task,label\nP-snow-toy-large,safety,block\n")
+    shop = Shop.open(tmp_path / "shop")
+    shop.import_files(labels=labels)
+    decide(market.items(), None, SafetyConfig()).write_parquet(shop.models / list_layer.SAFETY)
+    code, _, err = rules(RULES)
+    assert code == 0
+    assert "rules.toml line 5, pin 'week': safety blocks the item that it is about, and so it changes nothing." in err
+    assert err.count("\n") == 1
 
 
 def test_a_shop_without_rules_says_so(rules):

@@ -56,6 +56,16 @@ def test_targets_by_id_by_path_with_what_lies_below_and_by_brand(offers):
     assert offers.targets.toarray().tolist() == [[1, 1, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]]
 
 
+def test_a_campaign_that_names_what_is_not_there_is_for_nothing():
+    named = {"item_ids": [["nothing"], [], None], "category": [None, None, "Toys"], "brand": [None, "", None]}
+    campaigns = pl.DataFrame({"campaign_id": ["1", "2", "3"], "title": ["t"] * 3} | named)
+    offers = build_offers(campaigns, RELATIONS.clear(), build_catalogue(ITEMS), Vocabulary(["u"], "user"))
+    assert offers.targets.toarray().tolist() == [[0, 0, 0], [1, 1, 1], [0, 0, 0]]
+    assert offers.for_some(None).tolist() == [False, True, False]
+    assert offers.for_some(np.array([1])).tolist() == [False, True, False]
+    assert offers.for_some(np.array([], np.int64)).tolist() == [False] * 3
+
+
 def test_what_runs_when(offers):
     assert offers.running(120_000).tolist() == [0, 2, 3]  # the last day of campaign 3 counts whole
     assert offers.running(260_000).tolist() == [1, 3]

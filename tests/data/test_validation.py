@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from kuapin.data.faults import Action
+from kuapin.data.rules import OF_ITEMS
 from kuapin.data.validation import validate
 from kuapin.errors import InputError
 
@@ -146,7 +147,7 @@ def test_searches_and_redemptions_of_a_campaign_need_no_item():
 
 def test_items_of_earlier_imports_are_known():
     log = {"interactions": pl.DataFrame(LOG)}
-    assert validate(log, known_items=pl.Series(["a", "b"]), now=NOW).faults == ()
+    assert validate(log, known_items=pl.DataFrame({"item_id": ["a", "b"]}), now=NOW).faults == ()
     with pytest.raises(InputError, match="the shop has no items yet"):
         validate(log, now=NOW).require()
 
@@ -179,6 +180,44 @@ def test_a_missing_title_column_is_a_warning():
     validation = validate({"items": pl.DataFrame({"item_id": ["a"], "colour": ["red"]})}, now=NOW)
     assert {fault.rule for fault in validation.faults} == {"no titles", "no categories"}
     assert validation.tables["items"]["colour"].to_list() == ["red"]
+
+
+def test_campaigns_for_what_is_not_in_the_shop_are_remarked_on():
+    campaigns = {
+        "campaign_id": ["1", "2", "3", "4", "5"],
+        "title": ["t"] * 5,
+        "item_ids": ["z", "a", None, None, None],
+        "category": [None, "Toys", "A > C", "A", None],
+        "brand": [None, None, None, "Oka", "Oka"],
+    }
+    validation = check(items={"category": ["A > C > D", "B"]}, campaigns=campaigns)
+    told = {(one.rule, one.column): one.rows for one in validation.of(Action.WARNING)}
+    assert told == {
+        ("unknown item", "item_ids"): (1,),
+        ("unknown target", "category"): (2,),
+        ("unknown target", "brand"): (4, 5),
+        ("no known target", "campaign_id"): (1, 5),
+    }
+    assert validation.tables["campaigns"].height == 5
+    known = pl.DataFrame({"item_id": ["a"], "category": ["Toys > Bears"], "brand": ["Oka"]})
+    later = validate({"campaigns": pl.DataFrame(campaigns)}, known_items=known, now=NOW)
+    assert ("unknown target", "brand") not in {(one.rule, one.column) for one in later.faults}
+    nothing = check(campaigns={"campaign_id": ["1"], "title": ["t"], "item_ids": [""], "brand": [" "]})
+    assert only(nothing).rule == "no target"
+
+
+@pytest.mark.parametrize("relation", OF_ITEMS)
+@pytest.mark.parametrize("end", ["head", "tail"])
+def test_relations_to_unknown_items_are_kept_and_told(relation, end):
+    row = {"head": ["a", "a"], "relation": [relation] * 2, "tail": ["b", "b"]} | {end: ["z", "b"]}
+    validation = check(relations=row)
+    fault = only(validation)
+    assert (fault.rule, fault.action, fault.column, fault.rows) == ("unknown item", Action.WARNING, end, (1,))
+    assert validation.tables["relations"].height == 2
+
+
+def test_a_relation_to_something_else_is_no_fault():
+    assert check(relations={"head": ["a"], "relation": ["part_of"], "tail": ["a set"]}).faults == ()
 
 
 def test_labels_of_unknown_items_are_left_out():

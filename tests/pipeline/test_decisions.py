@@ -8,10 +8,11 @@ from kuapin.data.dataset import build_catalogue
 from kuapin.data.vocabulary import Vocabulary
 from kuapin.errors import InputError, UnknownIdError
 from kuapin.list_layer import SAFETY, open_decisions, open_reranker
-from kuapin.pipeline.decisions import say_of
+from kuapin.model_folder import Releases
+from kuapin.pipeline.decisions import say_of, waiting
 from kuapin.ranking.safety import SafetyConfig, decide
 from kuapin.workspace import Shop
-from tests import market
+from tests import market, served
 
 
 @pytest.fixture
@@ -47,6 +48,22 @@ def test_people_overrule_them_and_can_change_their_mind(shop):
 def test_an_item_that_came_after_the_training_is_judged_by_its_words(shop):
     more = pl.DataFrame({"item_id": ["a", "b", "c", "d", "e"], "title": ["x", "x", "x", "Cocaine, 1 g", "Tray"]})
     assert reranker(shop, more).blocked.tolist() == [True, False, False, True, False]
+
+
+def test_what_came_after_the_training_waits_as_well(tmp_path):
+    """What is new, or got another title, is judged by its present words; a person's word ends the waiting."""
+    shop = served.shop(tmp_path)
+    made = decide(market.items(), None, SafetyConfig())
+    served.publish(shop, also=lambda draft, _: made.write_parquet(draft / SAFETY))
+    release = Releases(shop.models, shop.config.releases).open_live()
+    assert waiting(shop, release).height == 0
+    new = pl.DataFrame({"item_id": ["new", "fine"], "title": ["Cocaine, 1 g", "A tray"]})
+    renamed = market.items().head(1).with_columns(title=pl.lit("Hunting rifle"))
+    shop.store.write({"items": pl.concat([new, renamed], how="diagonal")})
+    found = waiting(shop, release)
+    assert dict(found.select("item_id", "decision").iter_rows()) == {"new": "block", renamed["item_id"][0]: "block"}
+    say_of(shop, block=["new"])
+    assert waiting(shop, release)["item_id"].to_list() == [renamed["item_id"][0]]
 
 
 def test_safety_can_be_switched_off(shop):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,6 +19,7 @@ from kuapin.pipeline.going_on import WENT_ON, default_of, why_anew
 from kuapin.pipeline.refresh import refresh
 from kuapin.retrieval.sources import sequence
 from kuapin.retrieval.sources.sequence import Sequence
+from kuapin.sequence.run import Run
 from kuapin.workspace import Shop
 from tests import market
 from tests.pipeline.test_refresh import SETTINGS, imported, trained_early, with_settings
@@ -31,6 +33,7 @@ SMALL = {
     "least_users = 200": "least_users = 20",
     "embedding_size = 128": "embedding_size = 16",
     "epochs = 60": "epochs = 4",
+    "more = 0.25": "more = 0.5",
     "anew_after = 6": "anew_after = 1",
 }
 
@@ -102,6 +105,95 @@ def test_the_ranker_stays_and_the_sources_learn(shop, log, tmp_path, monkeypatch
     again = refresh(Shop.open(shop.path))
     assert again.anew == "1 refreshes went on since the last full training"
     assert described(shop, again.release)["config"][WENT_ON] == 0
+
+
+class Interruption:
+    """Counts passes of the user model; Ctrl-C comes in one of them."""
+
+    def __init__(self, monkeypatch, at):
+        self.passes, learn = 0, Run.learn
+
+        def counted(run):
+            self.passes += 1
+            if self.passes == at:
+                raise KeyboardInterrupt("in the user model")
+            learn(run)
+
+        monkeypatch.setattr(Run, "learn", counted)
+
+
+def forced(shop):
+    return refresh(shop, force=True)
+
+
+def user_model(shop):
+    return sources(shop)["sequence"].source.arrays()
+
+
+@pytest.mark.parametrize(("command", "at"), [(training.train, 3), (training.train, 5), (forced, 2)])
+def test_interrupted_in_the_user_model_it_goes_on_to_the_same_result(shop, log, tmp_path, monkeypatch, command, at):
+    """In the first training of all, in what is learnt afterwards, and in a refresh."""
+    imported(shop, tmp_path, interactions=log[: int(0.8 * log.height)])
+    whole = Shop.open(shutil.copytree(shop.path, tmp_path / "whole"))
+    with monkeypatch.context() as patch:
+        needed = Interruption(patch, at=None)
+        command(whole)
+    with monkeypatch.context() as patch:
+        Interruption(patch, at)
+        with pytest.raises(KeyboardInterrupt, match="in the user model"):
+            command(shop)
+    assert list((shop.runs / "train").glob("user_model-*"))
+    with monkeypatch.context() as patch:
+        left = Interruption(patch, at=None)
+        command(shop)
+    assert left.passes == needed.passes - (at - 1)
+    assert not list(shop.runs.iterdir())
+    expected, found = user_model(whole), user_model(shop)
+    for name in expected.keys() - {"graph"}:  # its nodes are numbered through a process
+        np.testing.assert_array_equal(found[name], expected[name])
+
+
+def test_one_click_of_a_visitor_is_read_by_the_user_model(shop, monkeypatch):
+    """Out of the release, without torch: the list is his, and the model has a say in it."""
+    monkeypatch.setitem(sys.modules, "torch", None)
+    model = Model.load(shop)
+    source = default_of(model.recommender).signals.signals["sequence"].source
+    clicks = model.catalogue.items.take(np.array([0, 50])).to_list()
+    lists = [model.recommend_visitor([click], n=10) for click in clicks]
+    nobody = model.recommend_visitor([], n=10)["target_id"].to_list()
+    for click, found in zip(clicks, lists, strict=True):
+        assert found.height == 10
+        assert found["target_id"].to_list() != nobody
+        scores = source.score(model.visitor([click]))
+        assert np.ptp(scores) > 0.1
+        proposed = source.top(model.visitor([click]), 20).items
+        assert set(model.catalogue.items.take(proposed)) & set(found["target_id"])
+    assert lists[0]["target_id"].to_list() != lists[1]["target_id"].to_list()
+    monkeypatch.setattr(type(source), "users", lambda self, histories: np.zeros((len(histories), 16), np.float32))
+    assert not lists[0]["score"].equals(Model.load(shop).recommend_visitor(clicks[:1], n=10)["score"])
+
+
+def test_a_refresh_goes_on_with_several_user_models(shop, log, tmp_path, monkeypatch):
+    shop = with_settings(shop, {"models = 1\n": "models = 2\n"})
+    training.train(shop)  # but for the newest stretch, which a refresh asks for
+    imported(shop, tmp_path, interactions=log[: int(0.8 * log.height)])
+    before = sources(shop)["sequence"].source
+    assert before.factors.shape[1] == 2 * 16
+    monkeypatch.setattr(sequence, "train", None)
+    assert forced(Shop.open(shop.path)).anew is None
+    after = sources(Shop.open(shop.path))["sequence"].source
+    both = [np.sum(after.factors[:, part] * before.factors[:, part], axis=1) for part in np.split(np.arange(32), 2)]
+    assert all(0.3 < cosines.mean() < 0.5 for cosines in both)  # a half each at most
+
+
+def test_who_is_erased_is_not_left_in_an_interrupted_training(shop, monkeypatch):
+    with monkeypatch.context() as patch:
+        Interruption(patch, at=2)
+        with pytest.raises(KeyboardInterrupt, match="in the user model"):
+            training.train(shop)
+    assert list(shop.runs.rglob("user_model-*"))
+    assert "runs/train" in forget(shop, "user 001").files
+    assert not list(shop.runs.rglob("*"))
 
 
 def reason(shop, monkeypatch):

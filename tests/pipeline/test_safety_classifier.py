@@ -46,8 +46,8 @@ def test_the_catalogue_is_read_at_training(folder, tmp_path, monkeypatch):
 
 def test_an_item_that_comes_later_is_read_as_well(folder, tmp_path):
     arrivals = Arrivals(shop_with(tmp_path, folder), tmp_path / "r1")
-    arrivals._decide(market.items().head(2), None)
-    assert arrivals._decisions.select("decision", "code").rows() == [("block", str(folder))] * 2
+    made = arrivals._decided(market.items().head(2), None)
+    assert made.select("decision", "code").rows() == [("block", str(folder))] * 2
 
 
 def test_no_item_comes_in_unread(tmp_path):
@@ -55,7 +55,7 @@ def test_no_item_comes_in_unread(tmp_path):
     with pytest.raises(
         ModelFolderError, match=r"^Release r1 takes no new items here: safety\.classifier '\S+/nowhere'"
     ):
-        arrivals._decide(market.items().head(2), None)
+        arrivals._decided(market.items().head(2), None)
 
 
 def test_a_missing_model_is_told_before_anything_is_encoded(tmp_path, monkeypatch):

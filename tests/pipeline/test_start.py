@@ -7,9 +7,11 @@ import pytest
 
 from kuapin.errors import InputError
 from kuapin.model_folder import Releases
+from kuapin.pipeline import joint_start
 from kuapin.pipeline.train import train
 from kuapin.retrieval.sources.sequence import Sequence
 from kuapin.retrieval.start_folder import SOURCE, open_start
+from kuapin.sequence import training
 from kuapin.workspace import Shop
 from tests import market
 
@@ -67,8 +69,8 @@ def test_a_shop_too_small_to_train_one_is_read_by_the_model_of_another(first, en
     model = train(shop, quick=True)
     source = model.recommender.signals.signals["sequence"].source
     assert isinstance(source, Sequence)
-    weights = open_start(first.path).start.weights
-    assert all(np.array_equal(source.model.weights[name], value) for name, value in weights.items())
+    (weights,) = open_start(first.path).start.weights
+    assert all(np.array_equal(source.model.weights[0][name], value) for name, value in weights.items())
     assert model.recommend("user 001", n=5).height == 5
 
 
@@ -76,9 +78,39 @@ def test_a_shop_too_small_to_train_one_is_read_by_the_model_of_another(first, en
 def test_what_is_tuned_goes_on_from_it(first, encoders, tmp_path, tune):
     release = Releases(first.models).open_live()
     model = train(begun(tmp_path / "second", encoders, release, tune), quick=True)
-    tuned = model.recommender.signals.signals["sequence"].source.model.weights
-    weights = open_start(release).start.weights
+    (tuned,) = model.recommender.signals.signals["sequence"].source.model.weights
+    (weights,) = open_start(release).start.weights
     assert np.array_equal(tuned["0.attend.weight"], weights["0.attend.weight"]) == (tune == "adapter")
+
+
+def test_a_list_of_shops_trains_one_on_all_of_them_first(first, encoders, tmp_path, monkeypatch):
+    """Its projection is the start of what is trained here; with the adapter alone the transformer is kept."""
+    shop_of(tmp_path / "second", encoders, market.log(50, seed=7))
+    shop = begun(tmp_path / "third", encoders, "LIST", "adapter")
+    shop = configured(shop, {'start = "LIST"': f'start = ["{first.path}", "../second"]'})
+    seen, joint = [], []
+
+    def noted(histories, text, categories, config, **named):
+        seen.append((len(histories), histories.n_items, len(np.unique(categories)), config.ids, named["folder"]))
+        done = training.train(histories, text, categories, config, **named)
+        joint.append(done)
+        return done
+
+    monkeypatch.setattr(joint_start, "train", noted)
+    model = train(shop, quick=True)
+    items = market.items().height
+    categories = market.items()["category"].str.split(" > ").list.first().n_unique()
+    assert seen == [(80 + 50, 2 * items, 2 * categories, False, shop.runs / "train")]
+    source = model.recommender.signals.signals["sequence"].source
+    (weights,) = source.model.weights
+    assert np.array_equal(weights["0.attend.weight"], joint[0].weights["0.attend.weight"])
+    assert source.config.start == (first.path, shop.path / "../second")
+    assert not list(shop.runs.iterdir())
+    release = Releases(first.models).open_live()
+    with pytest.raises(InputError, match=r"of several starts each is a shop, and this is none\. Correct the path"):
+        train(configured(shop, {'"../second"': f'"{release}"'}), quick=True)
+    with pytest.raises(InputError, match=r"start = \[\] names no shop"):
+        train(configured(shop, {f'["{first.path}", "{release}"]': "[]"}), quick=True)
 
 
 def test_what_cannot_be_begun_from_is_one_line(first, encoders, tmp_path):

@@ -11,16 +11,9 @@ from kuapin.errors import InputError
 from kuapin.model import Model
 from kuapin.ranking.diversity import DiversityConfig
 from kuapin.ranking.reranker import Reranker
-from kuapin.ranking.rule_binding import Tables, bind
-from kuapin.ranking.rules import read_rules
 from tests import market
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
-RELATIONS = pl.DataFrame(
-    [("H-rose-lamp-large", "clashes_with", "P-rose-bed-small"), ("H-oak-lamp-small", "requires", "G-oak-pot-small")],
-    schema=["head", "relation", "tail"],
-    orient="row",
-)
 
 
 @pytest.fixture(scope="module")
@@ -31,19 +24,7 @@ def plain() -> Model:
 @pytest.fixture
 def with_rules(plain, tmp_path):
     def make(text: str, **reranker: object) -> Model:
-        (tmp_path / "rules.toml").write_text(text)
-        items = plain.catalogue.frame.select("item_id", stock=pl.int_range(pl.len()) % 4).with_columns(
-            region=pl.when(pl.col("item_id").str.starts_with("G")).then(pl.lit("north"))
-        )
-        ages = pl.int_range(pl.len()) % 2
-        users = (
-            plain.users.ids.alias("user_id")
-            .to_frame()
-            .with_columns(club=ages == 0, region=pl.when(ages == 0).then(pl.lit("north")).otherwise(pl.lit("south")))
-        )
-        tables = Tables(plain.catalogue, items, users, RELATIONS, tuple(items.columns), tuple(users.columns))
-        rules = bind(tmp_path / "rules.toml", read_rules(tmp_path / "rules.toml"), tables)
-        lists = Reranker(plain.recommender, plain.catalogue, rules, **reranker)
+        lists = Reranker(plain.recommender, plain.catalogue, market.rules(plain, tmp_path, text), **reranker)
         return Model("r1", plain.recommender, plain.catalogue, plain.users, plain.histories, lists)
 
     return make
@@ -125,6 +106,12 @@ def test_a_rule_for_some_users_is_for_no_others(with_rules):
     assert not (frame.filter(number % 2 == 0)["brand"] == "Oak").any()
     assert (frame.filter(number % 2 == 1)["brand"] == "Oak").any()
     assert (frame.filter(user_id="a stranger")["brand"] == "Oak").any()
+
+
+def test_a_condition_that_no_user_meets_is_told(with_rules):
+    wrong = '[[exclude]]\nbrand = "Oak"\nusers = { column = "region", equals = "nrth" }\n'
+    with pytest.warns(UserWarning, match=r"rules.toml line 1, exclude .*: no user of the shop meets its condition"):
+        with_rules(wrong)
 
 
 def test_a_region_is_that_of_the_user(with_rules):

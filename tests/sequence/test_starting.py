@@ -79,7 +79,7 @@ def test_what_is_tuned(start, other, config, tune):
     tuned = config.model_copy(update={"tune": tune, "epochs": 2, "layers": 2, "embedding_size": 32})
     done = train(log, white, categories, tuned, start=mine)
     more = go_on(done, log, white, categories, 1)
-    for name, value in mine.weights.items():
+    for name, value in mine.weights[0].items():
         kept = tune == "adapter" and name not in ADAPTER
         for weights in (done.weights, more.weights):
             assert np.array_equal(weights[name], value) == kept, name
@@ -89,6 +89,32 @@ def test_what_is_tuned(start, other, config, tune):
     assert not initial["ids"].any()
     model = UserModel.of(more, white, more.interactions, categories)
     assert Start.of(model, whitening.axes).config.embedding_size == config.embedding_size
+
+
+def test_several_models_start_as_many_as_are_wanted(first, shop, other, config):
+    """Each of one; untuned they are the mean of what each would be alone."""
+    _, whitening, done = first
+    second = train(shop[0], whitening.of(shop[1]), shop[2], config.model_copy(update={"epochs": 1}), member=1)
+    log, text, categories = other
+    mine = fit_whitening(text)
+    white = mine.of(text)
+
+    def start_of(trained):
+        model = UserModel.of(trained, whitening.of(shop[1]), done.interactions, shop[2])
+        return Start.of(model, whitening.axes).on(mine.axes, white)
+
+    both, alone = start_of([done, second]), [start_of(done), start_of(second)]
+    scores = [start.untuned(white).users(log) @ start.untuned(white).items.T for start in (both, *alone)]
+    np.testing.assert_allclose(scores[0], (scores[1] + scores[2]) / 2, atol=1e-4)
+    for member, start in enumerate((*alone, alone[0])):
+        expected = start.initial(config, len(text))
+        found = both.initial(config, len(text), member)
+        for name, value in expected.items():
+            np.testing.assert_allclose(found[name], value, atol=1e-5, err_msg=name)
+    tuned = config.model_copy(update={"epochs": 1, "models": 3})
+    third = train(log, white, categories, tuned, start=both, member=2)
+    assert third.config.seed == 2
+    assert np.isfinite(third.weights["text"]).all()
 
 
 def test_bad_input(first, start, other, shop, config):

@@ -7,11 +7,12 @@ import torch
 from kuapin.data.histories import empty_histories
 from kuapin.errors import InputError, KuapinError
 from kuapin.sequence import run as running
+from kuapin.sequence import training
 from kuapin.sequence.batches import Batches, gap_kinds, latest, padded
-from kuapin.sequence.checkpoint import CHECKPOINT
 from kuapin.sequence.run import Run
-from kuapin.sequence.training import train
+from kuapin.sequence.training import go_on, train
 from kuapin.sequence.validation import Validation, hold_out
+from tests.sequence.elsewhere import DEVICE, Elsewhere, undisturbed
 from tests.sequence.test_batches import histories_of
 
 NOBODY = Validation(empty_histories(0, 80, timed=True), np.empty(0, np.int32))
@@ -71,7 +72,7 @@ def test_a_state_that_does_not_fit_is_not_taken_up(trained, shop, config, tmp_pa
         text, categories = text[:79], categories[:79]
     train(histories, text, categories, config, folder=tmp_path)
     if damage == "cut":
-        path = tmp_path / CHECKPOINT
+        (path,) = tmp_path.iterdir()
         path.write_bytes(path.read_bytes()[:1_000])
     assert train(*shop, config, folder=tmp_path).ndcg == trained.ndcg
 
@@ -180,6 +181,22 @@ def test_an_opening_is_ranked_within_itself(shop, config, whole):
     assert not moved[other].any()
 
 
+def test_groups_that_open_may_be_others_than_the_categories_that_are_read(shop, config):
+    """Both halves of the only category; the codes that the model reads stay."""
+    histories, text, categories = shop
+    one = np.zeros_like(categories)
+    asked = config.model_copy(update={"epochs": 1})
+    alone = train(histories, text, one, asked)
+    halves = train(histories, text, one, asked, openings=categories)
+    assert halves.weights["category"].shape == alone.weights["category"].shape == (2, 16)
+    assert not np.array_equal(halves.weights["text"], alone.weights["text"])
+    run = Run(histories, text, one, config, openings=categories)
+    (batch,) = [batch for batch in run.batches.epoch(np.random.default_rng(0)) if batch.opening][:1]
+    first = batch.rows == batch.rows[0]
+    read = batch.items[batch.rows[0], : batch.places[first][0] + 1]
+    assert not set(categories[read]) & set(categories[batch.answers[first]])
+
+
 def test_the_right_item_is_not_drawn_against_itself(shop, config):
     """With one item in all, which is drawn a hundred times, nothing is left to be wrong."""
     log = histories_of([0, 0], [0, 0, 0])
@@ -241,3 +258,30 @@ def test_a_training_that_diverges_says_so(shop, config, monkeypatch):
     monkeypatch.setattr(running, "sampled_softmax", lambda users, *_: users.sum() * float("nan"))
     with pytest.raises(KuapinError, match=r"the loss of pass 1 is nan\. Lower the learning rate"):
         train(*shop, config)
+
+
+def test_on_another_device_everything_lies_there_and_the_result_comes_back(
+    trained, shop, config, tmp_path, monkeypatch
+):
+    """No graphics card is needed: what is brought there is followed, and mixed with nothing that is not."""
+    with Elsewhere() as device:
+        with pytest.raises(AssertionError, match="mixed"):
+            torch.ones(3).to(DEVICE) + torch.ones(3)
+        with pytest.raises(AssertionError, match="numpy reads no tensor"):
+            torch.ones(3).to(DEVICE).numpy()
+        monkeypatch.setattr(running, "device_of_training", lambda: DEVICE)
+        monkeypatch.setattr(training, "keep", undisturbed(training.keep))
+        for epochs in (2, 4):  # the second goes on from the state of the first
+            monkeypatch.setattr(training, "fingerprint", lambda *_: "the same")
+            found = train(*shop, config.model_copy(update={"epochs": epochs}), folder=tmp_path)
+        assert device.calls > 1_000
+    assert found.ndcg == trained.ndcg
+    assert all(np.array_equal(trained.weights[name], found.weights[name]) for name in trained.weights)
+    with Elsewhere():
+        go_on(trained, *shop, 1)
+
+
+def test_a_graphics_card_is_taken_where_there_is_one(monkeypatch):
+    assert running.device_of_training().type == ("cuda" if torch.cuda.is_available() else "cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert running.device_of_training().type == "cuda"

@@ -149,6 +149,12 @@ def test_a_known_user_keeps_the_old_history_beside_the_new(client, shop):
         ({"user_id": USER, "n": 101}, 422, "invalid", "at most 100"),
         ({"user_id": USER, "n": 0}, 422, "invalid", "query.n"),
         ({"user_id": USER, "surface": "poems"}, 422, "invalid", "no surface 'poems'"),
+        (
+            {"user_id": USER, "surface": "home", "discovery": 0.5},
+            422,
+            "invalid",
+            "discovery is for the surface products",
+        ),
         ({"user_id": USER, "category": "Toys"}, 404, "not_found", "'Toys'"),
         ({}, 422, "invalid", "query.user_id"),
     ],

@@ -38,4 +38,12 @@ def test_the_log_is_read_once_for_all_who_ask_and_not_again_for_items_that_come(
         assert said("profile") == before["profile"]
         assert said("profile", "user 004") != before["profile"]
         assert said("profile", "nobody") == []
+        for surface, user, basis in (
+            ("profile", "nobody", "nothing"),
+            ("similar", "nobody", "nothing"),
+            ("similar", "user 003", "personal"),
+        ):
+            asked = {"user_id": user, "surface": surface}
+            answer = client.get("/v1/recommendations", params=asked).json()
+            assert (answer["basis"], answer["recommendations"] == []) == (basis, basis == "nothing")
         assert not {"interactions", "users"} & set(seen)

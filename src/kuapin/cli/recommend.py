@@ -1,5 +1,6 @@
 """``kuapin recommend``: one user's list, or a nightly batch."""
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from kuapin.model import Model
+
+SURFACES = ("products", "bundles", "similar", "brands", "campaigns", "trends", "profile", "home")
+"""Told in the help, for which the surfaces themselves need not be read."""
 
 
 def recommend(
@@ -33,10 +37,14 @@ def recommend(
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write to .parquet, .csv or .jsonl.", show_default=False),
     ] = None,
-    surface: Annotated[str, typer.Option("--surface", help="What is asked for.")] = "products",
+    surface: Annotated[str, typer.Option("--surface", help=f"What is asked for: {', '.join(SURFACES)}.")] = "products",
     item: Annotated[
         list[str] | None,
-        typer.Option("--item", help="Bundles: an item of the basket to complete; repeat.", show_default=False),
+        typer.Option(
+            "--item",
+            help="Bundles: an item of the basket to complete; repeat. Similar: what is to be replaced.",
+            show_default=False,
+        ),
     ] = None,
     category: Annotated[
         list[str] | None,
@@ -67,8 +75,10 @@ def recommend(
     as_json: AsJson = False,
 ) -> None:
     """Recommend to one user, or to all users of a file, with the live release."""
-    if item and (surface != "bundles" or users is not None):
-        raise InputError("--item is for --surface bundles, for one basket. Leave it away, or ask for bundles.")
+    if quiet:
+        warnings.simplefilter("ignore", UserWarning)
+    if item:
+        _check_item(item, surface, of_many=users is not None, shaped=per_category is not None or discovery is not None)
     if (user is None) == (users is None) and not (item and users is None):
         raise InputError("kuapin recommend needs either --user ID or --users FILE, and not both.")
     if users is not None and output is None:
@@ -83,10 +93,7 @@ def recommend(
 
     model = Model.load(shop)
     if item:
-        table = model.bundle(item, n, category or None, user=user, explain=explain)
-        unknown = [one for one in item if one not in model.catalogue.items]
-        if unknown:
-            remark(_of_unknown(unknown, item), quiet=quiet)
+        table = _of_item(model, item, surface, n, category or None, user=user, explain=explain)
     else:
         table = model.recommend(
             wanted,
@@ -98,7 +105,7 @@ def recommend(
             discovery=discovery,
         )
     strangers = model.strangers(wanted).len()
-    if strangers:
+    if strangers and not item and table.height:
         remark(_of_strangers(strangers, wanted, surface), quiet=quiet)
     if output is not None:
         write_table(table, output)
@@ -110,11 +117,28 @@ def recommend(
         _show(table, model, explain=explain)
 
 
-def _of_unknown(unknown: list[str], basket: list[str]) -> str:
-    told = f"This release knows no item {', '.join(repr(one) for one in unknown)}"
-    if len(unknown) == len(basket):
-        return f"{told}: the basket counts as empty."
-    return f"{told}; the rest of the basket counts."
+def _check_item(item: list[str], surface: str, *, of_many: bool, shaped: bool) -> None:
+    if surface not in ("bundles", "similar") or of_many:
+        raise InputError("--item is for --surface bundles or similar, and for one list. Leave it away, or ask for one.")
+    if shaped:
+        raise InputError("--per-category and --discovery are for --surface products. Leave them away.")
+    if surface == "similar" and len(item) > 1:
+        raise InputError("--surface similar is asked about one --item. Leave the others away.")
+
+
+def _of_item(
+    model: "Model",
+    item: list[str],
+    surface: str,
+    n: int,
+    categories: list[str] | None,
+    *,
+    user: str | None,
+    explain: bool,
+) -> "pl.DataFrame":
+    if surface == "similar":
+        return model.similar(item[0], n, categories, user=user, explain=explain)
+    return model.bundle(item, n, categories, user=user, explain=explain)
 
 
 def _of_strangers(strangers: int, wanted: list[str], surface: str) -> str:
@@ -134,7 +158,7 @@ def _of_strangers(strangers: int, wanted: list[str], surface: str) -> str:
 def _show(table: "pl.DataFrame", model: "Model", *, explain: bool) -> None:
     """For people: what they know an item by beside its id, as far as the shop says it."""
     if not (table[c.KIND] == "item").all():
-        _show_others(table, explain=explain)
+        _show_others(table, model, explain=explain)
         return
     known = model.describe(table[c.TARGET_ID])
     named = [name for name in (c.TITLE, c.BRAND, c.CATEGORY) if known[name].null_count() < known.height]
@@ -144,12 +168,18 @@ def _show(table: "pl.DataFrame", model: "Model", *, explain: bool) -> None:
     say_table(cells, right=(c.RANK, c.SCORE), cut=named, wrap=(c.REASON,) if explain else ())
 
 
-def _show_others(table: "pl.DataFrame", *, explain: bool) -> None:
+def _show_others(table: "pl.DataFrame", model: "Model", *, explain: bool) -> None:
     """Rows that are not, or not all, items."""
-    columns = [c.SURFACE, c.RANK, c.KIND, c.TARGET_ID, c.SCORE, *(name for name in c.GROWN if name in table.columns)]
-    columns += [c.REASON] if explain else []
-    cells = {name: ["" if cell is None else _cell(cell) for cell in table[name]] for name in columns}
-    say_table(cells, right=(c.RANK, c.SCORE, *c.GROWN), cut=(c.TARGET_ID,), wrap=(c.REASON,) if explain else ())
+    import polars as pl
+
+    titles = [model.title(kind, target) for kind, target in table.select(c.KIND, c.TARGET_ID).iter_rows()]
+    named = [c.TITLE] if any(titles) else []
+    whole = table.with_columns(pl.Series(c.TITLE, titles, dtype=pl.String))
+    columns = [c.SURFACE, c.RANK, c.KIND, c.TARGET_ID, *named, c.SCORE]
+    columns += [*(name for name in c.GROWN if name in table.columns), *([c.REASON] if explain else [])]
+    cells = {name: ["" if cell is None else _cell(cell) for cell in whole[name]] for name in columns}
+    cut = (c.TARGET_ID, *named)
+    say_table(cells, right=(c.RANK, c.SCORE, *c.GROWN), cut=cut, wrap=(c.REASON,) if explain else ())
 
 
 def _cell(value: object) -> str:

@@ -31,17 +31,17 @@ def review(
     """
     import polars as pl
 
-    from kuapin.list_layer import open_decisions
     from kuapin.model_folder import Releases
     from kuapin.pipeline.decisions import say_of
-    from kuapin.ranking.safety import CODE, DECISION, MARGIN, queue
+    from kuapin.pipeline.decisions import waiting as waiting_in
+    from kuapin.ranking.safety import CODE, DECISION, MARGIN
 
     shop = open_shop(folder)
     if allow or block:
         say_of(shop, allow=allow or [], block=block or [])
         remark(f"Noted {counted(len(allow or []) + len(block or []), 'decision')}.", quiet=quiet)
     release = Releases(shop.models, shop.config.releases).open_live()
-    waiting = queue(open_decisions(shop, release))
+    waiting = waiting_in(shop, release)
     items = shop.store.read(c.ITEMS, [c.ITEM_ID, c.TITLE])
     titles = items if c.TITLE in items.columns else items.with_columns(pl.lit(None, pl.String).alias(c.TITLE))
     shown = waiting.head(n).join(titles, on=c.ITEM_ID, how="left", maintain_order="left")

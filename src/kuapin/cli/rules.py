@@ -20,6 +20,9 @@ def rules(
         str | None,
         typer.Option("--try", metavar="USER", help="Show what each rule changes in this list.", show_default=False),
     ] = None,
+    surface: Annotated[
+        str, typer.Option("--surface", help="With --try: whose answer is shown, as in kuapin recommend.")
+    ] = "products",
     n: Annotated[int, typer.Option("-n", min=1, help="Length of the list.")] = 10,
     as_json: AsJson = False,
 ) -> None:
@@ -32,7 +35,7 @@ def rules(
     bound = model.reranker.rules.bound
     if not bound:
         remark(f"{shop.path / FILE} has no rules. docs/rules.md says how to write some.", quiet=False)
-    trial = None if user is None else model.try_rules(user, n)
+    trial = None if user is None else model.try_rules(user, n, surface=surface)
     if as_json:
         listed = [
             {"rule": one.rule.name, "kind": one.rule.kind, "line": one.rule.line, "items": int(one.items.sum())}
@@ -71,16 +74,17 @@ def _show_trial(trial: "Trial", model: "Model") -> None:
                 say(f"  {mark} {_called(model, item)}")
         for item, before, after in moved:
             say(f"  {before} → {after}  {_called(model, item)}")
-    known = model.describe(trial.table[c.TARGET_ID])
     cells = {
         c.RANK: [str(rank) for rank in trial.table[c.RANK]],
-        c.ITEM_ID: known[c.ITEM_ID].to_list(),
-        c.TITLE: ["" if title is None else str(title) for title in known[c.TITLE]],
+        c.TARGET_ID: trial.table[c.TARGET_ID].to_list(),
+        c.TITLE: [
+            model.title(kind, target) or "" for kind, target in trial.table.select(c.KIND, c.TARGET_ID).iter_rows()
+        ],
         c.REASON: trial.table[c.REASON].to_list(),
     }
     say_table(cells, right=(c.RANK,), cut=(c.TITLE,), wrap=(c.REASON,))
 
 
 def _called(model: "Model", item: str) -> str:
-    title = model.describe([item])[c.TITLE][0]
+    title = model.title("item", item)
     return item if title is None else f"{item}  {title}"

@@ -31,7 +31,8 @@ class Offers:
             A coupon of two campaigns is two offers.
         start: int64 (n,), unix seconds.
         end: int64 (n,), unix seconds.
-        targets: n × items float32 CSR, 1 for what an offer is for; all items where a campaign names none.
+        targets: n × items float32 CSR, 1 for what an offer is for; all items where a campaign names nothing, and none
+            where it names what is not there.
         campaign: int32 (n,), row of the campaign.
         received: users × campaigns CSR, whom a campaign was sent to; an empty column: everybody may use it.
     """
@@ -49,6 +50,13 @@ class Offers:
     def running(self, now: int) -> NDArray[np.intp]:
         """Rows of those that can be used at a time (unix seconds); an end is the last day, which counts whole."""
         return np.flatnonzero((self.start <= now) & (now < self.end + 86_400))
+
+    def for_some(self, items: NDArray[np.integer] | None) -> NDArray[np.bool_]:
+        """Which are for one at least of some items (rows; ``None``: all), bool (n,)."""
+        may = np.full(self.targets.shape[1], items is None)
+        if items is not None:
+            may[items[items < len(may)]] = True
+        return np.asarray(self.targets @ may.astype(np.float32) > 0)
 
     def may_use(self, users: NDArray[np.integer], offers: NDArray[np.integer]) -> NDArray[np.bool_]:
         """Who may use what, bool (users, offers); a user row of -1 is a stranger."""
@@ -118,7 +126,8 @@ def _targets(campaigns: pl.DataFrame, row: int, catalogue: Catalogue) -> list[in
     """Items that a campaign names, by id, category path or brand."""
     one = campaigns.row(row, named=True)
     found = np.zeros(len(catalogue), np.bool_)
-    items = catalogue.items.rows(pl.Series(one.get(c.ITEM_IDS) or [], dtype=pl.String))
+    named = one.get(c.ITEM_IDS) or []
+    items = catalogue.items.rows(pl.Series(named, dtype=pl.String))
     found[items[items >= 0]] = True
     path, brand = one.get(c.CATEGORY), one.get(c.BRAND)
     if path:
@@ -126,7 +135,7 @@ def _targets(campaigns: pl.DataFrame, row: int, catalogue: Catalogue) -> list[in
         found |= np.isin(catalogue.leaf, below)
     if brand and brand in catalogue.brands:
         found |= catalogue.brand == catalogue.brands.index(brand)
-    if not found.any() and not (path or brand):
+    if not (named or path or brand):
         found[:] = True
     return np.flatnonzero(found).tolist()
 

@@ -176,23 +176,55 @@ def _campaigns(frame: pl.DataFrame, faults: Faults, items: pl.Series, _known: pl
         ).to_series()
         advice = "some items of this campaign are not in the shop; the campaign is kept."
         faults.add(Action.WARNING, UNKNOWN_ITEM, advice, column=c.ITEM_IDS, mask=unknown)
-    advice = "this campaign names no item, category or brand of the shop: it counts as one for all items."
-    faults.add(Action.WARNING, "no target", advice, column=c.CAMPAIGN_ID, mask=_without_target(frame, items))
+    advice = "this campaign names no item, category or brand: it counts as one for all items."
+    faults.add(Action.WARNING, "no target", advice, column=c.CAMPAIGN_ID, mask=~_named(frame))
     return frame
 
 
-def _without_target(frame: pl.DataFrame, items: pl.Series) -> pl.Series:
-    none = pl.Series([True]).new_from_index(0, frame.height)
+def _named(frame: pl.DataFrame) -> pl.Series:
+    """Which campaigns name a target."""
+    named = pl.Series([False]).new_from_index(0, frame.height)
     if c.ITEM_IDS in frame.columns:
-        known = pl.col(c.ITEM_IDS).list.eval(pl.element().is_in(items.implode())).list.any()
-        none &= ~frame.select(known.fill_null(value=False)).to_series()
+        named |= (frame[c.ITEM_IDS].list.len() > 0).fill_null(value=False)
     for name in (c.CATEGORY, c.BRAND):
         if name in frame.columns:
-            none &= _blank(frame[name])
-    return none
+            named |= ~_blank(frame[name])
+    return named
 
 
-OF_ITEMS = ("compatible_with", "accessory_of", "goes_with", "substitute_of", "requires")
+def check_targets(frame: pl.DataFrame, faults: Faults, items: pl.DataFrame) -> None:
+    """Remark on campaigns whose targets are not in the shop.
+
+    Args:
+        frame: the campaigns.
+        faults: where the remarks go.
+        items: item_id, category and brand of all items, as far as the shop has them.
+    """
+    found = pl.Series([False]).new_from_index(0, frame.height)
+    if c.ITEM_IDS in frame.columns:
+        known = pl.col(c.ITEM_IDS).list.eval(pl.element().is_in(items[c.ITEM_ID].implode())).list.any()
+        found |= frame.select(known.fill_null(value=False)).to_series()
+    for name, names in ((c.CATEGORY, _paths(items)), (c.BRAND, items[c.BRAND])):
+        if name in frame.columns:
+            there = frame[name].is_in(names.implode()).fill_null(value=False)
+            advice = (
+                f"no item of the shop has this {name}; the campaign is kept. Correct the name, or import the items."
+            )
+            mask = ~there & ~_blank(frame[name])
+            faults.add(Action.WARNING, "unknown target", advice, column=name, mask=mask, values=frame[name])
+            found |= there
+    advice = "nothing that this campaign names is in the shop: it is for no item, and nobody is shown it."
+    faults.add(Action.WARNING, "no known target", advice, column=c.CAMPAIGN_ID, mask=_named(frame) & ~found)
+
+
+def _paths(items: pl.DataFrame) -> pl.Series:
+    """All category paths of the shop, those above the items' own among them."""
+    steps = [path.split(c.CATEGORY_SEPARATOR) for path in items[c.CATEGORY].drop_nulls().unique()]
+    paths = {c.CATEGORY_SEPARATOR.join(path[:depth]) for path in steps for depth in range(1, len(path) + 1)}
+    return pl.Series(sorted(paths), dtype=pl.String)
+
+
+OF_ITEMS = ("compatible_with", "incompatible_with", "accessory_of", "goes_with", "substitute_of", "requires")
 """Relations that hold between two items."""
 
 

@@ -11,6 +11,9 @@ from kuapin import columns as c
 EARLIEST = dt.datetime(1990, 1, 1, tzinfo=dt.UTC)
 """Times before this are taken for mistakes (a zero, a counter, another unit)."""
 
+FUTURE_DAYS = 1
+"""So far ahead of now a time may lie: clocks are not alike."""
+
 HIGHEST_PRICE = 1e12
 
 

@@ -9,10 +9,8 @@ from kuapin import columns as c
 from kuapin.data import parsing
 from kuapin.data.column_names import likely_column
 from kuapin.data.faults import Action, Fault, Faults, Validation
-from kuapin.data.rules import RULES, without_repeats
-from kuapin.data.schema import EARLIEST, SCHEMAS, Column, Kind, Schema
-
-FUTURE_DAYS = 1
+from kuapin.data.rules import RULES, check_targets, without_repeats
+from kuapin.data.schema import EARLIEST, FUTURE_DAYS, SCHEMAS, Column, Kind, Schema
 
 TAKEN = (
     "Times are unix seconds, or ISO 8601: 2026-11-23, 2026-11-23 15:04:05; with Z, UTC or +01:00 at the end or none."
@@ -30,7 +28,7 @@ def validate(
     *,
     names: Mapping[str, Mapping[str, str]] | None = None,
     first_counts: Collection[str] = (),
-    known_items: pl.Series | None = None,
+    known_items: pl.DataFrame | None = None,
     known_campaigns: pl.Series | None = None,
     now: dt.datetime | None = None,
 ) -> Validation:
@@ -41,7 +39,7 @@ def validate(
         files: table name → file name for messages; without one the table's own name stands.
         names: table name → (our column name → the file's), where an importer renamed columns.
         first_counts: tables where, of rows with one id, the first is kept; elsewhere they are a reason to reject.
-        known_items: ids of items that the shop has already.
+        known_items: items that the shop has already: item_id, and category and brand where it has them.
         known_campaigns: ids of campaigns that the shop has already.
         now: the moment that "in the future" is measured from; ``None``: the clock.
 
@@ -61,10 +59,13 @@ def validate(
         if frame is not None and table in first_counts:
             frame = without_repeats(frame, faults, SCHEMAS[table].key[0])
         if frame is not None:
-            items = _union(read.get(c.ITEMS), c.ITEM_ID, known_items)
+            known = [one for one in (read.get(c.ITEMS), known_items) if one is not None]
+            items = _union(read.get(c.ITEMS), c.ITEM_ID, None if known_items is None else known_items[c.ITEM_ID])
             campaigns = _union(read.get(c.CAMPAIGNS), c.CAMPAIGN_ID, known_campaigns)
             read[table] = frame
             frame = RULES[table](frame, faults, items, campaigns)
+        if frame is not None and table == c.CAMPAIGNS:
+            check_targets(frame, faults, _of_items(known))
         if frame is not None and not faults.rejected:
             kept[table] = frame
         found += faults.found
@@ -74,6 +75,13 @@ def validate(
 def _union(frame: pl.DataFrame | None, column: str, known: pl.Series | None) -> pl.Series:
     parts = [series.rename("id") for series in (None if frame is None else frame[column], known) if series is not None]
     return pl.concat(parts) if parts else pl.Series("id", [], dtype=pl.String)
+
+
+def _of_items(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    """Item_id, category and brand of the items of some tables, null where a table lacks the column."""
+    empty = pl.DataFrame(schema=dict.fromkeys((c.ITEM_ID, c.CATEGORY, c.BRAND), pl.String))
+    some = [part.select(name for name in empty.columns if name in part.columns) for part in parts]
+    return pl.concat([empty, *some], how="diagonal")
 
 
 def _shaped(frame: pl.DataFrame, schema: Schema, faults: Faults, now: dt.datetime) -> pl.DataFrame | None:

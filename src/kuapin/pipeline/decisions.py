@@ -1,14 +1,35 @@
 """What people say about the safety of items, kept in the labels table."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import polars as pl
 
 from kuapin import columns as c
+from kuapin.arrivals import Arrivals
 from kuapin.data.vocabulary import Vocabulary
 from kuapin.errors import InputError
-from kuapin.ranking.safety import ALLOW, BLOCK, TASK
+from kuapin.list_layer import open_decisions
+from kuapin.manifest import part_of, read_routing
+from kuapin.ranking.safety import ALLOW, BLOCK, TASK, queue
+from kuapin.release_parts import CATALOGUE
 from kuapin.workspace import Shop
+
+
+def waiting(shop: Shop, release: Path) -> pl.DataFrame:
+    """What safety blocks, flags or puts lower and nobody decided on, the surest first: the columns of ``SCHEMA``.
+
+    Items that the release was not trained with, or with another title, are judged as the service judges them.
+
+    Args:
+        shop: with its items and labels.
+        release: folder of the live release.
+    """
+    known = pl.read_parquet(release / part_of(read_routing(release).default) / CATALOGUE)
+    same = [name for name in (c.ITEM_ID, c.TITLE) if name in known.columns]
+    items = shop.store.read(c.ITEMS)
+    new = items.join(known, on=[name for name in same if name in items.columns], how="anti", nulls_equal=True)
+    return queue(open_decisions(shop, release, Arrivals(shop, release).decided(new)))
 
 
 def say_of(shop: Shop, *, allow: Sequence[str] = (), block: Sequence[str] = ()) -> None:

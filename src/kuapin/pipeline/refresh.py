@@ -127,7 +127,7 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
         StoreError: another training is running.
     """
     releases = Releases(shop.models, shop.config.releases)
-    with shop.run("train"):
+    with shop.run("train") as run:
         live = releases.open_live()
         manifest, routing = read_manifest(live), read_routing(live)
         held = {} if force else held_back(shop, live)
@@ -149,14 +149,14 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
         language: Tuned | str | None = None
         if anew is None:
             read = whitened_as(read, live)
-            fitted = _gone_on(shop, before, read, started, _known(manifest), progress)
+            fitted = _gone_on(shop, before, read, started, _known(manifest), run, progress)
         else:
             if wants_tuning(shop, drift):
                 language = tuned(shop, suspects.left_out(before, dataset), newest, progress)
             if isinstance(language, Tuned):
                 shop = language.shop
                 read = read_texts(shop, dataset.catalogue, progress)
-            fitted = fit(shop.config, before, read, progress=progress)
+            fitted = fit(shop.config, before, read, run, progress=progress)
         challenger = Model("challenger", fitted.recommender, before.catalogue, before.users, before.histories)
         challenger = everything_available(challenger, dataset.catalogue.items)
         pairs = paired(champion, challenger, after, newest.users, seed=shop.config.seed, progress=progress)
@@ -183,7 +183,7 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
         if passed or (new and mixes) or force:
             kept = [name for name in known if name not in passed] if mixes and not force else []
             own = [name for name in passed if name in stages and stages[name].own]
-            release = _publish(shop, releases, snapshot, dataset, read, live, kept, own, start, language, progress)
+            release = _publish(shop, releases, snapshot, dataset, read, live, kept, own, start, language, run, progress)
             finish(shop)
         named = suspects.named(dataset)
         write_suspects(shop, named)
@@ -224,9 +224,10 @@ def _gone_on(
     read: Texts,
     recommender: Recommender,
     metrics: Mapping[str, float],
+    run: Path,
     progress: Progress,
 ) -> Fitted:
-    visible = visible_of(dataset, read)
+    visible = visible_of(dataset, read, run)
     return go_on_live(visible, recommender, metrics, live=shop.config.live, progress=progress)
 
 
@@ -272,11 +273,12 @@ def _publish(
     own: Sequence[str],
     start: Fitted | None,
     language: Tuned | str | None,
+    run: Path,
     progress: Progress,
 ) -> str:
     """Learn from everything, and publish it beside the parts that some categories keep, or have of their own.
 
-    ``start`` is gone on from; ``None``: everything is trained anew.
+    ``start`` is gone on from; ``None``: everything is trained anew. ``run`` is the folder of the work in progress.
 
     Returns:
         The release's name.
@@ -284,9 +286,9 @@ def _publish(
     before, manifest = read_routing(live), read_manifest(live)
     said, alike = manifest.config, _read_alike(manifest, shop)
     if start is None:
-        fitted = fit(shop.config, dataset, read, progress=progress)
+        fitted = fit(shop.config, dataset, read, run, progress=progress)
     else:
-        fitted = _gone_on(shop, dataset, read, start.recommender, start.metrics, progress)
+        fitted = _gone_on(shop, dataset, read, start.recommender, start.metrics, run, progress)
     opened = {name: opened_again(shop, dataset, read, name, progress) for name in own}
     visible = learnable(dataset, read, fitted.suspects)
     learned = fit_surfaces(visible, fitted.recommender, shop.store, dataset.users, shop.config, progress=progress)

@@ -64,15 +64,9 @@ def _named(model: Model, dataset: Dataset, kind: str, target: str, reason: str |
     if row >= 0:
         title = catalogue.frame[c.TITLE][row] if c.TITLE in catalogue.frame.columns else None
         return Recommended(str(title or target), catalogue.categories[catalogue.category[row]], reason or "")
-    return Recommended(_offer(model, target) if kind in ("campaign", "coupon") else target, _said(kind), reason or "")
+    title = model.title(kind, target)
+    return Recommended(f"{title} ({target})" if title else target, _said(kind), reason or "")
 
 
 def _said(kind: str) -> str:
     return kind.replace("_", " ")
-
-
-def _offer(model: Model, target: str) -> str:
-    if model.storefront is None:
-        return target
-    offers = model.storefront.campaigns.setting.offers.table.filter(pl.col("offer_id") == target)
-    return f"{offers['title'][0]} ({target})" if offers.height else target

@@ -23,6 +23,7 @@ from kuapin.model import KEPT, Model
 from kuapin.model_folder import Releases
 from kuapin.pipeline.assess import judged
 from kuapin.pipeline.forget import finish
+from kuapin.pipeline.joint_start import check_shops, joint_start
 from kuapin.pipeline.served_worse import held_back
 from kuapin.pipeline.surfaces import fit_surfaces
 from kuapin.pipeline.suspects_report import write_suspects
@@ -53,8 +54,8 @@ QUICK_PASSES = 2
 def train(shop: Shop, *, quick: bool = False, force: bool = False, progress: Progress = SILENT) -> Model:
     """Encode the items, fit the sources, train the ranker, and publish the release, which goes live.
 
-    Vectors are cached as they come, so that an interrupted run goes on where it was; whatever ends it, the live
-    release stays what it was until the new one is whole.
+    Vectors are cached as they come and the user model keeps its state after every pass, so that an interrupted run goes
+    on where it was; whatever ends it, the live release stays what it was until the new one is whole.
 
     Args:
         shop: with items; interactions may be missing, then texts and nothing else speak.
@@ -70,12 +71,12 @@ def train(shop: Shop, *, quick: bool = False, force: bool = False, progress: Pro
     """
     config = shop.config
     releases = Releases(shop.models, config.releases)
-    with shop.run("train"):
+    with shop.run("train") as run:
         snapshot, dataset = tables_of(shop)
         if not force:
             _check_served(shop, releases, dataset.catalogue)
         read = read_texts(shop, dataset.catalogue, progress)
-        fitted = fit(config, dataset, read, quick=quick, progress=progress)
+        fitted = fit(config, dataset, read, run, quick=quick, progress=progress)
         sized, visible = _sized(config, quick=quick), learnable(dataset, read, fitted.suspects)
         learned = fit_surfaces(visible, fitted.recommender, shop.store, dataset.users, sized, progress=progress)
         with progress.step("Writing the release"), releases.begin() as draft:
@@ -150,7 +151,9 @@ def _check_served(shop: Shop, releases: Releases, catalogue: Catalogue) -> None:
 def _check_start(shop: Shop, encoder: Encoder) -> None:
     """Refuse to begin from the user model of a shop whose texts another language model reads, before work is done."""
     path, adapted = shop.config.sources.sequence.start, shop.backbones / ADAPTED
-    if path is not None and open_start(path).encoder != encoder.description.weights_hash:
+    if isinstance(path, tuple):
+        check_shops(path)
+    elif path is not None and open_start(path).encoder != encoder.description.weights_hash:
         tuned = f", and delete {adapted}, for a refresh tuned what this shop reads by" if adapted.exists() else ""
         raise InputError(
             f"[sources.sequence] start = {str(path)!r}: another language model reads that shop's texts. Set the same "
@@ -158,10 +161,10 @@ def _check_start(shop: Shop, encoder: Encoder) -> None:
         )
 
 
-def visible_of(dataset: Dataset, read: Texts) -> Visible:
-    """All that there is to learn from."""
+def visible_of(dataset: Dataset, read: Texts, run: Path | None = None) -> Visible:
+    """All that there is to learn from, and the folder of the run that learns."""
     now = int(dataset.histories.times.max(initial=0))
-    return Visible(dataset.catalogue, dataset.histories, read.vectors, now, read.texts, read.white)
+    return Visible(dataset.catalogue, dataset.histories, read.vectors, now, read.texts, read.white, folder=run)
 
 
 def learnable(dataset: Dataset, read: Texts, suspects: Suspects) -> Visible:
@@ -169,11 +172,20 @@ def learnable(dataset: Dataset, read: Texts, suspects: Suspects) -> Visible:
     return visible_of(replace(dataset, histories=dataset.histories.keep(suspects.kept)), read)
 
 
-def fit(config: Config, dataset: Dataset, read: Texts, *, quick: bool = False, progress: Progress = SILENT) -> Fitted:
-    """Fit sources, ranker and scale on a dataset whose catalogue was read."""
+def fit(
+    config: Config,
+    dataset: Dataset,
+    read: Texts,
+    run: Path | None = None,
+    *,
+    quick: bool = False,
+    progress: Progress = SILENT,
+) -> Fitted:
+    """Fit sources, ranker and scale on a dataset whose catalogue was read; ``run`` as in ``visible_of``."""
     sized = _sized(config, quick=quick)
+    visible = visible_of(dataset, read, run)
     return fit_live(
-        visible_of(dataset, read),
+        replace(visible, start=joint_start(sized, read.encoder, run, progress)),
         signals=sized.signals,
         ranking=sized.ranking,
         live=sized.live,

@@ -93,6 +93,15 @@ class Rules:
         """Those that hide items from some users alone."""
         return tuple(one for one in self.bound if one.hides and one.hides_from_all() is None)
 
+    def hidden(self, histories: Histories, who: NDArray[np.integer], n_items: int) -> Mask:
+        """What those hide that depend on the user, bool (len(who), n_items)."""
+        hidden = np.zeros((len(who), n_items), np.bool_)
+        indptr = np.arange(len(who) + 1, dtype=np.int64) * n_items
+        items = np.tile(np.arange(n_items, dtype=np.int32), len(who))
+        for one in self.by_user():
+            hidden |= one.hidden(histories, who, indptr, items).reshape(hidden.shape)
+        return hidden
+
     def of_kind(self, kind: type[Rule]) -> tuple[BoundRule, ...]:
         """Those of a kind, in the order of the file."""
         return tuple(one for one in self.bound if isinstance(one.rule, kind))

@@ -24,6 +24,9 @@ from kuapin.retrieval.source import Candidates
 from kuapin.retrieval.sources.content import Content
 from kuapin.retrieval.sources.groups import members
 
+AT_ONCE = 64
+"""Users whose items are told apart at a time."""
+
 
 @dataclass(frozen=True)
 class Reranked(Ranked):
@@ -67,6 +70,42 @@ class Reranker:
         """Which items may be shown to somebody: neither blocked nor hidden by a rule from all, bool (n_items,)."""
         mask = self.rules.at(now or datetime.now(UTC)).shown(len(self.catalogue))
         return mask if self.blocked is None else mask & ~self.blocked
+
+    @property
+    def doubt(self) -> NDArray[np.float64]:
+        """What safety takes off the log odds of every item, float64 (n_items,)."""
+        return np.zeros(len(self.catalogue)) if self.penalty is None else self.penalty
+
+    def audiences(
+        self,
+        histories: Histories,
+        who: NDArray[np.integer],
+        items: NDArray[np.integer] | None = None,
+        now: datetime | None = None,
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.integer] | None]]:
+        """Users who may be shown the same items, with these items: every user once.
+
+        Args:
+            histories: of the users.
+            who: int (n_users,), rows of the users' table; below 0: unknown.
+            items: ascending rows of the items that are ``shown``; ``None``: all.
+            now: for rules with a time; ``None``: the present.
+
+        Yields:
+            Numbers of the users, ascending, and rows of the items.
+        """
+        rules, n_items = self.rules.at(now or datetime.now(UTC)), len(self.catalogue)
+        if not rules.by_user() or not len(who):
+            yield np.arange(len(who)), items
+            return
+        may = np.ones(n_items, np.bool_) if items is None else allowed(items, n_items)
+        for first in range(0, len(who), AT_ONCE):
+            users = np.arange(first, min(first + AT_ONCE, len(who)))
+            masks = may & ~rules.hidden(histories.select(users), np.maximum(who[users], -1), n_items)
+            alike, of = np.unique(np.packbits(masks, axis=1), axis=0, return_inverse=True)
+            for one in range(len(alike)):
+                mine = np.flatnonzero(of == one)
+                yield users[mine], rows_of(masks[mine[0]])
 
     def ranked(
         self,

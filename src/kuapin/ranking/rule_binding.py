@@ -1,5 +1,6 @@
 """What the rules of a shop mean for its own items, users and relations."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,9 @@ def bind(path: Path, rules: Sequence[Rule], tables: Tables) -> Rules:
             bound.append(_bound(rule, tables))
         except InputError as error:
             raise InputError(f"{at(path, rule)}: {str(error).rstrip('.')}.") from error
+        if bound[-1].users is not None and not bound[-1].users.any():
+            said = "no user of the shop meets its condition, and so it holds for nobody"
+            warnings.warn(f"{at(path, rule)}: {said}. Correct it, or import the users.", stacklevel=2)
     found = Rules(tuple(bound))
     for one, why in contradictions(found.bound, tables.catalogue):
         raise InputError(f"{at(path, one.rule)}: {why}. Correct or delete one of them.")

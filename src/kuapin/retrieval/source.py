@@ -6,6 +6,7 @@ without any training. Scores of different sources are not comparable; the ranker
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Self, TypeVar
 
 import numpy as np
@@ -19,6 +20,7 @@ from kuapin.errors import ModelFolderError
 from kuapin.progress import SILENT, Progress
 from kuapin.retrieval.best import best_columns
 from kuapin.retrieval.whitening import whiten
+from kuapin.sequence.starting import Start
 
 T = TypeVar("T", bound=np.generic)
 Scores = NDArray[np.float32]
@@ -38,6 +40,8 @@ class Visible:
         white: the vectors whitened; ``None``: whoever needs them whitens. Handed in where many models are fitted.
         opening: int32, ascending rows of the items of a category that has just opened; ``None``: the running shop.
         progress: told of training that takes long.
+        folder: where such a training keeps its state and takes it up again; ``None``: nowhere.
+        start: a user model of several other shops to begin from; ``None``: the one that the settings name, if any.
     """
 
     catalogue: Catalogue
@@ -48,6 +52,8 @@ class Visible:
     white: Scores | None = None
     opening: NDArray[np.int32] | None = None
     progress: Progress = SILENT
+    folder: Path | None = None
+    start: Start | None = None
 
     def whitened(self) -> Scores | None:
         """The whitened vectors, float32 (n_items, d), or ``None`` where there are no vectors."""

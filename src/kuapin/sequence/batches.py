@@ -80,16 +80,16 @@ class Batches:
     def __init__(
         self,
         histories: Histories,
-        categories: NDArray[np.int32],
+        openings: NDArray[np.int32],
         max_history: int,
         batch_size: int,
         masked_share: float,
     ) -> None:
-        self.histories, self.categories = histories, categories
+        self.histories, self.openings = histories, openings
         self.max_history, self.batch_size, self.masked_share = max_history, batch_size, masked_share
         self.gaps = gap_kinds(histories)
         self.long_enough = np.flatnonzero(histories.lengths > 1)
-        of_item = categories[histories.items]
+        of_item = openings[histories.items]
         starts = histories.indptr[:-1][histories.lengths > 0]
         several = np.zeros(len(histories), np.bool_)
         if len(starts):
@@ -143,7 +143,7 @@ class Batches:
 
     def _opening(self, users: NDArray[np.int64], rng: np.random.Generator) -> Batch:
         whole = self.histories.select(users)  # never the whole log: a pass would take the square of its length
-        category = self.categories[whole.items]
+        category = self.openings[whole.items]
         kept, answers = np.ones(len(whole.items), np.bool_), []
         for first, stop in zip(whole.indptr[:-1], whole.indptr[1:], strict=True):
             inside = category[first:stop] == category[first + rng.integers(stop - first)]

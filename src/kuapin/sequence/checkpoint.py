@@ -13,30 +13,31 @@ from kuapin.sequence.item_representation import Vectors, Weights
 from kuapin.sequence.settings import SequenceConfig
 from kuapin.sequence.validation import Validation
 
-CHECKPOINT = "checkpoint.pt"
-OF = "of"
+
+def checkpoint(folder: Path, of: str) -> Path:
+    """Where a training keeps its state; ``of`` is its fingerprint, so that several share a folder."""
+    return folder / f"user_model-{of[:16]}.pt"
 
 
-def keep(folder: Path, state: dict[str, Any], of: str) -> None:
-    """Write the state of a training; ``of`` names all that its result depends on."""
+def keep(path: Path, state: dict[str, Any]) -> None:
+    """Write the state of a training."""
     torch = require("torch", "train")
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f"{CHECKPOINT}.part"
-    torch.save(state | {OF: of}, draft)
-    draft.replace(folder / CHECKPOINT)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".part")
+    torch.save(state, draft)
+    draft.replace(path)
 
 
-def kept(folder: Path, of: str) -> dict[str, Any] | None:
-    """What ``keep`` wrote of the same training; ``None`` where there is nothing whole, or it is of another."""
-    path = folder / CHECKPOINT
+def kept(path: Path) -> dict[str, Any] | None:
+    """What ``keep`` wrote; ``None`` where there is nothing whole."""
     if not path.exists():
         return None
     torch = require("torch", "train")
     try:
-        state: dict[str, Any] = torch.load(path, weights_only=True)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # torn by a crash; torch's errors share no narrower base
         return None
-    return state if state.get(OF) == of else None
+    return state
 
 
 def fingerprint(
@@ -46,6 +47,7 @@ def fingerprint(
     config: SequenceConfig,
     validation: Validation,
     start: Weights | None = None,
+    openings: NDArray[np.int32] | None = None,
 ) -> str:
     """Hash of all that the result depends on."""
     queries = validation.queries
@@ -56,6 +58,7 @@ def fingerprint(
         histories.events,
         categories,
         text,
+        openings,
     ]
     arrays += [queries.indptr, queries.items, queries.times, validation.answers, validation.items]
     arrays += [value for _, value in sorted((start or {}).items())]

@@ -1,7 +1,7 @@
 """A trained user model for serving: item vectors as an array, the transformer as a compiled graph, no torch."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -59,16 +59,21 @@ class Learnt(NamedTuple):
 class UserModel:
     """Users as vectors, made from the histories at hand: score = user · item.
 
+    Several models are one: their vectors lie side by side, so that a score is the mean of theirs, and whoever reads
+    vectors need not know.
+
     Attributes:
         config: how it was built.
-        items: float32 (n_items, d), unit vectors.
+        items: float32 (n_items, models * d), unit vectors.
         categories: int64 (n_items,), the code that the graph reads with each item.
-        text: float32 (d_text, d), what makes the vector of an item that comes; without rows where texts are not read.
+        text: float32 (d_text, models * d), what makes the vector of an item that comes; without rows where texts are
+            not read.
         none: the code of every category that came after training.
-        graph: the transformer.
-        weights: the transformer's, for a training that begins from it; empty in a model of an older Kuapin.
+        graph: the transformers.
+        weights: every transformer's, for a training that begins from it; empty in a model of an older Kuapin.
         known: so many codes of categories are those of training; greater ones are read as none.
-        learnt: what its training goes on from; ``None`` in a model of an older Kuapin, or that was not trained here.
+        learnt: what the training of every model goes on from; empty in a model of an older Kuapin, or that was not
+            trained here.
     """
 
     def __init__(
@@ -79,10 +84,10 @@ class UserModel:
         text: Vectors,
         none: int,
         graph: Graph,
-        weights: Weights,
+        weights: tuple[Weights, ...],
         *,
         known: int | None = None,
-        learnt: Learnt | None = None,
+        learnt: tuple[Learnt, ...] = (),
     ) -> None:
         self.learnt = learnt
         self.config, self.items, self.categories, self.text, self.none = config, items, categories, text, none
@@ -92,15 +97,15 @@ class UserModel:
     @classmethod
     def of(
         cls,
-        trained: Trained,
+        trained: Trained | Sequence[Trained],
         text: Vectors | None,
         interactions: NDArray[np.integer],
         categories: NDArray[np.int32],
     ) -> Self:
-        """Compile a trained model.
+        """Compile a trained model, or several as one.
 
         Args:
-            trained: the model.
+            trained: the models, all of one log, one shape.
             text: float32 (n_items, d), as in training; more rows are items that came since.
             interactions: (n_items,), how many every item has had by now.
             categories: int32 (n_items,), codes as in training; new ones are read as none.
@@ -108,58 +113,60 @@ class UserModel:
         Raises:
             InputError: the arrays are of different catalogues, or the model reads texts and there are none.
         """
-        n = len(interactions)
-        if trained.config.text and text is None:
+        models = (trained,) if isinstance(trained, Trained) else tuple(trained)
+        n, first = len(interactions), models[0]
+        if first.config.text and text is None:
             raise InputError("This user model reads texts, and no text vectors came. Encode the items.")
-        if not len(trained.interactions) <= n == len(categories) == (n if text is None else len(text)):
+        if not len(first.interactions) <= n == len(categories) == (n if text is None else len(text)):
             raise InputError(
                 f"A user model is made with one catalogue: {n} counts of interactions, {len(categories)} categories "
-                f"and {n if text is None else len(text)} text vectors came, for {len(trained.interactions)} items of "
+                f"and {n if text is None else len(text)} text vectors came, for {len(first.interactions)} items of "
                 "training."
             )
         own = np.full(n, -1)  # of an item that nobody met in training nothing of its own was learnt
-        met = np.flatnonzero(trained.interactions)
+        met = np.flatnonzero(first.interactions)
         own[met] = met
-        vectors = item_sums(trained.weights, trained.config, text, own, interactions)
-        texts = text @ trained.weights["text"] if trained.config.text and text is not None else np.zeros((n, 1))
-        learnt = Learnt(
-            np.linalg.norm(vectors, axis=1),
-            np.linalg.norm(texts, axis=1).astype(np.float32),
-            interactions.astype(np.int64),
-            trained.weights["category"],
-            np.array([trained.passes]),
-            np.array([trained.adapted]),
-        )
-        none = len(trained.weights["category"]) - 1
+        items, learnt = [], []
+        for model in models:
+            vectors = item_sums(model.weights, model.config, text, own, interactions)
+            items.append(unit(vectors))
+            learnt.append(_learnt(model, text, np.linalg.norm(vectors, axis=1), interactions))
+        none = len(first.weights["category"]) - 1
         known = np.minimum(categories.astype(np.int64), none)
-        text_weights, graph = trained.weights["text"], _compiled(trained)
-        weights = _of_any_shop(trained.weights)
-        return cls(trained.config, unit(vectors), known, text_weights, none, graph, weights, learnt=learnt)
+        projection = np.hstack([model.weights["text"] for model in models])
+        config = first.config.model_copy(update={"models": len(models)})
+        weights = tuple(_of_any_shop(model.weights) for model in models)
+        graph = _compiled(models)
+        return cls(config, _side_by_side(items), known, projection, none, graph, weights, learnt=tuple(learnt))
 
-    def trained(self, text: Vectors | None, n_items: int) -> Trained | None:
-        """What a training leaves, to go on from; ``None`` where this model does not know.
+    def trained(self, text: Vectors | None, n_items: int) -> tuple[Trained, ...]:
+        """What the training of every model leaves, to go on from; empty where this model does not know.
 
         Args:
             text: float32 (n_items, d_text), whitened as in training; ``None``: no texts are read.
             n_items: those of training, and behind them what came since; that begins as its text, and so does what has
                 another text by now.
         """
-        if self.learnt is None:
-            return None
-        lengths, read, interactions, category, passes, adapted = self.learnt
-        n = len(lengths)
-        own = np.zeros((n_items if self.config.ids else 0, self.items.shape[1]), np.float32)
-        if self.config.ids:
-            texts = np.zeros_like(own[:n]) if text is None else text[:n] @ self.text
+        return tuple(self._trained(number, text, n_items) for number in range(len(self.learnt)))
+
+    def _trained(self, number: int, text: Vectors | None, n_items: int) -> Trained:
+        lengths, read, interactions, category, passes, adapted = self.learnt[number]
+        config, n = self.config.member(number), len(lengths)
+        size, models = config.embedding_size, self.config.models
+        mine = np.s_[:, number * size : (number + 1) * size]
+        own = np.zeros((n_items if config.ids else 0, size), np.float32)
+        if config.ids:
+            texts = np.zeros_like(own[:n]) if text is None else text[:n] @ self.text[mine]
             same = np.isclose(np.linalg.norm(texts, axis=1), read, rtol=1e-3, atol=1e-5)
-            warm = np.where(same, warmth(interactions, self.config.fade), 0)[:, None]
-            np.divide(self.items[:n] * lengths[:, None] - texts, warm, out=own[:n], where=warm > 0)
-        weights = self.weights | {"text": self.text, "ids": own, "category": category}
+            warm = np.where(same, warmth(interactions, config.fade), 0)[:, None]
+            sums = self.items[:n][mine] * (np.float32(models**0.5) * lengths[:, None])
+            np.divide(sums - texts, warm, out=own[:n], where=warm > 0)
+        weights = self.weights[number] | {"text": self.text[mine], "ids": own, "category": category}
         met = np.append(interactions, np.zeros(n_items - n, np.int64))
-        return Trained(self.config, weights, met, (np.nan,) * int(passes[0]), 0.0, bool(adapted[0]))
+        return Trained(config, weights, met, (np.nan,) * int(passes[0]), 0.0, bool(adapted[0]))
 
     def users(self, histories: Histories) -> Vectors:
-        """Vectors of users, float32 (n_users, d), all of one length; 0 for those without a history.
+        """Vectors of users, float32 (n_users, models * d), all of one length; 0 for those without a history.
 
         Raises:
             InputError: a history holds an item that the model does not know.
@@ -193,10 +200,10 @@ class UserModel:
         """
         if not self.config.text:
             return np.zeros((len(text), self.items.shape[1]), np.float32)
-        return unit(text @ self.text)
+        return read_cold(text, self.text, self.config.models)
 
     def with_items(self, items: Vectors, categories: NDArray[np.integer]) -> "UserModel":
-        """The same model with other items: vectors (n, d) and codes of their categories (n,)."""
+        """The same model with other items: vectors (n, models * d) and codes of their categories (n,)."""
         other = copy(self)  # with the same compiled graph
         other.items, other.categories = items, np.where(categories < self.known, categories, self.none).astype(np.int64)
         return other
@@ -207,8 +214,8 @@ class UserModel:
         return {
             "items": self.items, "categories": self.categories, "text": self.text, "config": config,
             "none": np.array([self.none, self.known]), "graph": self.graph[0], "weights": self.graph[1],
-            **{f"{TENSOR}{name}": value for name, value in self.weights.items()},
-            **{f"{LEARNT}{name}": value for name, value in (self.learnt._asdict() if self.learnt else {}).items()},
+            **_numbered(TENSOR, self.weights),
+            **_numbered(LEARNT, [one._asdict() for one in self.learnt]),
         }  # fmt: skip
 
     @classmethod
@@ -226,12 +233,23 @@ class UserModel:
             known = int(arrays["none"][-1])
         except (KeyError, TypeError, ValueError, ValidationError) as error:
             raise ModelFolderError(f"The user model cannot be read ({error}). Train again.") from error
-        if items.shape != (len(categories), config.embedding_size):
+        if items.shape != (len(categories), config.models * config.embedding_size):
             raise ModelFolderError("The parts of the user model do not fit together. Train again.")
-        learnt = _named(arrays, LEARNT)
-        known_by = Learnt(**learnt) if learnt.keys() == set(Learnt._fields) else None
-        weights = {name: np.asarray(value, np.float32) for name, value in _named(arrays, TENSOR).items()}
-        return cls(config, items, categories, text, none, (graph, numbers), weights, known=known, learnt=known_by)
+        parts = [_named(arrays, LEARNT, number) for number in range(config.models)]
+        learnt = tuple(Learnt(**part) for part in parts if part.keys() == set(Learnt._fields))
+        tensors = [_named(arrays, TENSOR, number) for number in range(config.models)]
+        weights = tuple({name: np.asarray(value, np.float32) for name, value in part.items()} for part in tensors)
+        return cls(
+            config,
+            items,
+            categories,
+            text,
+            none,
+            (graph, numbers),
+            weights if all(weights) else (),
+            known=known,
+            learnt=learnt if len(learnt) == config.models else (),
+        )
 
     def save(self, folder: Path) -> None:
         """Write ``user_model.safetensors`` into a folder."""
@@ -247,7 +265,46 @@ class UserModel:
         return cls.restore(load_arrays(folder / FILE))
 
 
-def _named(arrays: Mapping[str, NDArray[np.generic]], prefix: str) -> dict[str, Any]:
+def read_cold(text: Vectors, projection: Vectors, models: int) -> Vectors:
+    """Items that are their text: float32 (n, models * d), the unit vectors of all models side by side.
+
+    Args:
+        text: float32 (n, d_text), as in training.
+        projection: float32 (d_text, models * d).
+        models: how many.
+    """
+    return _side_by_side([unit(part) for part in np.split(text @ projection, models, axis=1)])
+
+
+def _side_by_side(parts: Sequence[Vectors]) -> Vectors:
+    """Unit vectors of several models as unit vectors of one."""
+    return np.asarray(np.hstack(parts) / np.float32(len(parts) ** 0.5), np.float32)
+
+
+def _learnt(model: Trained, text: Vectors | None, lengths: Vectors, interactions: NDArray[np.integer]) -> Learnt:
+    texts = text @ model.weights["text"] if model.config.text and text is not None else np.zeros((len(lengths), 1))
+    return Learnt(
+        lengths,
+        np.linalg.norm(texts, axis=1).astype(np.float32),
+        interactions.astype(np.int64),
+        model.weights["category"],
+        np.array([model.passes]),
+        np.array([model.adapted]),
+    )
+
+
+def _prefix(kind: str, number: int) -> str:
+    """Before the names of the parts of a model; the first of several is named as one alone."""
+    return f"{number}.{kind}" if number else kind
+
+
+def _numbered(kind: str, parts: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    named = [(_prefix(kind, number), part) for number, part in enumerate(parts)]
+    return {f"{prefix}{name}": value for prefix, part in named for name, value in part.items()}
+
+
+def _named(arrays: Mapping[str, NDArray[np.generic]], kind: str, number: int) -> dict[str, Any]:
+    prefix = _prefix(kind, number)
     return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
 
 
@@ -270,29 +327,35 @@ def _alike(lengths: NDArray[np.int64], size: int) -> list[NDArray[np.intp]]:
     return groups
 
 
-def _compiled(trained: Trained) -> Graph:
-    """The transformer as an OpenVINO graph: a padded history in, the vector after its last interaction out."""
+def _compiled(models: Sequence[Trained]) -> Graph:
+    """The transformers as an OpenVINO graph: a padded history in, the vector after its last interaction out."""
     torch, ov = require("torch", "train"), openvino_without_telemetry()
-    weights = {name: torch.from_numpy(value) for name, value in trained.weights.items() if name not in ("text", "ids")}
-    config = trained.config
+    every = [
+        {name: torch.from_numpy(value) for name, value in model.weights.items() if name not in ("text", "ids")}
+        for model in models
+    ]
+    config, length = models[0].config, len(models) ** 0.5
 
-    class Transformer(torch.nn.Module):  # type: ignore[misc, name-defined]
+    class Transformers(torch.nn.Module):  # type: ignore[misc, name-defined]
         def forward(self, vectors: Any, events: Any, gaps: Any, categories: Any, last: Any) -> Any:
-            found = hidden(weights, config, vectors, events, gaps, categories, only=last)  # (B, 1, d)
-            return found.squeeze(1) * weights["scale"].exp()  # (B, d)
+            found = []
+            for weights, mine in zip(every, vectors.split(config.embedding_size, dim=-1), strict=True):
+                one = hidden(weights, config, mine * length, events, gaps, categories, only=last)  # (B, 1, d)
+                found.append(one.squeeze(1) * weights["scale"].exp() / length)
+            return torch.cat(found, dim=-1)  # (B, models * d)
 
     kinds = torch.zeros(2, 3, dtype=torch.long)
     example = {
-        "vectors": torch.zeros(2, 3, config.embedding_size),
+        "vectors": torch.zeros(2, 3, len(models) * config.embedding_size),
         "events": kinds, "gaps": kinds.clone(), "categories": kinds.clone(),
         "last": torch.zeros(2, dtype=torch.long),
     }  # fmt: skip
     shapes = [
-        ("vectors", [-1, -1, config.embedding_size], ov.Type.f32),
+        ("vectors", [-1, -1, len(models) * config.embedding_size], ov.Type.f32),
         *((name, [-1, -1], ov.Type.i64) for name in ("events", "gaps", "categories")),
         ("last", [-1], ov.Type.i64),
     ]
-    graph = ov.convert_model(Transformer().eval(), example_input=example, input=shapes)
+    graph = ov.convert_model(Transformers().eval(), example_input=example, input=shapes)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / GRAPH
         ov.save_model(graph, path, compress_to_fp16=False)

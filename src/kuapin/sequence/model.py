@@ -101,7 +101,7 @@ def hidden(
         return torch.gather(x, 1, places.view(-1, 1, 1).expand(-1, 1, x.shape[-1]))  # (B, 1, d)
 
     length = vectors.shape[1]
-    steps = torch.arange(length)
+    steps = torch.arange(length, device=vectors.device)
     back = steps[None, :, None] - steps  # (1, L, L), > 0: the column lies before the row
     x = drop(norm("first", vectors) + w["event"][events] + w["gap"][gaps] + w["category"][categories])  # (B, L, d)
     for layer in range(config.layers):

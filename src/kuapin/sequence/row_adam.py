@@ -26,7 +26,7 @@ class RowAdam:
         torch = require("torch", "train")
         self.table, self.learning_rate, self.weight_decay = table, learning_rate, weight_decay
         self.mean, self.square = torch.zeros_like(table), torch.zeros_like(table)
-        self.seen = torch.zeros(len(table), dtype=torch.long)  # the step that every row was brought up to
+        self.seen = torch.zeros(len(table), dtype=torch.long, device=table.device)  # every row was brought up to it
         self.steps = 0
 
     def read(self, rows: Any) -> Any:
@@ -48,7 +48,7 @@ class RowAdam:
         """Bring every row up to now, so that the table may be read as it is."""
         torch, n = require("torch", "train"), len(self.table)
         for first in range(0, n, 2**16):
-            rows = torch.arange(first, min(first + 2**16, n))
+            rows = torch.arange(first, min(first + 2**16, n), device=self.table.device)
             self._catch_up(rows)
 
     def _catch_up(self, rows: Any) -> None:

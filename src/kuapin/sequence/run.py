@@ -27,8 +27,14 @@ OWN = "ids"
 """The weights that are items' own vectors."""
 
 
+def device_of_training() -> Any:
+    """A graphics card where torch sees one, else the processor."""
+    torch = require("torch", "train")
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 class Run:
-    """The state of a training.
+    """The state of a training, which lies on ``device_of_training``.
 
     Args:
         histories: all that it may learn from.
@@ -37,6 +43,7 @@ class Run:
         config: likewise.
         start: weights to begin with, by name; all others are random.
         tuned: names of the weights that are trained, own vectors aside, which always are; ``None``: all.
+        openings: as of ``training.train``.
     """
 
     def __init__(
@@ -47,16 +54,19 @@ class Run:
         config: SequenceConfig,
         start: Weights | None = None,
         tuned: Collection[str] | None = None,
+        openings: NDArray[np.int32] | None = None,
     ) -> None:
         torch = self.torch = require("torch", "train")
-        self.config, self.categories = config, torch.from_numpy(categories.astype(np.int64))
+        self.config, self.device = config, device_of_training()
+        openings = categories if openings is None else openings
+        self.categories, self.openings = (self._there(one.astype(np.int64)) for one in (categories, openings))
         self.interactions = np.bincount(histories.items, minlength=histories.n_items).astype(np.int64)
-        self.batches = Batches(histories, categories, config.max_history, config.batch_size, config.masked_share)
-        self.text = torch.from_numpy(np.ascontiguousarray(text, np.float32)) if config.text else None
+        self.batches = Batches(histories, openings, config.max_history, config.batch_size, config.masked_share)
+        self.text = self._there(np.ascontiguousarray(text, np.float32)) if config.text else None
         n_categories = int(categories.max(initial=0)) + 1
         size = 0 if text is None else text.shape[1]
         initial = initial_weights(config, histories.n_items, size, n_categories) | (start or {})
-        self.weights = {name: torch.from_numpy(np.array(value)) for name, value in initial.items()}
+        self.weights = {name: self._there(np.array(value)) for name, value in initial.items()}
         self.moved = [
             value.requires_grad_() for name, value in self.weights.items() if name in (tuned or initial) and name != OWN
         ]
@@ -65,14 +75,18 @@ class Run:
         )
         # Of a great catalogue a step touches few own vectors
         self.own = RowAdam(self.weights[OWN], config.learning_rate, config.weight_decay)
-        self.warmth = torch.from_numpy(warmth(self.interactions, config.fade))[:, None]
+        self.warmth = self._there(warmth(self.interactions, config.fade))[:, None]
         drawn = np.maximum(self.interactions, 1) ** config.negative_power
-        self.log_expected = torch.from_numpy(np.log(config.negatives * drawn / drawn.sum()).astype(np.float32))
-        self.cumulative = torch.from_numpy(np.cumsum(drawn / drawn.sum()))
+        self.log_expected = self._there(np.log(config.negatives * drawn / drawn.sum()).astype(np.float32))
+        self.cumulative = self._there(np.cumsum(drawn / drawn.sum()))
         self.whole = histories.n_items <= config.full_softmax
         self.ndcg: list[float] = []
         self.best: dict[str, Any] = {}
         self.seconds = 0.0
+
+    def _there(self, array: NDArray[Any]) -> Any:
+        """An array as a tensor where the training lies; on the processor they share their memory."""
+        return self.torch.from_numpy(array).to(self.device)
 
     def finished(self) -> bool:
         """Whether the passes, the time or the patience are used up."""
@@ -114,17 +128,17 @@ class Run:
     def loss(self, batch: Batch) -> tuple[Any, Any, Any]:
         """The loss, the item rows (k,) that were read, and their own vectors (k, d); ``None`` without such."""
         torch, n = self.torch, len(self.interactions)
-        read, answers = torch.from_numpy(batch.items), torch.from_numpy(batch.answers)
-        drawn = torch.arange(n) if self.whole else self._draw()
+        read, answers = self._there(batch.items), self._there(batch.answers)
+        drawn = torch.arange(n, device=self.device) if self.whole else self._draw()
         rows, place = torch.unique(torch.cat((read.ravel(), answers, drawn)), return_inverse=True)
         own = self.own.read(rows) if self.config.ids else None
         vectors = self.item_vectors(rows, self.config.id_dropout, own)
         ends = read.numel(), read.numel() + len(answers)
         found = self.hidden(vectors[place[: ends[0]]].view(*read.shape, -1), batch, self.config.dropout)
-        users = found[torch.from_numpy(batch.rows), torch.from_numpy(batch.places)] * self.weights["scale"].exp()
-        excluded = torch.zeros(len(answers), len(drawn), dtype=torch.bool)
+        users = found[self._there(batch.rows), self._there(batch.places)] * self.weights["scale"].exp()
+        excluded = torch.zeros(len(answers), len(drawn), dtype=torch.bool, device=self.device)
         if batch.opening:  # an opening is ranked within itself
-            excluded = self.categories[answers][:, None] != self.categories[drawn]
+            excluded = self.openings[answers][:, None] != self.openings[drawn]
         if self.whole:
             return full_softmax(users, vectors[place[ends[1] :]], answers, excluded), rows, own
         right, wrong = vectors[place[ends[0] : ends[1]]], vectors[place[ends[1] :]]
@@ -132,7 +146,7 @@ class Run:
         return sampled_softmax(users, right, wrong, self.log_expected[drawn], excluded), rows, own
 
     def _draw(self) -> Any:
-        chance = self.torch.rand(self.config.negatives, dtype=self.torch.float64)
+        chance = self.torch.rand(self.config.negatives, dtype=self.torch.float64, device=self.device)
         return self.torch.searchsorted(self.cumulative, chance).clamp(max=len(self.interactions) - 1)
 
     def item_vectors(self, rows: Any, id_dropout: float = 0.0, own: Any = None) -> Any:
@@ -149,15 +163,14 @@ class Run:
         if self.config.ids:
             known = self.warmth[rows]
             if id_dropout and self.text is not None:
-                known = known * (torch.rand(len(rows), 1) >= id_dropout)
+                known = known * (torch.rand(len(rows), 1, device=self.device) >= id_dropout)
             total = total + known * (self.weights[OWN][rows] if own is None else own)
         return torch.nn.functional.normalize(total, dim=-1, eps=1e-9)
 
     def hidden(self, vectors: Any, batch: Batch, dropout: float = 0.0) -> Any:
         """See ``model.hidden``."""
-        torch = self.torch
-        events, gaps = torch.from_numpy(batch.events), torch.from_numpy(batch.gaps)
-        categories = self.categories[torch.from_numpy(batch.items)]
+        events, gaps = self._there(batch.events), self._there(batch.gaps)
+        categories = self.categories[self._there(batch.items)]
         return hidden(self.weights, self.config, vectors, events, gaps, categories, dropout)
 
     def judge(self, validation: Validation) -> None:
@@ -169,11 +182,11 @@ class Run:
             self.best = {name: value.detach().clone() for name, value in self.weights.items()}
 
     def _all_items(self) -> Any:
-        every = self.torch.arange(len(self.interactions)).split(ITEMS_AT_ONCE)
+        every = self.torch.arange(len(self.interactions), device=self.device).split(ITEMS_AT_ONCE)
         return self.torch.cat([self.item_vectors(rows) for rows in every])
 
     def _ndcg(self, validation: Validation) -> float:
-        torch, queries = self.torch, validation.queries
+        queries = validation.queries
         items = self._all_items()
         spans, gaps, met = latest(queries, self.config.max_history), gap_kinds(queries), queries.matrix()
         gain = 0.0
@@ -181,9 +194,9 @@ class Run:
         at_once = max(1, min(USERS_AT_ONCE, SCORES_AT_ONCE // len(items)))
         for users in np.split(by_length, range(at_once, len(by_length), at_once)):
             batch = padded(queries, gaps, spans[users])
-            last = torch.from_numpy(np.diff(spans[users])[:, 0] - 1)
-            found = self.hidden(items[torch.from_numpy(batch.items)], batch)[torch.arange(len(users)), last]
-            scores = (found @ items.T).numpy()
+            every, last = np.arange(len(users)), np.diff(spans[users])[:, 0] - 1
+            found = self.hidden(items[self._there(batch.items)], batch)[self._there(every), self._there(last)]
+            scores = (found @ items.T).cpu().numpy()
             answers = validation.answers[users]
             right = scores[np.arange(len(users)), answers]
             known = met[users]
@@ -206,4 +219,5 @@ class Run:
                 value.copy_(state["weights"][name])
         self.optimiser.load_state_dict(state["optimiser"])
         self.own.take(state["own"])
-        self.best, self.ndcg, self.seconds = state["best"], list(state["ndcg"]), float(state["seconds"])
+        self.best = {name: value.to(self.device) for name, value in state["best"].items()}
+        self.ndcg, self.seconds = list(state["ndcg"]), float(state["seconds"])

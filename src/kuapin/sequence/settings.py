@@ -11,6 +11,10 @@ class SequenceConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    def member(self, number: int) -> Self:
+        """The settings of one of several models."""
+        return self.model_copy(update={"seed": self.seed + number, "models": 1})
+
     embedding_size: int = Field(128, ge=8, le=1_024, description="Length of an item's and a user's vector.")
     layers: int = Field(2, ge=1, le=12, description="Blocks of the transformer.")
     heads: int = Field(2, ge=1, le=16, description="Attention heads of a block; they divide the embedding size.")
@@ -65,15 +69,23 @@ class SequenceConfig(BaseModel):
     least_users: int = Field(
         500, ge=1, description="People with three interactions or more; with fewer the user model is not trained."
     )
-    start: Path | None = Field(
+    start: Path | tuple[Path, ...] | None = Field(
         None,
         description="Another shop, or a release of one, whose user model this one begins from; relative to the shop's "
-        "folder. The same language model reads both; the shape follows from it.",
+        "folder. The same language model reads both; the shape follows from it. A list of shops: one is trained on the "
+        "logs of all first, which this one begins from.",
     )
     tune: Literal["all", "adapter", "none"] = Field(
         "all",
         description="What is trained of a model that was begun from another shop's: all, how items are read, or "
         "nothing; nothing either where a user model would not be trained.",
+    )
+    models: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="So many are trained, with seeds that follow each other and each for so many minutes, and their "
+        "scores averaged: better lists for as many times the training, size and computing.",
     )
     seed: int = Field(0, ge=0, description="Of the weights, the batches and what is dropped.")
 
@@ -81,6 +93,8 @@ class SequenceConfig(BaseModel):
     def _fits(self) -> Self:
         if self.embedding_size % self.heads:
             raise ValueError(f"heads = {self.heads} does not divide embedding_size = {self.embedding_size}.")
+        if self.start == ():
+            raise ValueError("start = [] names no shop; name some, or leave it out.")
         if not (self.text or self.ids):
             raise ValueError("text = false and ids = false leave nothing to read of an item; keep one of them.")
         return self

@@ -1,4 +1,4 @@
-"""The logs of several shops as one, for a user model that reads texts alone and starts any of them."""
+"""The logs of several shops as one, for a user model that reads texts alone and starts another."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -18,11 +18,13 @@ class Log(NamedTuple):
         histories: of a shop's users.
         text: float32 (n_items, d), its text vectors, by the same language model in all shops.
         categories: int32 (n_items,).
+        openings: int32 (n_items,), the groups whose openings are replayed.
     """
 
     histories: Histories
     text: Vectors
     categories: NDArray[np.int32]
+    openings: NDArray[np.int32]
 
 
 def joined(logs: Sequence[Log]) -> Log:
@@ -42,7 +44,6 @@ def joined(logs: Sequence[Log]) -> Log:
     histories = [log.histories for log in logs]
     items = np.cumsum([0, *(one.n_items for one in histories)])
     users = np.cumsum([0, *(len(one.items) for one in histories)])
-    codes = np.cumsum([0, *(int(log.categories.max(initial=-1)) + 1 for log in logs)])
     whole = Histories(
         np.concatenate([[0], *(one.indptr[1:] + first for one, first in zip(histories, users[:-1], strict=True))]),
         np.concatenate([one.items + first for one, first in zip(histories, items[:-1], strict=True)]).astype(np.int32),
@@ -51,5 +52,11 @@ def joined(logs: Sequence[Log]) -> Log:
         int(items[-1]),
         timed=all(one.timed for one in histories),
     )
-    categories = np.concatenate([log.categories + first for log, first in zip(logs, codes[:-1], strict=True)])
-    return Log(whole, np.concatenate([log.text for log in logs]), categories.astype(np.int32))
+    categories, openings = ([getattr(log, name) for log in logs] for name in ("categories", "openings"))
+    return Log(whole, np.concatenate([log.text for log in logs]), _apart(categories), _apart(openings))
+
+
+def _apart(codes: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:
+    """Codes one shop after the other, no two shops with the same."""
+    first = np.cumsum([0, *(int(one.max(initial=-1)) + 1 for one in codes)])
+    return np.concatenate([one + start for one, start in zip(codes, first[:-1], strict=True)]).astype(np.int32)

@@ -6,8 +6,8 @@ from typing import Self
 import numpy as np
 
 from kuapin.errors import InputError
-from kuapin.sequence.compiled import Graph, UserModel
-from kuapin.sequence.item_representation import Vectors, Weights, unit
+from kuapin.sequence.compiled import Graph, UserModel, read_cold
+from kuapin.sequence.item_representation import Vectors, Weights
 from kuapin.sequence.settings import SequenceConfig
 
 SHAPE = ("embedding_size", "layers", "heads", "max_history", "text")
@@ -23,15 +23,16 @@ class Start:
 
     Attributes:
         config: of the other shop's.
-        text: float32 (d_text, d), the projection of text vectors less their mean, or, after ``on``, of whitened ones.
-        weights: of the transformer, as in ``model.initial_weights``.
-        graph: the transformer compiled.
+        text: float32 (d_text, models * d), the projections of text vectors less their mean, or, after ``on``, of
+            whitened ones.
+        weights: of every transformer, as in ``model.initial_weights``.
+        graph: the transformers compiled.
         none: its code of unknown categories.
     """
 
     config: SequenceConfig
     text: Vectors
-    weights: Weights
+    weights: tuple[Weights, ...]
     graph: Graph
     none: int
 
@@ -69,22 +70,31 @@ class Start:
             )
         projection = np.linalg.solve(axes.astype(np.float64), self.text.astype(np.float64)).astype(np.float32)
         # Beside own vectors its length counts: on average as if the texts filled all directions alike.
-        length = float(np.sqrt(np.mean(np.sum((white @ projection) ** 2, axis=1))))
-        usual = float(np.linalg.norm(projection)) / len(projection) ** 0.5
-        return replace(self, text=projection * np.float32(usual / max(length, 1e-9)))
+        parts = []
+        for part in np.split(projection, len(self.weights), axis=1):
+            length = float(np.sqrt(np.mean(np.sum((white @ part) ** 2, axis=1))))
+            usual = float(np.linalg.norm(part)) / len(part) ** 0.5
+            parts.append(part * np.float32(usual / max(length, 1e-9)))
+        return replace(self, text=np.hstack(parts))
 
     def shaped(self, config: SequenceConfig) -> SequenceConfig:
         """A config with the shape of this model, so that its weights fit."""
         return config.model_copy(update={name: getattr(self.config, name) for name in SHAPE})
 
-    def initial(self, config: SequenceConfig, n_items: int) -> Weights:
-        """What training begins with: own vectors are 0 at first, so that it begins with what the texts say."""
-        own = np.zeros((n_items if config.ids else 0, config.embedding_size), np.float32)
-        return self.weights | {"text": self.text, "ids": own}
+    def initial(self, config: SequenceConfig, n_items: int, member: int = 0) -> Weights:
+        """What training begins with: own vectors are 0 at first, so that it begins with what the texts say.
+
+        Args:
+            config: of the training.
+            n_items: of the shop.
+            member: number of the model that is trained; where there are fewer here, they are taken in turn.
+        """
+        own, number = np.zeros((n_items if config.ids else 0, config.embedding_size), np.float32), len(self.weights)
+        text = np.split(self.text, number, axis=1)[member % number]
+        return self.weights[member % number] | {"text": text, "ids": own}
 
     def untuned(self, white: Vectors) -> UserModel:
         """The model as it is, for a shop's whitened vectors (n_items, d_text): every item is its text."""
         categories = np.full(len(white), self.none, np.int64)
-        return UserModel(
-            self.config, unit(white @ self.text), categories, self.text, self.none, self.graph, self.weights, known=0
-        )
+        items = read_cold(white, self.text, len(self.weights))
+        return UserModel(self.config, items, categories, self.text, self.none, self.graph, self.weights, known=0)

@@ -1,5 +1,6 @@
 """Training of the user model: until it gets no better, or some passes more."""
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,9 +12,9 @@ from kuapin.data.histories import Histories
 from kuapin.errors import InputError
 from kuapin.extras import require
 from kuapin.progress import SILENT, Progress
-from kuapin.sequence.checkpoint import fingerprint, keep, kept
-from kuapin.sequence.item_representation import Vectors
-from kuapin.sequence.run import Run
+from kuapin.sequence.checkpoint import checkpoint, fingerprint, keep, kept
+from kuapin.sequence.item_representation import Vectors, Weights
+from kuapin.sequence.run import Run, device_of_training
 from kuapin.sequence.settings import SequenceConfig
 from kuapin.sequence.starting import Start
 from kuapin.sequence.trained import Trained
@@ -33,6 +34,8 @@ def train(
     validation: Validation | None = None,
     folder: Path | None = None,
     start: Start | None = None,
+    member: int = 0,
+    openings: NDArray[np.int32] | None = None,
     progress: Progress = SILENT,
 ) -> Trained:
     """Train a user model on a log.
@@ -46,17 +49,20 @@ def train(
             learnt from.
         folder: where the state is kept after every pass, and taken up again; ``None``: nowhere.
         start: another shop's model, for these texts (``Start.on``); ``config.tune`` says what of it is trained.
+        member: number of the model, where ``config.models`` are trained.
+        openings: int32 (n_items,), code of every item's group of those whose openings are replayed; ``None``: that of
+            its top-level category.
         progress: told of every pass.
 
     Raises:
         InputError: nobody has two interactions, the config reads texts and there are none, or nothing is to be tuned.
     """
-    initial = None
+    config, initial = config.member(member), None
     if start is not None:
         if config.tune == "none":
             raise InputError('With tune = "none" nothing is trained. Take Start.untuned, or tune something.')
         config = start.shaped(config)
-        initial = start.initial(config, histories.n_items)
+        initial = start.initial(config, histories.n_items, member)
     adapted = start is not None and config.tune == "adapter"
     if config.text and text is None:
         raise InputError("The user model reads texts, and no text vectors came. Encode the items or set text = false.")
@@ -65,14 +71,10 @@ def train(
     if text is not None and not np.isfinite(text).all():
         row = int(np.flatnonzero(~np.isfinite(text).all(axis=1))[0])
         raise InputError(f"Text vectors are finite numbers; that of item row {row} is not. Encode the items again.")
-    torch = require("torch", "train")
-    with torch.random.fork_rng(devices=[]):  # the caller's own draws go on as if nothing had been trained
-        run = Run(histories, text, categories, config, initial, tuned=ADAPTER if adapted else None)
-        of = ""
-        if folder is not None:
-            read = text if config.text else None
-            of = fingerprint(histories, read, categories, config, validation, initial)
-        return replace(_trained(run, validation, folder, of, progress), adapted=adapted)
+    with _own_draws():
+        run = Run(histories, text, categories, config, initial, ADAPTER if adapted else None, openings)
+        state = _state(folder, histories, text, categories, config, validation, initial, openings)
+        return replace(_trained(run, validation, state, progress), adapted=adapted)
 
 
 def go_on(
@@ -82,6 +84,8 @@ def go_on(
     categories: NDArray[np.int32],
     passes: int,
     *,
+    folder: Path | None = None,
+    openings: NDArray[np.int32] | None = None,
     progress: Progress = SILENT,
 ) -> Trained:
     """Learn some passes more, from a log that holds more of the same items; nothing is held out.
@@ -92,6 +96,8 @@ def go_on(
         text: as in the first training.
         categories: likewise.
         passes: over the log.
+        folder: as in ``train``.
+        openings: likewise.
         progress: told of every pass.
 
     Raises:
@@ -103,11 +109,12 @@ def go_on(
             f"{histories.n_items} came. Train a new one."
         )
     config = trained.config.model_copy(update={"epochs": passes})
-    torch = require("torch", "train")
-    with torch.random.fork_rng(devices=[]):
+    with _own_draws():
         tuned = ADAPTER if trained.adapted else None
-        run = Run(histories, text if config.text else None, categories, config, trained.weights, tuned=tuned)
-        done = _trained(run, nobody(histories), None, "", progress)
+        read, initial, asked = text if config.text else None, trained.weights, nobody(histories)
+        run = Run(histories, read, categories, config, initial, tuned, openings)
+        state = _state(folder, histories, read, categories, config, asked, initial, openings)
+        done = _trained(run, asked, state, progress)
     seconds = trained.seconds + done.seconds
     return replace(trained, weights=done.weights, interactions=done.interactions, seconds=seconds)
 
@@ -119,23 +126,46 @@ def worth_training(histories: Histories, config: SequenceConfig) -> bool:
     return bool(1 - histories.matrix().nnz / len(histories.items) <= config.most_repeated)
 
 
-def _trained(run: Run, validation: Validation, folder: Path | None, of: str, progress: Progress) -> Trained:
+def _own_draws() -> AbstractContextManager[None]:
+    """The caller's own draws go on behind it as if nothing had been trained."""
+    torch, device = require("torch", "train"), device_of_training()
+    forked: AbstractContextManager[None] = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+    return forked
+
+
+def _state(
+    folder: Path | None,
+    histories: Histories,
+    text: Vectors | None,
+    categories: NDArray[np.int32],
+    config: SequenceConfig,
+    validation: Validation,
+    initial: Weights | None,
+    openings: NDArray[np.int32] | None,
+) -> Path | None:
+    """The file of a training's state; ``None``: it keeps none."""
+    if folder is None:
+        return None
+    read = text if config.text else None
+    return checkpoint(folder, fingerprint(histories, read, categories, config, validation, initial, openings))
+
+
+def _trained(run: Run, validation: Validation, path: Path | None, progress: Progress) -> Trained:
     config = run.config
     if len(run.batches.long_enough) == 0:
         raise InputError(
             "The user model learns from users with two interactions or more; there is none. Import more log."
         )
-    if folder is not None:
-        state = kept(folder, of)
-        if state is not None:
-            run.take(state)
+    state = None if path is None else kept(path)
+    if state is not None:
+        run.take(state)
     with progress.step("Training the user model", config.epochs, "passes") as step:
         step.advance(len(run.ndcg))
         while not run.finished():
             run.learn()
             run.judge(validation)
-            if folder is not None:
-                keep(folder, run.state(), of)
+            if path is not None:
+                keep(path, run.state())
             step.advance()
-    weights = {name: value.numpy() for name, value in run.best.items()}
+    weights = {name: value.cpu().numpy() for name, value in run.best.items()}
     return Trained(config, weights, run.interactions, tuple(run.ndcg), run.seconds)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from kuapin import columns as c
-from kuapin.data.schema import EARLIEST, HIGHEST_PRICE, SCHEMAS
+from kuapin.data.schema import EARLIEST, FUTURE_DAYS, HIGHEST_PRICE, SCHEMAS
 
 DAY = 86_400
 LONGEST_ID = 512
@@ -24,7 +24,7 @@ def _encodable(text: str) -> str:
 
 
 def _not_ahead(seconds: int) -> int:
-    if seconds > time.time() + DAY:
+    if seconds > time.time() + FUTURE_DAYS * DAY:
         raise ValueError("times lie at most a day ahead, in unix seconds")
     return seconds
 
@@ -43,7 +43,7 @@ Event = Literal[
 ]
 Outcome = Literal["click", "cart", "purchase", "favourite", "share", "rating", "review", "redeem"]
 Decision = Literal["better", "worse", "no difference", "undecided", "mismatch", "stopped", "interrupted"]
-Basis = Literal["personal", "session", "category_popular", "shop_popular"]
+Basis = Literal["personal", "session", "category_popular", "shop_popular", "nothing"]
 
 
 class _In(BaseModel):

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+import polars as pl
+
 from kuapin import columns as c
 from kuapin.arrivals import Arrivals, with_surfaces
 from kuapin.data.sql.experiments import Experiment
@@ -221,6 +223,10 @@ class LiveModel:
                 log.warning("%d items that were put are not recommended: %s", len(put), error)
                 refused |= {one.item_id: error for one in changes if not one.deleted}
         return replace(live, model=model, items=changes[-1].number, refused=refused)
+
+    def decisions(self, version: str) -> pl.DataFrame:
+        """What safety decided on items that were put since a release was trained."""
+        return self._arrivals(version).decisions
 
     def _arrivals(self, version: str) -> Arrivals:
         found = self._readers.get(version)

@@ -20,14 +20,15 @@ from kuapin.serving.online import New, with_new
 from kuapin.surfaces.home import NAME as HOME
 from kuapin.surfaces.home_strategies import MARK, STRATEGY
 
-PERSONAL, SESSION, CATEGORY_POPULAR, SHOP_POPULAR = BASES = (
+PERSONAL, SESSION, CATEGORY_POPULAR, SHOP_POPULAR, NOTHING = BASES = (
     "personal",
     "session",
     "category_popular",
     "shop_popular",
+    "nothing",
 )
 """What a list rests on, the first that there is: the user's history, that of the session, what is popular in the
-categories asked for, what is popular in the shop."""
+categories asked for, what is popular in the shop; an empty list of a surface rests on nothing."""
 SHOWN = (c.RANK, c.KIND, c.TARGET_ID, c.SCORE, c.REASON_CODE, c.REASON)
 
 
@@ -132,6 +133,8 @@ def of_surface(live: Live, question: Question, *, erased: bool) -> dict[str, Any
         surface=question.surface,
         explain=question.explain,
         deny=question.deny,
+        per_category=question.per_category,
+        discovery=question.discovery,
     )
     known = model.histories_of([user]).lengths[0] > 0
     mixed = STRATEGY in table.columns and table.height > 0
@@ -141,7 +144,8 @@ def of_surface(live: Live, question: Question, *, erased: bool) -> dict[str, Any
     rows = table.select(told).with_columns(pl.col(pl.Date).cast(pl.String)).iter_rows()
     shown = [dict(zip(told, row, strict=True)) for row in rows]
     popular = SHOP_POPULAR if question.categories is None else CATEGORY_POPULAR
-    answer = _said(live, question, PERSONAL if known else popular, shown)
+    basis = PERSONAL if known else popular
+    answer = _said(live, question, basis if shown else NOTHING, shown)
     if mixed:  # what is told of this ranking is told of this strategy
         answer[c.RANKING_ID] = f"{table[STRATEGY][0]}{MARK}{answer[c.RANKING_ID]}"
     return answer

@@ -73,6 +73,7 @@ class Bundles:
         n: int,
         items: NDArray[np.integer] | None = None,
         *,
+        doubt: NDArray[np.floating] | None = None,
         explain: bool = False,
         language: Language = "en",
     ) -> Answer:
@@ -83,17 +84,19 @@ class Bundles:
             owners: what their owners did before; empty where nothing is known.
             n: items a basket.
             items: ascending rows of the items that may be shown; ``None``: all.
+            doubt: (n_items,), what safety takes off an item's score, which no relation lifts then; ``None``: nothing.
             explain: whether every row gets its reason.
             language: of the reasons.
         """
         say = PHRASES[language] if explain else None
+        less = np.zeros(len(self.catalogue)) if doubt is None else doubt
         done = self.completion.complete(baskets, owners, n * LOOKED_AT, items)
         may = np.ones(len(self.catalogue), np.bool_)
         if items is not None:
             may[:] = False
             may[items] = True
         each = range(len(baskets))
-        return join([self._one(one, baskets.of(one), owners.of(one), done, n, may, say) for one in each])
+        return join([self._one(one, baskets.of(one), owners.of(one), done, n, may, less, say) for one in each])
 
     def _one(
         self,
@@ -103,6 +106,7 @@ class Bundles:
         done: Completed,
         n: int,
         may: NDArray[np.bool_],
+        less: NDArray[np.floating],
         say: Phrases | None,
     ) -> Answer:
         rows = np.arange(done.found.indptr[basket], done.found.indptr[basket + 1])
@@ -112,7 +116,10 @@ class Bundles:
         rows = np.concatenate([np.full(len(related), -1), rows])  # a relation needs no features
         scores = done.found.scores[rows]
         scores[rows < 0] = scores[rows >= 0].max(initial=0)
-        place = self.as_set(inside, order, rows < 0)[:n]
+        scores = scores - less[order].astype(np.float32)
+        best = np.argsort(-scores, kind="stable")
+        order, rows, scores = order[best], rows[best], scores[best]
+        place = self.as_set(inside, order, (rows < 0) & (less[order] == 0))[:n]
         reasons = None
         if say is not None:
             said = [self._reason(inside, own, int(order[one]), int(rows[one]), done, say) for one in place]

@@ -4,6 +4,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from kuapin import columns as c
@@ -33,13 +34,20 @@ class Campaigns:
     now: int
 
     def campaigns(
-        self, users: NDArray[np.integer], n: int, *, explain: bool = False, language: Language = "en"
+        self,
+        users: NDArray[np.integer],
+        n: int,
+        items: NDArray[np.integer] | None = None,
+        *,
+        explain: bool = False,
+        language: Language = "en",
     ) -> Answer:
         """The ``n`` best offers of every user; fewer where fewer run.
 
         Args:
             users: rows; -1 for a stranger, who gets what is open to everybody.
             n: offers a user.
+            items: ascending rows of the items that may be shown: an offer for none of them is left out; ``None``: all.
             explain: whether every row gets its reason.
             language: of the reasons.
 
@@ -48,6 +56,7 @@ class Campaigns:
         """
         offers = self.setting.offers
         running = offers.running(self.now)
+        running = running[offers.for_some(items)[running]]
         parts = []
         for first in range(0, len(users), USERS_AT_ONCE):
             block = np.asarray(users[first : first + USERS_AT_ONCE])
@@ -63,6 +72,11 @@ class Campaigns:
                     Answer(asked, running[best].astype(np.int32), scores[place, best].astype(np.float32), said)
                 )
         return join(parts)
+
+    def title(self, offer: str) -> str | None:
+        """Title of an offer's campaign; ``None``: there is no such offer."""
+        found = self.setting.offers.table.filter(pl.col("offer_id") == offer)
+        return found[c.TITLE][0] if found.height else None
 
     def _reasons(self, offers: NDArray[np.integer], features: NDArray[np.float32], say: Phrases) -> Reasons:
         said = [

@@ -126,6 +126,7 @@ class Profiles:
         history: Histories,
         searched: pl.DataFrame | None = None,
         told: Mapping[str, str] | None = None,
+        shown: NDArray[np.integer] | None = None,
         language: Language = "en",
     ) -> list[Statement]:
         """All statements about one user, by kind, the surest first.
@@ -134,6 +135,7 @@ class Profiles:
             history: of one user.
             searched: ``query`` and ``timestamp`` of his searches: their words count as attributes.
             told: column of the users table → what it says of him.
+            shown: rows of the items that may be named as due; ``None``: all.
             language: of what is said.
         """
         say = PHRASES[language]
@@ -148,7 +150,7 @@ class Profiles:
                 if kind in self.groups:
                     statements += self._more_than_usual(kind, history, draws, say)
             if history.timed:
-                statements += [*self._rhythm(history, say), *self._due(history, say)]
+                statements += [*self._rhythm(history, say), *self._due(history, shown, say)]
         order = {kind: place for place, kind in enumerate(KINDS)}
         return sorted(statements, key=lambda one: (order[one.kind], -one.confidence, one.value))
 
@@ -208,10 +210,11 @@ class Profiles:
         first_of_day = np.unique(times // DAY, return_index=True)[1]
         return [Statement(RHYTHM, say.gap(usual), sure, counts + self._latest(history, first_of_day, say))]
 
-    def _due(self, history: Histories, say: Phrases) -> list[Statement]:
+    def _due(self, history: Histories, shown: NDArray[np.integer] | None, say: Phrases) -> list[Statement]:
         """Items that are bought again and again, and are about to be."""
         items, times, found = history.items, history.times, []
-        for item in np.flatnonzero(np.bincount(items) > LEAST):
+        often = np.flatnonzero(np.bincount(items) > LEAST)
+        for item in often if shown is None else np.intersect1d(often, shown):
             days = np.unique(times[items == item] // DAY)
             gaps = np.diff(days)
             if len(gaps) < LEAST:

@@ -62,7 +62,14 @@ class SimilarItems:
         return ExactIndex(self.content.vectors)
 
     def similar(
-        self, item: int, n: int, mask: NDArray[np.bool_], *, explain: bool = False, language: Language = "en"
+        self,
+        item: int,
+        n: int,
+        mask: NDArray[np.bool_],
+        *,
+        doubt: NDArray[np.floating] | None = None,
+        explain: bool = False,
+        language: Language = "en",
     ) -> Answer:
         """The ``n`` items that could best stand in for one, itself left out; fewer only where fewer may be shown.
 
@@ -70,6 +77,7 @@ class SimilarItems:
             item: row of the item.
             n: how many.
             mask: bool (n_items,), which may be shown.
+            doubt: (n_items,), log odds that safety takes off: 1 + score shrinks by so much; ``None``: nothing.
             explain: whether every row gets its reason.
             language: of the reasons.
         """
@@ -78,7 +86,9 @@ class SimilarItems:
         allowed = allowed[allowed != item]
         texts = np.zeros(len(self.content.vectors), np.bool_)
         texts[text_of[allowed]] = True
-        found, cosine = self.index.search(self.content.vectors[text_of[item]][None], max(n, POOL), texts)
+        less = np.zeros(len(mask)) if doubt is None else doubt
+        pool = max(n, POOL) + int(np.count_nonzero(less[allowed]))  # enough of what nobody doubts
+        found, cosine = self.index.search(self.content.vectors[text_of[item]][None], pool, texts)
         near = {int(text): float(score) for text, score in zip(found[0], cosine[0], strict=True) if text >= 0}
         rows = allowed[np.isin(text_of[allowed], list(near))]
         scores = np.array([near[int(text)] for text in text_of[rows]], np.float32)
@@ -86,6 +96,7 @@ class SimilarItems:
         if people.any():
             nearest = scores >= cosine[0, :POOL][found[0, :POOL] >= 0].min(initial=1)
             scores += nearest * (people[rows] + np.float32(AGREES) * alike)
+        scores = np.where(less[rows] > 0, (1 + scores) * np.exp(-less[rows]) - 1, scores).astype(np.float32)
         # Where nothing else tells two items apart, those of the same brand and category come first.
         order = np.lexsort((rows, -alike, -scores))[:n]
         rows = rows[order].astype(np.int32)

@@ -173,6 +173,7 @@ class Trends:
         n: int,
         items: NDArray[np.integer] | None = None,
         *,
+        doubt: NDArray[np.floating] | None = None,
         explain: bool = False,
         language: Language = "en",
     ) -> Answer:
@@ -182,6 +183,7 @@ class Trends:
             histories: of the users.
             n: rows a user.
             items: ascending rows of the items that may be shown; ``None``: all. What none of them has is left out.
+            doubt: (n_items,), log odds that safety takes off in the order of the items; ``None``: nothing.
             explain: whether every row gets its reason.
             language: of the reasons.
 
@@ -193,34 +195,35 @@ class Trends:
         few = {kind: min(int(n * share), int(may[kind].sum())) for kind, share in SHARES.items()}
         longest = {ITEM: n - sum(few.values())} | few
         score, met = np.concatenate([one.score for one in self.rising.values()]), histories.matrix()
+        less = np.zeros(len(self.catalogue)) if doubt is None else doubt
         parts = []
         for user in range(len(histories)):
             history = met[user]
             chosen = []
             for kind, count in longest.items():
-                order = self._liked(kind, history)
+                order = self._liked(kind, history, less)
                 chosen.append(first[kind] + order[may[kind][order]][:count])
             rows = np.concatenate(chosen).astype(np.int32)
             reasons = self._reasons(rows, PHRASES[language]) if explain else None
             parts.append(Answer(np.full(len(rows), user), rows, score[rows].astype(np.float32), reasons))
         return join(parts)
 
-    def _liked(self, kind: str, history: sparse.csr_matrix) -> NDArray[np.intp]:
+    def _liked(self, kind: str, history: sparse.csr_matrix, less: NDArray[np.floating]) -> NDArray[np.intp]:
         """What rises of one kind, what fits best first: an item by its shelf, all else by how much of it there is."""
         one, total = self.rising[kind], max(float(history.sum()), 1.0)
         if kind == ITEM:
             sure = np.clip(one.score, 1e-6, 1 - 1e-6)
             shelf = np.bincount(self.catalogue.leaf[history.indices], minlength=len(self.catalogue.leaves)) / total
-            fit = np.sqrt(shelf[self._item_leaf])
-            return np.argsort(-(np.log(sure / (1 - sure)) + FIT * fit), kind="stable")
+            fit = np.sqrt(shelf[self.catalogue.leaf[self._item_rows]])
+            return np.argsort(-(np.log(sure / (1 - sure)) + FIT * fit - less[self._item_rows]), kind="stable")
         share = (history @ one.of_item).toarray()[0] / total
         return np.argsort(-(one.estimate.low + np.sqrt(share)), kind="stable")
 
     @cached_property
-    def _item_leaf(self) -> NDArray[np.int32]:
-        """Shelf of every rising item."""
+    def _item_rows(self) -> NDArray[np.int32]:
+        """Row of every rising item."""
         rows: NDArray[np.int32] = self.rising[ITEM].of_item.tocsc().indices
-        return self.catalogue.leaf[rows]
+        return rows
 
     def _reasons(self, rows: NDArray[np.int32], say: Phrases) -> Reasons:
         every = [one.estimate for one in self.rising.values()]

@@ -23,7 +23,7 @@ def read(expected_format, **sources):
         {table: path.name for table, path in sources.items()},
         names=imported.names,
         first_counts=imported.first_counts,
-        known_items=pl.Series(["i1", "i2"]),
+        known_items=pl.DataFrame({"item_id": ["i1", "i2"]}),
     )
     validation.require()
     return validation

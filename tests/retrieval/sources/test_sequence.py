@@ -10,6 +10,7 @@ from kuapin.data.dataset import build_catalogue
 from kuapin.data.histories import empty_histories, from_interactions
 from kuapin.retrieval.source import NewItems, Visible, top_of_dense
 from kuapin.retrieval.sources.sequence import Sequence
+from kuapin.sequence.run import Run
 from kuapin.sequence.settings import SequenceConfig
 
 ITEMS, USERS = 24, 60
@@ -83,14 +84,13 @@ def test_restored_it_scores_the_same_and_nobody_scores_nothing(fitted, visible):
 def test_it_goes_on_where_it_was(fitted, visible):
     """What was held out is learnt as well, from the weights at hand: it tells the log better, and is not made anew."""
     more = Sequence(CONFIG).refit(visible, fitted)
-    assert more.trained is not None
-    assert more.trained.interactions.sum() == len(visible.histories.items) > fitted.trained.interactions.sum()
-    moved = np.abs(more.trained.weights["text"] - fitted.trained.weights["text"]).mean()
+    assert more.trained[0].interactions.sum() == len(visible.histories.items) > fitted.trained[0].interactions.sum()
+    moved = np.abs(more.trained[0].weights["text"] - fitted.trained[0].weights["text"]).mean()
     other = Sequence(CONFIG.model_copy(update={"seed": 5})).fit(visible)
-    anew = np.abs(fitted.trained.weights["text"] - other.trained.weights["text"]).mean()
+    anew = np.abs(fitted.trained[0].weights["text"] - other.trained[0].weights["text"]).mean()
     assert 0 < moved < anew / 2
     none = Sequence(CONFIG.model_copy(update={"more": 0.0})).refit(visible, fitted)
-    assert np.array_equal(none.trained.weights["text"], fitted.trained.weights["text"])
+    assert np.array_equal(none.trained[0].weights["text"], fitted.trained[0].weights["text"])
 
 
 def test_a_new_item_is_its_text(fitted, visible):
@@ -115,3 +115,60 @@ def test_without_texts_it_reads_ids(visible):
     fitted = Sequence(CONFIG).fit(replace(visible, vectors=None))
     assert not fitted.model.config.text
     assert np.abs(fitted.factors[visible.histories.items[0]]).max() > 0
+
+
+def test_several_models_score_as_the_mean_of_each_alone(visible):
+    """Through training, restoring, new items and learning more."""
+    few = CONFIG.model_copy(update={"epochs": 2})
+    both = Sequence(few.model_copy(update={"models": 2})).fit(visible)
+    alone = [Sequence(few.model_copy(update={"seed": seed})).fit(visible) for seed in (0, 1)]
+    histories = visible.histories.select(np.arange(8))
+
+    def same(one, others, histories=histories):
+        expected = np.mean([source.score(histories) for source in others], axis=0)
+        np.testing.assert_allclose(one.score(histories), expected, atol=1e-4)
+        np.testing.assert_allclose(np.linalg.norm(one.factors, axis=1), 1, atol=1e-5)
+
+    same(both, alone)
+    restored = Sequence(both.config).restore(both.arrays())
+    same(restored, alone)
+    catalogue, rows = visible.catalogue.with_items(pl.DataFrame({"item_id": ["new"], "category": ["Z"]}))
+    nothing = np.zeros(1, np.float32), np.full((1, 1), -1, np.int32)
+    new = NewItems(rows, catalogue, visible.whitened()[[6]], *nothing)
+    met = from_interactions(
+        np.array([0, 0]), np.array([3, ITEMS]), np.array([0, 60]), np.zeros(2, np.uint8), n_users=1, n_items=ITEMS + 1,
+        timed=True,
+    )  # fmt: skip
+    same(restored.with_items(new), [source.with_items(new) for source in alone], met)
+    goes_on = [Sequence(source.config).restore(source.arrays()) for source in alone]
+    assert restored.can_go_on
+    same(
+        Sequence(both.config).refit(visible, restored),
+        [Sequence(source.config).refit(visible, source) for source in goes_on],
+    )
+    cosines = np.mean([source.between(np.array([1]), np.array([2, 3])) for source in alone], axis=0)
+    np.testing.assert_allclose(both.between(np.array([1]), np.array([2, 3])), cosines, atol=1e-5)
+
+
+def test_every_one_of_several_models_keeps_its_state(visible, tmp_path):
+    config = CONFIG.model_copy(update={"epochs": 1, "models": 3})
+    Sequence(config).fit(replace(visible, folder=tmp_path))
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize(("categories", "replayed"), [(("A > x", "A > y"), True), (("A", "A"), False)])
+def test_in_a_shop_of_one_category_the_opening_of_a_deeper_one_is_replayed(visible, monkeypatch, categories, replayed):
+    paths = [categories[item % 2] for item in range(ITEMS)]
+    catalogue = build_catalogue(pl.DataFrame({"item_id": [f"i{k}" for k in range(ITEMS)], "category": paths}))
+    seen, loss = [], Run.loss
+
+    def noted(run, batch):
+        if batch.opening:
+            seen.append(batch)
+        return loss(run, batch)
+
+    monkeypatch.setattr(Run, "loss", noted)
+    fitted = Sequence(CONFIG.model_copy(update={"epochs": 2})).fit(replace(visible, catalogue=catalogue))
+    trained = len(seen)
+    Sequence(CONFIG).refit(replace(visible, catalogue=catalogue), fitted)
+    assert (trained > 0, len(seen) > trained) == (replayed, replayed)

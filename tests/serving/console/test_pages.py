@@ -11,7 +11,7 @@ import polars as pl
 
 from kuapin.model import Model
 from kuapin.model_folder import Releases
-from kuapin.ranking.safety import TASK
+from kuapin.ranking.safety import TASK, SafetyConfig, decide
 from kuapin.serving.console import measured
 from tests import served
 from tests.serving.console.asking import everybody, page, send, signed_in, words
@@ -171,6 +171,16 @@ def test_decisions_are_noted_and_hold_when_applied(rich):
         assert not live.current.model.reranker.blocked[row]
         assert send(client, "/review", item="nothing", decision="allow").status_code == 404
         assert send(client, "/review", item=BLOCKED, decision="burn").status_code == 422
+
+
+def test_what_is_put_and_blocked_waits_for_a_decision(rich):
+    with signed_in(rich) as (client, _):
+        live = client.app.state.service.live
+        put = pl.DataFrame({"item_id": ["P-sun-toy-large"], "title": ["Cocaine, 1 g"]})
+        live._arrivals(live.current.model.release).decisions = decide(put, None, SafetyConfig())
+        text = words(page(client, "/review"))
+        assert "3 wait for a decision" in text
+        assert "Its text says “cocaine”" in text
 
 
 def test_keys_are_made_shown_once_exchanged_and_ended(rich):

@@ -1,11 +1,13 @@
 """The user model as a source: what comes next for somebody who did these things in this order."""
 
 from copy import copy
+from pathlib import Path
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kuapin.data.category_levels import several_categories
 from kuapin.data.histories import Histories
 from kuapin.retrieval.source import Arrays, NewItems, Scores, Visible
 from kuapin.retrieval.sources.factors import FactorSource
@@ -30,7 +32,7 @@ class Sequence(FactorSource):
     personal = True
 
     model: UserModel
-    trained: Trained | None = None
+    trained: tuple[Trained, ...] = ()
     """What training goes on from, where this source was fitted and not restored."""
 
     def __init__(self, config: SequenceConfig | None = None) -> None:
@@ -48,52 +50,81 @@ class Sequence(FactorSource):
         white, start = visible.whitened(), self._start(visible)
         tuned = self.config.tune != "none" and worth_training(visible.histories, self.config)
         if start is not None and white is not None and not tuned:
-            self.trained, self.model = None, start.untuned(white)
+            self.trained, self.model = (), start.untuned(white)
             self.factors = self.model.items
             return self
         config = self.config if white is not None else self.config.model_copy(update={"text": False, "ids": True})
-        category, progress = visible.catalogue.category, visible.progress
-        trained = train(visible.histories, white, category, config, start=start, progress=progress)
-        return self._take(trained, visible, white)
+        openings = several_categories(visible.catalogue)
+        trained = [
+            train(
+                visible.histories,
+                white,
+                visible.catalogue.category,
+                config,
+                folder=visible.folder,
+                start=start,
+                member=member,
+                openings=openings,
+                progress=visible.progress,
+            )
+            for member in range(config.models)
+        ]
+        return self._take(tuple(trained), visible, white)
 
     def _start(self, visible: Visible) -> Start | None:
         """The model to begin from, for the texts of this shop."""
         white = visible.whitened()
-        if self.config.start is None or visible.vectors is None or white is None:
+        if visible.vectors is None or white is None:
             return None
-        return open_start(self.config.start).start.on(fit_whitening(visible.vectors).axes, white)
+        start, path = visible.start, self.config.start
+        if isinstance(path, Path):
+            start = open_start(path).start
+        return None if start is None else start.on(fit_whitening(visible.vectors).axes, white)
 
     def refit(self, visible: Visible, before: Self) -> Self:
         """Go on from what was fitted on a part of the log, for a share of the passes that it took."""
         white, n = visible.whitened(), len(visible.catalogue)
         done = before.trained or before.model.trained(white if before.model.config.text else None, n)
-        if done is None:
+        if not done:
             return self.fit(visible)
-        passes = round(done.passes * self.config.more)
-        if passes:
-            category, progress = visible.catalogue.category, visible.progress
-            done = go_on(done, visible.histories, white, category, passes, progress=progress)
-        return self._take(done, visible, white)
+        openings = several_categories(visible.catalogue)
+
+        def gone_on(one: Trained) -> Trained:
+            passes = round(one.passes * self.config.more)
+            if not passes:
+                return one
+            return go_on(
+                one,
+                visible.histories,
+                white,
+                visible.catalogue.category,
+                passes,
+                folder=visible.folder,
+                openings=openings,
+                progress=visible.progress,
+            )
+
+        return self._take(tuple(gone_on(one) for one in done), visible, white)
 
     @property
     def can_go_on(self) -> bool:
         """Whether ``refit`` of another source goes on from this one."""
-        return self.trained is not None or self.model.learnt is not None
+        return bool(self.trained or self.model.learnt)
 
     def between(self, history: NDArray[np.integer], items: NDArray[np.integer]) -> Scores:
         """The cosine of each item of a history and each item, float32 (len(history), len(items))."""
         return np.asarray(self.factors[history] @ self.factors[items].T, np.float32)
 
-    def _take(self, trained: Trained, visible: Visible, white: Scores | None) -> Self:
+    def _take(self, trained: tuple[Trained, ...], visible: Visible, white: Scores | None) -> Self:
         counts = np.bincount(visible.histories.items, minlength=len(visible.catalogue))
-        text = white if trained.config.text else None
+        text = white if trained[0].config.text else None
         self.trained = trained
         self.model = UserModel.of(trained, text, counts, visible.catalogue.category)
         self.factors = self.model.items
         return self
 
     def users(self, histories: Histories) -> Scores:
-        """Vectors of users, float32 (n_users, embedding_size)."""
+        """Vectors of users, float32 (n_users, models * embedding_size)."""
         return self.model.users(histories)
 
     def with_items(self, new: NewItems) -> Self:
@@ -104,7 +135,7 @@ class Sequence(FactorSource):
         items, categories = new.padded(self.factors), new.padded(self.model.categories)
         items[new.rows[fresh]] = self.model.cold(white[fresh])
         categories[new.rows] = new.catalogue.category[new.rows]
-        other.model, other.trained = self.model.with_items(items, categories), None
+        other.model, other.trained = self.model.with_items(items, categories), ()
         other.factors = items
         return other
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any
 
@@ -40,7 +41,8 @@ async def similar(
             422, f"n and offset are at most {service.config.max_n:,} together; {n + offset:,} came. Ask less."
         )
     live = service.live.current
-    form = repr((live.mark, item_id, n, offset, category, deny, explain))
+    in_force = [one.rule.name for one in live.model.reranker.rules.at(datetime.now(UTC)).bound]
+    form = repr((live.mark, in_force, item_id, n, offset, category, deny, explain))
     tag = f'"{hashlib.sha256(form.encode("utf-8", "replace")).hexdigest()[:24]}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     same = tag in request.headers.get("if-none-match", "")

@@ -64,7 +64,7 @@ async def apply(request: Request, form: Changing) -> Response:
 def _queue(console: Console, offset: int) -> tuple[list[Waiting], int, list[Waiting]]:
     """What waits, how many there are, and the decisions of people."""
     shop, model = console.service.shop, console.live
-    decisions = open_decisions(shop, shop.models / model.release)
+    decisions = open_decisions(shop, shop.models / model.release, console.service.live.decisions(model.release))
     waiting = queue(decisions)
     said = decisions.filter(pl.col(CODE) == "label")
     return _known(model, waiting.slice(offset, SHOWN)), waiting.height, _known(model, said.head(SHOWN))
