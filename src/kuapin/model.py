@@ -49,7 +49,7 @@ LOGGED = (c.USER_ID, c.ITEM_ID, c.TIMESTAMP, c.EVENT)
 OF_ITEMS = ("item", DUE)
 """Kinds of rows whose target is an item."""
 KEPT = (c.ITEM_ID, c.TITLE, c.CATEGORY, c.BRAND, c.PRICE, c.AVAILABLE)
-"""Columns of a release's catalogue, as far as the shop has them."""
+"""Columns of a release's catalogue, as far as the shop has them, beside what items share in the shop's own."""
 
 NOTHING = {
     "campaigns": "no offer runs now that they may use and whose items may be shown",

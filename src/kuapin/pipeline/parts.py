@@ -19,8 +19,7 @@ from kuapin.encoding.opening import load_encoder
 from kuapin.errors import ModelFolderError
 from kuapin.integrity import files_of
 from kuapin.manifest import MANIFEST, ROUTING, Route, part_of
-from kuapin.model import KEPT
-from kuapin.pipeline.train import ENCODER, Texts
+from kuapin.pipeline.train import ENCODER, Texts, kept
 from kuapin.ranking.recommender import DESCRIPTION, RANKER, SOURCES
 from kuapin.release_parts import CATALOGUE, LATER, LATER_VECTORS, PARTS, write_later
 from kuapin.retrieval.whitening import WHITENING, load_whitening
@@ -90,7 +89,7 @@ def know_later(part: Path, whole: Catalogue, read: Texts, text: TextConfig | Non
         raise ModelFolderError(f"{part} knows items in another order than the shop. Train again: kuapin train SHOP")
     if own.len() == len(whole):
         return
-    later = whole.frame.select(pl.col(name) for name in KEPT if name in whole.frame.columns)[own.len() :]
+    later = kept(whole.frame)[own.len() :]
     vectors = read.vectors[own.len() :]
     if part.parent.name == PARTS and (part / ENCODER).is_dir():
         with warnings.catch_warnings():

@@ -12,6 +12,7 @@ from kuapin import columns as c
 from kuapin.config import Config
 from kuapin.counts import counted
 from kuapin.data.dataset import Catalogue, Dataset
+from kuapin.data.schema import SCHEMAS
 from kuapin.data.suspects import Suspects
 from kuapin.encoding.encoder import Encoder
 from kuapin.encoding.items import encoded
@@ -38,6 +39,7 @@ from kuapin.retrieval.source import Visible
 from kuapin.retrieval.start_folder import open_start
 from kuapin.retrieval.whitening import Whitening, fit_whitening, save_whitening
 from kuapin.storefront import FOLDER
+from kuapin.text.masking import mask
 from kuapin.text.template import render
 from kuapin.workspace import ADAPTED, Shop
 
@@ -244,8 +246,22 @@ def _sized(config: Config, *, quick: bool) -> Config:
 
 def write_catalogue(catalogue: Catalogue, folder: Path) -> None:
     """Keep what the release must know of its items, in row order."""
-    kept = [name for name in KEPT if name in catalogue.frame.columns]
-    catalogue.frame.select(pl.col(name) for name in kept).write_parquet(folder / CATALOGUE)
+    kept(catalogue.frame).write_parquet(folder / CATALOGUE)
+
+
+def kept(items: pl.DataFrame) -> pl.DataFrame:
+    """The columns ``KEPT``, and of the shop's own text columns what several items share, with personal data replaced.
+
+    A value of one item alone is null: it tells of no other item, and may be as long as a description.
+    """
+    own = [
+        items[name].cast(pl.String)
+        for name in items.columns
+        if name not in SCHEMAS[c.ITEMS].declared and items.schema[name] in (pl.String, pl.Categorical)
+    ]
+    shared = [mask(values.set(~values.is_duplicated(), None)) for values in own]
+    told = [values for values in shared if values.null_count() < values.len()]
+    return items.select(*(name for name in KEPT if name in items.columns), *told)
 
 
 def _note(dataset: Dataset, fitted: Fitted, *, quick: bool) -> str:

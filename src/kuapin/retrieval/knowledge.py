@@ -14,6 +14,7 @@ from kuapin.data.dataset import Catalogue
 from kuapin.data.schema import SCHEMAS
 from kuapin.retrieval.source import Arrays, with_rows
 from kuapin.retrieval.sources.groups import members
+from kuapin.text.masking import mask
 
 MOST_SHARE = 0.1
 """What a larger share of the items has in common says nothing of them."""
@@ -78,7 +79,7 @@ class Knowledge:
         frame = catalogue.frame
         for name in frame.columns:
             if name not in SCHEMAS[c.ITEMS].declared and frame.schema[name] in (pl.String, pl.Categorical):
-                entities[name] = _named(np.arange(len(catalogue)), frame[name].cast(pl.String), len(catalogue))
+                entities[name] = _named(np.arange(len(catalogue)), mask(frame[name].cast(pl.String)), len(catalogue))
         links: dict[str, sparse.csr_matrix] = {}
         for (relation,), part in (catalogue.relations if catalogue.relations is not None else _NONE).group_by(
             c.RELATION, maintain_order=True

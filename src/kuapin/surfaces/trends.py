@@ -103,12 +103,14 @@ class Trends:
 
     def _attributes(self) -> Entities:
         """Values of the text columns that the shop has beside those of every shop, as ``column: value``."""
-        frame = self.catalogue.frame.with_row_index("row")
-        own = [name for name in self.catalogue.frame.columns if name not in SCHEMAS[c.ITEMS].declared]
+        frame = self.catalogue.frame
         tables = [
-            frame.select("row", pl.format("{}: {}", pl.lit(name), pl.col(name).cast(pl.String)).alias("name"))
-            for name in own
-            if frame.schema[name] in (pl.String, pl.Categorical)
+            frame.select(
+                pl.int_range(pl.len(), dtype=pl.UInt32).alias("row"),
+                pl.format("{}: {}", pl.lit(name), pl.col(name).cast(pl.String)).alias("name"),
+            )
+            for name in frame.columns
+            if name not in SCHEMAS[c.ITEMS].declared and frame.schema[name] in (pl.String, pl.Categorical)
         ]
         return self._often(pl.concat(tables).drop_nulls(), frame.height) if tables else self._often(_NONE, 0)
 
