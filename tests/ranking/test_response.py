@@ -1,5 +1,6 @@
 """The response to offers, on a shop where who bought an offer's items uses it."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -16,8 +17,10 @@ from kuapin.ranking.response import (
     Response,
     ResponseConfig,
     Setting,
+    _forest,
     price_sensitivity,
     read_redemptions,
+    used,
 )
 from kuapin.surfaces.campaigns import Campaigns
 
@@ -165,6 +168,24 @@ def test_restored_it_says_the_same(setting, tmp_path):
     assert Response.load(tmp_path).probability(features) == pytest.approx(response.probability(features))
     (tmp_path / "response.txt").unlink()
     with pytest.raises(ModelFolderError, match="cannot be read"):
+        Response.load(tmp_path)
+
+
+def test_an_older_release_goes_on_with_the_features_that_it_has(setting, tmp_path):
+    older = [row for row, name in enumerate(NAMES) if name != "own_text"]
+    features, labels = (
+        setting.features(np.arange(N_USERS), np.arange(16), 35 * DAY, 90),
+        used(setting.redemptions, np.arange(N_USERS), np.arange(16)),
+    )
+    flat = features.reshape(-1, len(NAMES))[:, older]
+    forest = _forest(flat, labels.ravel(), ResponseConfig())
+    Response(forest, ResponseConfig(), tuple(NAMES[row] for row in older)).save(tmp_path)
+    found = Response.load(tmp_path).probability(features)
+    assert found.ravel() == pytest.approx(forest.predict(flat))
+    assert found.std() > 0
+    said = json.loads((tmp_path / "response.json").read_text())
+    (tmp_path / "response.json").write_text(json.dumps(said | {"features": [*said["features"], "moon"]}))
+    with pytest.raises(ModelFolderError, match="'moon'"):
         Response.load(tmp_path)
 
 

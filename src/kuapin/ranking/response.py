@@ -286,10 +286,12 @@ class Response:
     Attributes:
         forest: LightGBM; ``None``: too few redemptions, and purchases of the targets rank.
         config: how it was learnt.
+        reads: the features that the trees read; an older release knows fewer than ``NAMES``.
     """
 
     forest: "lightgbm.Booster | None"
     config: ResponseConfig
+    reads: tuple[str, ...] = NAMES
 
     @classmethod
     def fit(cls, setting: Setting, config: ResponseConfig | None = None, until: int | None = None) -> Self:
@@ -325,11 +327,12 @@ class Response:
             return np.asarray(expit(bought + shelf - 4.0).reshape(features.shape[:2]), np.float64)
         if len(flat) == 0:
             return np.zeros(features.shape[:2])
-        return np.asarray(self.forest.predict(flat), np.float64).reshape(features.shape[:2])
+        read = flat[:, [NAMES.index(name) for name in self.reads]]
+        return np.asarray(self.forest.predict(read), np.float64).reshape(features.shape[:2])
 
     def save(self, folder: Path) -> None:
         """Write ``response.json`` and, where there are trees, ``response.txt``."""
-        said = {"features": list(NAMES), "config": self.config.model_dump(mode="json")}
+        said = {"features": list(self.reads), "config": self.config.model_dump(mode="json")}
         write_forest(folder, FILES, said, self.forest)
 
     @classmethod
@@ -337,16 +340,16 @@ class Response:
         """Read what ``save`` wrote.
 
         Raises:
-            ModelFolderError: a file is missing, or reads other features.
+            ModelFolderError: a file is missing, or reads features that this program does not know.
         """
         said, forest = read_forest(folder, FILES)
         try:
-            config, features = ResponseConfig.model_validate(said["config"]), said["features"]
-        except (ValueError, KeyError) as error:
+            config, features = ResponseConfig.model_validate(said["config"]), tuple(said["features"])
+        except (ValueError, KeyError, TypeError) as error:
             raise unreadable(folder, error) from error
-        if features != list(NAMES):
-            raise ModelFolderError(f"Model folder {folder}: it reads other features than this program. Train again.")
-        return cls(forest, config)
+        if unknown := [name for name in features if name not in NAMES]:
+            raise ModelFolderError(f"Model folder {folder}: it reads {unknown}, unknown to this program. Train again.")
+        return cls(forest, config, features)
 
 
 def exposed(setting: Setting, campaign: int) -> NDArray[np.intp]:
