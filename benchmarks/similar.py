@@ -45,7 +45,7 @@ def of_shop(name: str, data: DataSet, seed: int, asked: int) -> dict[str, Figure
     met = np.asarray(other.histories.matrix().sum(axis=0)).ravel()
     items = np.sort(rng.permutation(np.flatnonzero(met >= LEAST))[:asked])
     people, everything = ItemKnn().fit(visible), np.ones(len(catalogue), np.bool_)
-    surfaces = {"": SimilarItems(texts, catalogue, people), ".texts": SimilarItems(texts, catalogue)}
+    surfaces = {"": SimilarItems(texts, catalogue, read), ".texts": SimilarItems(texts, catalogue)}
     found = {
         method: [surface.similar(int(item), N, everything).items for item in items]
         for method, surface in surfaces.items()

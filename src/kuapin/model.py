@@ -31,7 +31,6 @@ from kuapin.release_parts import open_release
 from kuapin.retrieval.filters import Filter
 from kuapin.retrieval.selection import allowed, rows_of
 from kuapin.retrieval.sources.content import Content
-from kuapin.retrieval.sources.item_knn import ItemKnn
 from kuapin.storefront import FOLDER, SURFACES, Storefront
 from kuapin.surfaces import products as products_surface
 from kuapin.surfaces import similar as similar_surface
@@ -370,7 +369,7 @@ class Model:
         deny: Sequence[str] = (),
         now: datetime | None = None,
     ) -> pl.DataFrame:
-        """The ``n`` items that could best stand in for one, by what their texts say; ``user_id`` is ``user``.
+        """The ``n`` items that could best stand in for one, by their texts and by who met both; ``user_id`` is ``user``.
 
         The rules are those for the user; without one, for a stranger.
 
@@ -462,8 +461,7 @@ class Model:
         content = signals[TEXTS].source if TEXTS in signals else None
         if not isinstance(content, Content):
             raise InputError("This release has no text vectors, so that it cannot tell similar items. Train again.")
-        together = signals[ItemKnn.name].source if ItemKnn.name in signals else None
-        return SimilarItems(content, self.catalogue, together if isinstance(together, ItemKnn) else None)
+        return SimilarItems(content, self.catalogue, self.histories)
 
     def _diversity(self, per_category: int | None, discovery: float | None) -> DiversityConfig:
         changed: dict[str, float] = {}

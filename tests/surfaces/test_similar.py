@@ -8,7 +8,6 @@ from kuapin.data.dataset import build_catalogue
 from kuapin.data.histories import Histories, empty_histories
 from kuapin.retrieval.source import Visible
 from kuapin.retrieval.sources.content import Content, ContentConfig
-from kuapin.retrieval.sources.item_knn import ItemKnn
 from kuapin.surfaces.similar import SimilarItems, shared_words
 
 ROWS = [
@@ -61,8 +60,8 @@ def test_of_near_texts_what_the_same_people_met_comes_first():
     pair = np.tile([0, 5], 10).astype(np.int32)
     met = Histories(np.arange(0, 21, 2), pair, np.arange(20), np.zeros(20, np.uint8), 10, True)
     visible = Visible(catalogue, met, vectors, 0)
-    content, together = Content(ContentConfig(centred=False)).fit(visible), ItemKnn().fit(visible)
-    ours, mask = SimilarItems(content, catalogue, together), np.ones(10, np.bool_)
+    content = Content(ContentConfig(centred=False)).fit(visible)
+    ours, mask = SimilarItems(content, catalogue, met), np.ones(10, np.bool_)
     found = ours.similar(0, 4, mask, explain=True)
     assert found.items.tolist() == [5, 2, 1, 3]  # met together, of the same category, by their texts
     assert found.reasons.codes[:2] == ["same_people", "same_category"]
@@ -72,16 +71,32 @@ def test_of_near_texts_what_the_same_people_met_comes_first():
     assert ours.similar(0, 9, mask).items[:4].tolist() == found.items.tolist()
 
 
+@pytest.mark.parametrize(("people", "first"), [(1, 1), (2, 1), (3, 5)])
+def test_what_fewer_than_three_people_met_together_is_not_told(people, first):
+    """Else one person's history could be read, item by item, in the answers to anybody."""
+    angle = np.radians(np.arange(10))
+    vectors = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
+    catalogue = build_catalogue(pl.DataFrame({"item_id": list("abcdefghij"), "category": list("ABCDEFGHIJ")}))
+    others = np.zeros(5, np.int32)  # the item itself is well known
+    items = np.concatenate([np.tile(np.array([0, 5], np.int32), people), others])
+    ends = np.concatenate([np.arange(0, 2 * people + 1, 2), 2 * people + 1 + np.arange(5)])
+    met = Histories(ends, items, np.arange(len(items)), np.zeros(len(items), np.uint8), 10, True)
+    content = Content(ContentConfig(centred=False)).fit(Visible(catalogue, met, vectors, 0))
+    found = SimilarItems(content, catalogue, met).similar(0, 9, np.ones(10, np.bool_), explain=True)
+    assert found.items[0] == first
+    assert ("same_people" in found.reasons.codes) == (people >= 3)
+
+
 def test_what_people_say_does_not_reach_beyond_the_nearest_texts(monkeypatch):
     monkeypatch.setattr("kuapin.surfaces.similar.POOL", 3)
     angle = np.radians(np.arange(10))
     vectors = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
     catalogue = build_catalogue(pl.DataFrame({"item_id": list("abcdefghij"), "category": list("ABCDEFGHIJ")}))
-    pair = np.array([0, 5, 0, 3], np.int32)
-    met = Histories(np.array([0, 2, 4]), pair, np.arange(4), np.zeros(4, np.uint8), 10, True)
+    pair = np.tile([0, 5, 0, 3], 3).astype(np.int32)
+    met = Histories(np.arange(0, 13, 2), pair, np.arange(12), np.zeros(12, np.uint8), 10, True)
     visible = Visible(catalogue, met, vectors, 0)
-    content, together = Content(ContentConfig(centred=False)).fit(visible), ItemKnn().fit(visible)
-    found = SimilarItems(content, catalogue, together).similar(0, 6, np.ones(10, np.bool_))
+    content = Content(ContentConfig(centred=False)).fit(visible)
+    found = SimilarItems(content, catalogue, met).similar(0, 6, np.ones(10, np.bool_))
     assert found.items.tolist() == [3, 1, 2, 4, 5, 6]
 
 

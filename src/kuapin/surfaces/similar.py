@@ -6,13 +6,14 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy import sparse
 
 from kuapin import columns as c
 from kuapin.data.dataset import Catalogue
+from kuapin.data.histories import Histories
 from kuapin.ranking.phrases import PHRASES, Language, Phrases
 from kuapin.retrieval.index import ExactIndex
 from kuapin.retrieval.sources.content import Content
-from kuapin.retrieval.sources.item_knn import ItemKnn
 from kuapin.retrieval.sources.lexical import words
 from kuapin.surfaces.answer import Answer, Reasons
 
@@ -31,6 +32,10 @@ POOL = 200
 """Nearest texts among which people, category and brand change the order."""
 AGREES = 0.05
 """What the same category adds to the cosine, and the same brand."""
+FEWEST_PEOPLE = 3
+"""What fewer people met together is not said to be: the answer would tell what each of them did."""
+SHRINKAGE = 5.0
+"""People added to every item's count, as in ``ItemKnn``."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +43,17 @@ class SimilarItems:
     """Finds the items whose texts are nearest, of these first what the same people met, of its category and brand.
 
     The score is the cosine of the texts, plus the damped cosine of the people of both, plus ``AGREES`` for the category
-    and for the brand; of an item that nobody met with another one the texts decide alone.
+    and for the brand; of an item that fewer than ``FEWEST_PEOPLE`` met the texts decide alone.
 
     Attributes:
         content: the fitted source, for its text vectors; items with one text share one.
         catalogue: titles, brands and categories.
-        together: the fitted source, for the items that the same people met; ``None``: the texts decide alone.
+        histories: of all users, for what the same people met; ``None``: the texts decide alone.
     """
 
     content: Content
     catalogue: Catalogue
-    together: ItemKnn | None = None
+    histories: Histories | None = None
 
     @cached_property
     def titles(self) -> pl.Series:
@@ -92,10 +97,10 @@ class SimilarItems:
         near = {int(text): float(score) for text, score in zip(found[0], cosine[0], strict=True) if text >= 0}
         rows = allowed[np.isin(text_of[allowed], list(near))]
         scores = np.array([near[int(text)] for text in text_of[rows]], np.float32)
-        alike, people = self._alike(item, rows), self._people(item)
-        if people.any():
-            nearest = scores >= cosine[0, :POOL][found[0, :POOL] >= 0].min(initial=1)
-            scores += nearest * (people[rows] + np.float32(AGREES) * alike)
+        alike, who = self._alike(item, rows), self._who(item)
+        if who.sum() >= FEWEST_PEOPLE:
+            nearest = np.flatnonzero(scores >= cosine[0, :POOL][found[0, :POOL] >= 0].min(initial=1))
+            scores[nearest] += self._people(item, rows[nearest]) + np.float32(AGREES) * alike[nearest]
         scores = np.where(less[rows] > 0, (1 + scores) * np.exp(-less[rows]) - 1, scores).astype(np.float32)
         # Where nothing else tells two items apart, those of the same brand and category come first.
         order = np.lexsort((rows, -alike, -scores))[:n]
@@ -103,11 +108,23 @@ class SimilarItems:
         reasons = self._reasons(item, rows, PHRASES[language]) if explain else None
         return Answer(np.zeros(len(rows), np.int64), rows, scores[order], reasons)
 
-    def _people(self, item: int) -> NDArray[np.float32]:
-        """The damped cosine of the people of one item and of every other, float32 (n_items,)."""
-        if self.together is None:
-            return np.zeros(len(self.catalogue), np.float32)
-        return np.asarray(self.together.similarity[item].toarray()[0], np.float32)
+    @cached_property
+    def _met(self) -> sparse.csc_matrix:
+        """Users × items, 1 where the user met the item."""
+        if self.histories is None:
+            return sparse.csc_matrix((0, len(self.catalogue)), dtype=np.float32)
+        return self.histories.matrix().tocsc()
+
+    def _who(self, item: int) -> NDArray[np.float32]:
+        """Who met an item, float32 (n_users,)."""
+        return np.asarray(self._met[:, [item]].toarray().ravel(), np.float32)
+
+    def _people(self, item: int, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+        """The damped cosine of the people of one item and of others, float32 (k,); 0 below ``FEWEST_PEOPLE``."""
+        who, theirs = self._who(item), self._met[:, rows]
+        both = theirs.T @ who
+        damped = both / np.sqrt((who.sum() + SHRINKAGE) * (np.diff(theirs.indptr) + SHRINKAGE))
+        return np.where(both >= FEWEST_PEOPLE, damped, 0).astype(np.float32)
 
     def _alike(self, item: int, rows: NDArray[np.integer]) -> NDArray[np.int64]:
         same = self.catalogue.leaf[rows] == self.catalogue.leaf[item]
@@ -115,7 +132,7 @@ class SimilarItems:
         return np.asarray(same.astype(np.int64) + ((brand >= 0) & (self.catalogue.brand[rows] == brand)), np.int64)
 
     def _reasons(self, item: int, rows: NDArray[np.int32], say: Phrases) -> Reasons:
-        people = self._people(item)[rows] > AGREES
+        people = self._people(item, rows) > AGREES
         said = [self._reason(item, int(row), say, people=bool(one)) for row, one in zip(rows, people, strict=True)]
         return Reasons([code for code, _ in said], [text for _, text in said])
 
