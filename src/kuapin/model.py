@@ -369,7 +369,7 @@ class Model:
         deny: Sequence[str] = (),
         now: datetime | None = None,
     ) -> pl.DataFrame:
-        """The ``n`` items that could best stand in for one, by their texts and by who met both; ``user_id`` is ``user``.
+        """The ``n`` items that could best stand in for one, by texts and by who met both; ``user_id`` is ``user``.
 
         The rules are those for the user; without one, for a stranger.
 

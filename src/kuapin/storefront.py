@@ -446,7 +446,7 @@ class Storefront:
                     answers[name] = self.recommend(
                         name, ids, longer, items, explain=explain, histories=histories, now=now
                     )
-            except InputError:  # the release has not learnt it: the others share its rows
+            except (InputError, ModelFolderError):  # not learnt, or not readable: the others share its rows
                 missing.append(name)
         if missing:
             warnings.warn(

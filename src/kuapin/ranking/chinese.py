@@ -155,9 +155,9 @@ class Chinese:
         begun = f"，已持续{weeks}周" if weeks else ""
         return f"热度为预期的{ratio:.1f}倍（{low:.1f}至{high:.1f}倍）{begun}"
 
-    def level(self, third: int) -> str:
-        """低价位 (in Chinese)."""
-        return ("低价位", "中价位", "高价位")[third]
+    def level(self, third: int, said: str) -> str:
+        """低价位：17次互动中有10次 (in Chinese)."""
+        return f"{('低价位', '中价位', '高价位')[third]}：{said}"
 
     def gap(self, days: float) -> str:
         """每10天一次 (in Chinese)."""
@@ -175,9 +175,9 @@ class Chinese:
         """；最近：b7 (2026-03-01 14:05)、b3 (2026-02-11 09:30) (in Chinese)."""
         return f"；最近：{'、'.join(events)}"
 
-    def gaps(self, n: int, least: int, most: int) -> str:
-        """取9次间隔（5至12天）的中位数 (in Chinese)."""
-        return f"取{n}次间隔（{least}至{most}天）的中位数"
+    def gaps(self, usual: float, n: int, least: int, most: int) -> str:
+        """每10天一次，取9次间隔（5至12天）的中位数 (in Chinese)."""
+        return f"{self.gap(usual)}，取{n}次间隔（{least}至{most}天）的中位数"
 
     def due(self, n: int, gap: float, waited: float) -> str:
         """共有10天购买过，通常每10天一次，上次在9天前 (in Chinese)."""

@@ -142,9 +142,9 @@ class English:
         begun = f", for {counted(weeks, 'week')}" if weeks else ""
         return f"{ratio:.1f} times what was to be expected ({low:.1f} to {high:.1f}){begun}"
 
-    def level(self, third: int) -> str:
-        """The word low, middle or high."""
-        return ("low", "middle", "high")[third]
+    def level(self, third: int, said: str) -> str:
+        """High prices: 10 of 17 interactions (59%)."""
+        return f"{('low', 'middle', 'high')[third]} prices: {said}"
 
     def gap(self, days: float) -> str:
         """Every 10 days."""
@@ -162,9 +162,9 @@ class English:
         """; latest: b7 (2026-03-01 14:05), b3 (2026-02-11 09:30)."""
         return f"; latest: {', '.join(events)}"
 
-    def gaps(self, n: int, least: int, most: int) -> str:
-        """The median of 9 gaps, of 5 to 12 days."""
-        return f"the median of {counted(n, 'gap')}, of {least} to {most} days"
+    def gaps(self, usual: float, n: int, least: int, most: int) -> str:
+        """Every 10 days, the median of 9 gaps of 5 to 12 days."""
+        return f"{self.gap(usual)}, the median of {counted(n, 'gap')} of {least} to {most} days"
 
     def due(self, n: int, gap: float, waited: float) -> str:
         """Bought on 10 days, every 10 days; the last was 9 days ago."""

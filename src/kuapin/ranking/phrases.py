@@ -113,8 +113,8 @@ class Phrases(Protocol):
     def growth(self, ratio: float, low: float, high: float, weeks: int) -> str:
         """So many times what was expected, its interval, and for how many weeks; 0: not known."""
 
-    def level(self, third: int) -> str:
-        """Low, middle or high prices: 0 to 2."""
+    def level(self, third: int, said: str) -> str:
+        """Low, middle or high prices (0 to 2), and what is said of them."""
 
     def gap(self, days: float) -> str:
         """Once in so many days."""
@@ -128,8 +128,8 @@ class Phrases(Protocol):
     def latest(self, events: Sequence[str]) -> str:
         """Behind such a sentence: the latest of the events, each with its time."""
 
-    def gaps(self, n: int, least: int, most: int) -> str:
-        """The median of so many gaps, of so many days at least and at most."""
+    def gaps(self, usual: float, n: int, least: int, most: int) -> str:
+        """Once in so many days, the median of so many gaps, of so many days at least and at most."""
 
     def due(self, n: int, gap: float, waited: float) -> str:
         """Bought on so many days, once in so many days; so many days ago for the last time."""

@@ -48,7 +48,7 @@ class Statement:
 
     Attributes:
         kind: one of ``KINDS``.
-        value: what is said, such as the name of a category.
+        value: what is said, such as the name of a category; the same in every language.
         confidence: share of resampled histories in which it holds as well; 1 of what the users table tells.
         evidence: the counts that it rests on, and the latest of the events, with their times.
     """
@@ -167,16 +167,13 @@ class Profiles:
         among = met[:, found].tocsc()
         again = np.asarray(draws @ among) / len(items)
         holds = ((again > LIFT * usual[found]) & (again * len(items) >= LEAST)).mean(axis=0)
-        return [
-            Statement(
-                kind,
-                say.level(int(group)) if kind == PRICE else names[group],
-                float(sure),
-                say.of_history(int(count[group]), len(items), float(usual[group]))
-                + self._latest(history, np.sort(among[:, place].indices), say),
-            )
-            for place, (group, sure) in enumerate(zip(found, holds, strict=True))
-        ]
+        statements = []
+        for place, (group, sure) in enumerate(zip(found.tolist(), holds.tolist(), strict=True)):
+            said = say.of_history(int(count[group]), len(items), float(usual[group]))
+            said = say.level(group, said) if kind == PRICE else said
+            latest = self._latest(history, np.sort(among[:, place].indices), say)
+            statements.append(Statement(kind, names[group], sure, said + latest))
+        return statements
 
     def _latest(self, history: Histories, rows: NDArray[np.integer], say: Phrases) -> str:
         """The last few of some events (ascending rows) of a history: ids of their items, and when."""
@@ -206,9 +203,10 @@ class Profiles:
         usual = float(np.median(gaps))
         again = np.median(np.random.default_rng(0).choice(gaps, (RESAMPLES, len(gaps))), axis=1)
         sure = float((np.abs(again - usual) <= max(0.25 * usual, 1.0)).mean())
-        counts = say.gaps(len(gaps), int(gaps.min()), int(gaps.max()))
+        counts = say.gaps(usual, len(gaps), int(gaps.min()), int(gaps.max()))
         first_of_day = np.unique(times // DAY, return_index=True)[1]
-        return [Statement(RHYTHM, say.gap(usual), sure, counts + self._latest(history, first_of_day, say))]
+        latest = self._latest(history, first_of_day, say)
+        return [Statement(RHYTHM, PHRASES["en"].gap(usual), sure, counts + latest)]
 
     def _due(self, history: Histories, shown: NDArray[np.integer] | None, say: Phrases) -> list[Statement]:
         """Items that are bought again and again, and are about to be."""
