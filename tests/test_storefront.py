@@ -40,8 +40,8 @@ def model(tmp_path_factory) -> Model:
 @pytest.mark.parametrize("surface", SURFACES)
 def test_every_surface_answers_in_the_contract(model, surface):
     table = model.recommend(["user 003", "stranger"], n=4, surface=surface, explain=True)
-    assert table.select(SCHEMA.names()).schema == SCHEMA
-    assert table.columns == [*SCHEMA, *(c.GROWN if surface == "trends" else ())]
+    grown = dict(zip(c.GROWN, (pl.Float64, pl.Float64, pl.Float64, pl.Date), strict=True))
+    assert table.schema == (pl.Schema({**SCHEMA, **grown}) if surface == "trends" else SCHEMA)
     mine = table.filter(user_id="user 003")
     assert mine.height >= 2
     assert mine["reason"].null_count() == 0
@@ -303,6 +303,8 @@ def test_growth_is_told_over_http_and_in_the_table_of_the_command_line(model, ca
     shown = capsys.readouterr().out
     assert set(c.GROWN) <= set(shown.splitlines()[0].split())
     assert f"{rows[0].growth:.4g}" in shown
+    _show(table.head(1), model, explain=False)  # an item alone
+    assert set(c.GROWN) <= set(capsys.readouterr().out.splitlines()[0].split())
 
 
 def test_the_report_shows_every_surface_with_what_was_measured(model):

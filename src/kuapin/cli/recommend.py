@@ -157,7 +157,7 @@ def _of_strangers(strangers: int, wanted: list[str], surface: str) -> str:
 
 def _show(table: "pl.DataFrame", model: "Model", *, explain: bool) -> None:
     """For people: what they know an item by beside its id, as far as the shop says it."""
-    if not (table[c.KIND] == "item").all():
+    if not (table[c.KIND] == "item").all() or c.GROWTH in table.columns:
         _show_others(table, model, explain=explain)
         return
     known = model.describe(table[c.TARGET_ID])
@@ -169,7 +169,7 @@ def _show(table: "pl.DataFrame", model: "Model", *, explain: bool) -> None:
 
 
 def _show_others(table: "pl.DataFrame", model: "Model", *, explain: bool) -> None:
-    """Rows that are not, or not all, items."""
+    """Rows that are not, or not all, items, or that say how they grew."""
     import polars as pl
 
     titles = [model.title(kind, target) for kind, target in table.select(c.KIND, c.TARGET_ID).iter_rows()]
