@@ -29,7 +29,7 @@ from kuapin.data.offers import PART_OF, build_offers
 from kuapin.evaluation.binary import area_under_roc, average_precision
 from kuapin.evaluation.uplift import effect_on_treated, match
 from kuapin.ranking.response import DAY, NAMES, Response, Setting, exposed, price_sensitivity, read_redemptions, used
-from kuapin.retrieval.sources.groups import members
+from kuapin.retrieval.members import members
 
 CUT = int(dt.datetime(2017, 9, 1, tzinfo=dt.UTC).timestamp())
 FIRST = int(dt.datetime(2017, 4, 1, tzinfo=dt.UTC).timestamp())

@@ -78,3 +78,27 @@ def test_a_shop_without_times_has_no_trend(shop):
     none = pl.DataFrame(schema={"query": pl.String, "timestamp": pl.Int64})
     answer = Trends(Growth(None, GrowthConfig()), shop.catalogue, still, 0, none).trends(still, 5)
     assert len(answer.items) == 0
+
+
+def test_words_that_are_written_without_spaces_rise_in_titles_and_searches():
+    """Roses and mint have Chinese names here, kinds as well; roses sell more, and mint is searched for."""
+    themes, kinds = "玫瑰 橡木 海洋 薄荷 雪花 太阳", "香皂 面霜 蜡烛 台灯 花盆 水管 睡床 玩偶"
+    chinese = dict(
+        zip(
+            (*market.THEMES, *(kind for kinds in market.KINDS.values() for kind in kinds), "small", "large"),
+            (*themes.split(), *kinds.split(), "小号", "大号"),
+            strict=True,
+        )
+    )
+    titles = ["".join(chinese[word] for word in title.split()) for title in market.items()[c.TITLE]]
+    items = market.items().with_columns(pl.Series(c.TITLE, titles))
+    rows = [
+        (f"u{(row + k) % 9}", item, week * WEEK + k)
+        for row, (item, title) in enumerate(items.select(c.ITEM_ID, c.TITLE).rows())
+        for week in range(16)
+        for k in range(10 if "玫瑰" in title and week >= 13 else 1)
+    ]
+    data = build_dataset(items, pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp"], orient="row"))
+    searched = pl.DataFrame({"query": ["薄荷茶"] * 200, "timestamp": [15 * WEEK + k for k in range(200)]})
+    found = Trends(Growth(None, GrowthConfig()), data.catalogue, data.histories, 16 * WEEK, searched)
+    assert set(found.targets.filter(kind="word")["id"]) == {"玫瑰", "薄荷"}

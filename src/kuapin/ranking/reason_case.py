@@ -35,8 +35,9 @@ from kuapin.ranking.reason_kinds import (
 )
 from kuapin.ranking.recommender import Ranked, Recommender
 from kuapin.ranking.signals import TEXTS
+from kuapin.retrieval.members import members
 from kuapin.retrieval.recent import recent_items
-from kuapin.retrieval.sources.groups import members, pairs_of_groups
+from kuapin.retrieval.sources.groups import pairs_of_groups
 
 
 @dataclass(frozen=True)

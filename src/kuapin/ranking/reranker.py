@@ -19,10 +19,10 @@ from kuapin.ranking.phrases import Language
 from kuapin.ranking.recommender import Ranked, Recommender
 from kuapin.ranking.rules import Boost, Pin, Quota
 from kuapin.ranking.signals import TEXTS
+from kuapin.retrieval.members import members
 from kuapin.retrieval.selection import allowed, rows_of
 from kuapin.retrieval.source import Candidates
 from kuapin.retrieval.sources.content import Content
-from kuapin.retrieval.sources.groups import members
 
 AT_ONCE = 64
 """Users whose items are told apart at a time."""

@@ -19,7 +19,7 @@ from kuapin.data.offers import CAMPAIGN, COUPON_COLUMN, Offers
 from kuapin.data.vocabulary import Vocabulary
 from kuapin.errors import ModelFolderError
 from kuapin.ranking.forest_files import read_forest, unreadable, write_forest
-from kuapin.retrieval.sources.groups import members
+from kuapin.retrieval.members import members
 from kuapin.retrieval.sources.lexical import words
 
 if TYPE_CHECKING:

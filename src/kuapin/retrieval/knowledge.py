@@ -12,8 +12,8 @@ from scipy import sparse
 from kuapin import columns as c
 from kuapin.data.dataset import Catalogue
 from kuapin.data.schema import SCHEMAS
+from kuapin.retrieval.members import members
 from kuapin.retrieval.source import Arrays, with_rows
-from kuapin.retrieval.sources.groups import members
 from kuapin.text.masking import mask
 
 MOST_SHARE = 0.1

@@ -14,9 +14,9 @@ from kuapin import columns as c
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
 from kuapin.ranking.phrases import PHRASES, Language, Phrases
-from kuapin.retrieval.sources.groups import members
-from kuapin.retrieval.sources.lexical import words
+from kuapin.retrieval.members import members
 from kuapin.surfaces.answer import SCHEMA
+from kuapin.surfaces.title_words import query_words, title_words
 
 NAME = "profile"
 CATEGORY, BRAND, PRICE, ATTRIBUTE, RHYTHM, DUE, TOLD = KINDS = (
@@ -97,13 +97,11 @@ class Profiles:
         return groups
 
     def _words(self) -> tuple[sparse.csr_matrix, list[str]]:
-        frame = self.catalogue.frame
-        titles = frame[c.TITLE].fill_null("") if c.TITLE in frame.columns else pl.repeat("", frame.height, eager=True)
-        table = words(titles).filter(pl.col("word").str.len_chars() > 2, ~pl.col("word").str.contains(r"^\p{N}+$"))
+        table = title_words(self.catalogue)
         known = table["word"].unique().sort()
         code = known.search_sorted(table["word"]).to_numpy()
         rows = table["row"].to_numpy()
-        shape = (frame.height, known.len())
+        shape = (len(self.catalogue), known.len())
         matrix = sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, code)), shape=shape)
         matrix.data[:] = 1.0
         return matrix, known.to_list()
@@ -185,7 +183,8 @@ class Profiles:
         if searched is None or searched.height == 0:
             return []
         searched = searched.sort(c.TIMESTAMP, descending=True, nulls_last=True, maintain_order=True)
-        often = words(searched[c.QUERY]).group_by("word").agg(pl.col("row").unique().sort())
+        known = pl.Series(self.groups[ATTRIBUTE][1], dtype=pl.String)
+        often = query_words(searched[c.QUERY], known).group_by("word").agg(pl.col("row").unique().sort())
         often = often.filter(pl.col("row").list.len() >= LEAST).sort("word")
         total, found = searched.height, []
         for word, rows in often.rows():

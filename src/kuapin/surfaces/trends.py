@@ -16,9 +16,9 @@ from kuapin.data.schema import SCHEMAS
 from kuapin.ranking.growth import WEEK, Counts, Estimate, Growth, estimate, weekly
 from kuapin.ranking.phrases import PHRASES, Language, Phrases
 from kuapin.retrieval.knowledge import Entities
-from kuapin.retrieval.sources.groups import members
-from kuapin.retrieval.sources.lexical import words
+from kuapin.retrieval.members import members
 from kuapin.surfaces.answer import Answer, Reasons, join
+from kuapin.surfaces.title_words import query_words, title_words
 
 NAME = "trends"
 ITEM, CATEGORY, BRAND, ATTRIBUTE, WORD = KINDS = ("item", "category", "brand", "attribute", "word")
@@ -116,12 +116,7 @@ class Trends:
 
     def _words(self) -> Entities:
         """Words of titles."""
-        frame = self.catalogue.frame
-        if c.TITLE not in frame.columns:
-            return self._often(_NONE, 0)
-        table = words(frame[c.TITLE].fill_null("")).rename({"word": "name"})
-        table = table.filter(pl.col("name").str.len_chars() > 2, ~pl.col("name").str.contains(r"^\p{N}+$"))
-        return self._often(table, int(MOST_SHARE * frame.height))
+        return self._often(title_words(self.catalogue).rename({"word": "name"}), int(MOST_SHARE * len(self.catalogue)))
 
     def _often(self, table: pl.DataFrame, most: int) -> Entities:
         """Things that so many items have at most, by row and name, and at least ``FEWEST_ITEMS``."""
@@ -138,7 +133,7 @@ class Trends:
         counts = np.zeros((kept.len(), weeks), np.float32)
         if self.queries.height == 0 or weeks == 0:
             return counts
-        table = words(self.queries["query"]).filter(pl.col("word").is_in(kept.implode()))
+        table = query_words(self.queries["query"], kept).filter(pl.col("word").is_in(kept.implode()))
         ago = (self.now - 1 - self.queries[c.TIMESTAMP].to_numpy()[table["row"].to_numpy()]) // WEEK
         inside = (ago >= 0) & (ago < weeks)
         code = kept.search_sorted(table["word"]).to_numpy()

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
+from kuapin.retrieval.members import members
 from kuapin.retrieval.selection import pairs_of_sparse
 from kuapin.retrieval.source import NewItems, Scores, Source
 
@@ -52,13 +53,6 @@ class ByGroup(Source):
         distinct, size = histories.distinct(), self.items_of.shape[1] + 1
         ends, group = distinct.indptr.tolist(), self.group[distinct.items] % size  # -1 becomes the last place
         return lambda user: np.bincount(group[ends[user] : ends[user + 1]], minlength=size)
-
-
-def members(group: NDArray[np.int32]) -> sparse.csr_matrix:
-    """Item × group float32 CSR matrix: 1 where the item is in the group; a group of -1 is none."""
-    known = np.flatnonzero(group >= 0)
-    shape = (len(group), int(group.max(initial=0)) + 1)
-    return sparse.csr_matrix((np.ones(len(known), np.float32), (known, group[known])), shape=shape)
 
 
 def pairs_of_groups(of_groups: sparse.csr_matrix, indptr: NDArray[np.int64], group: NDArray[np.int32]) -> Scores:

@@ -17,9 +17,9 @@ from kuapin.retrieval.recent import recent_items
 from kuapin.retrieval.selection import gather
 from kuapin.retrieval.source import Arrays, Candidates, NewItems, Scores, Source, Visible, with_rows
 from kuapin.retrieval.waves import MOST_USERS, best_in_waves, tiles
+from kuapin.text.unspaced import IDEOGRAMS
 
 WORDS = r"[\p{Latin}\p{Cyrillic}\p{Greek}\p{Arabic}\p{Hebrew}\p{Thai}\p{Hangul}\p{N}]+"
-IDEOGRAMS = r"[\p{Han}\p{Hiragana}\p{Katakana}]+"
 
 
 READ_TILE = 4_096
