@@ -178,7 +178,7 @@ def test_a_preset_has_the_same_keys_and_options_go_before_it(shop, tmp_path, cap
 
 @pytest.mark.parametrize(
     ("objective", "options"),
-    [("causal-lm", []), ("masked-lm", ["--set", "scratch.characters=true"])],
+    [("causal-lm", ["--set", "scratch.positions=32"]), ("masked-lm", ["--set", "scratch.characters=true"])],
 )
 def test_from_scratch_needs_no_backbone_and_the_result_encodes(shop, capsys, objective, options):
     small = ["--set", "scratch.width=16", "--set", "scratch.layers=2", "--set", "scratch.vocabulary=400"]
@@ -227,6 +227,9 @@ def test_a_backbone_given_by_hand_goes_before_a_presets_start_from_scratch(shop,
     (folder,) = shop.backbones.iterdir()
     change = json.loads((folder / "change" / "change.json").read_text(encoding="utf-8"))
     assert (change["backbone"], change["settings"]["from_scratch"]) == (str(gpt), False)
+    off = ["--preset", "beauty", "--objective", "masked-lm", "--set", "from_scratch=false", "--no-measure", *LOOP]
+    assert run(app, ["finetune", str(shop.path), *off, "--set", "training.max_steps=1"]) == 0
+    assert "it starts from the shop's backbone, as given." in capsys.readouterr().err
     assert run(app, [*command, "--from-scratch", "--quiet"]) == 2  # both by hand
     assert "Drop one of them" in capsys.readouterr().err
 

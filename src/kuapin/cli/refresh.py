@@ -136,8 +136,10 @@ def _table(done: "Refreshed") -> dict[str, list[str]]:
 
 def _why_none(done: "Refreshed", margin: float) -> str:
     """Why nothing moves to the new model."""
-    if any(verdict.passes for verdict in done.verdicts):
-        return f"what passes would be served worse by the new encoder ({', '.join(done.held)})"
+    passing = {verdict.category for verdict in done.verdicts if verdict.passes}
+    if passing:
+        held = [name for name in done.held if name in passing] or done.held  # a whole shop passes by no category's name
+        return f"what passes would be served worse by the new encoder ({', '.join(held)})"
     return f"in no category a loss of {margin:.0%} could be ruled out"
 
 

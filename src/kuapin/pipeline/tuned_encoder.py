@@ -20,6 +20,7 @@ from kuapin.finetuning.adapting import adapt, run_key
 from kuapin.finetuning.material import Material
 from kuapin.finetuning.presets import find_preset
 from kuapin.finetuning.settings import FinetuningConfig
+from kuapin.finetuning.tokens import USUAL_LENGTH
 from kuapin.pipeline.finetune import starting_backbone
 from kuapin.pipeline.newest import Newest
 from kuapin.pipeline.served_worse import SERVED_WORSE
@@ -99,6 +100,7 @@ def tuned(shop: Shop, before: Dataset, newest: Newest, progress: Progress = SILE
         backbone = starting_backbone(shop, config, material)
     except InputError as error:
         return str(error)
+    config = config.model_copy(update={"max_length": min(config.max_length or USUAL_LENGTH, backbone.max_length)})
     key = run_key(config, backbone, f"{shop.snapshot} {newest.cut}")
     name = f"{TUNED}{key[:8]}"
     target: Path = shop.backbones / name
