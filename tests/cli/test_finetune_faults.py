@@ -164,6 +164,10 @@ def test_no_memory_before_the_first_step_and_behind_the_last(shop, capsys, monke
     said = line(capsys)
     assert "Out of memory while the shop was read with the new backbone. Lower encoding.token_budget" in said
     assert f"kept in {folder}" in said
+    with monkeypatch.context() as broken:
+        broken.setattr(finetuning, "_gains", lambda *_: torch.empty(2**55))
+        assert finetune(shop, **LOOP) == 1
+    assert "Out of memory while the shop was read with the new backbone" in line(capsys)
 
 
 def test_a_change_cut_short_or_of_another_backbone(shop, trained, capsys):

@@ -105,11 +105,11 @@ def finetune(
             found = compared(shop, dataset, asked, backbone, target, progress)
             if not force:
                 note_worse(target, found)
+            gains = _gains(adapted.outcome.before, adapted.outcome.after)
             carried = audit(shop, dataset, backbone, str(target.resolve()), config.seed, progress) if measure else None
     prune(shop)
     named = {opening.category for opening in asked}
     unasked = tuple(one for one in dataset.catalogue.categories if one not in named) if measure else ()
-    gains = _gains(adapted.outcome.before, adapted.outcome.after)
     return Finetuned(name, adapted, gains, found, carried, together, unasked)
 
 
