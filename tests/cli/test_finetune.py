@@ -119,7 +119,8 @@ def test_the_result_is_told_in_tables(shop, capsys, monkeypatch):
 @pytest.mark.parametrize(("force", "then"), [([], "kuapin train will not go by it"), (["--force"], "It may move")])
 def test_a_category_that_is_served_worse_is_named_with_the_reason(shop, capsys, monkeypatch, force, then):
     def compared(shop, dataset, asked, *_):
-        return (Opening("Home", False, asked[0].launch, *[dict.fromkeys(METRICS, Interval(0.2, 0.1, 0.3))] * 3),)
+        ratio = Interval(0.2, 0.1, 0.3)
+        return (Opening("Home", False, asked[0].launch, *[dict.fromkeys(METRICS, ratio)] * 3, ratio),)
 
     monkeypatch.setattr(finetuning, "compared", compared)
     assert run(app, ["finetune", str(shop.path), "--strategy", "head-only", *LOOP, *force]) == 0

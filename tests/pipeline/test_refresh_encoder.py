@@ -16,12 +16,13 @@ from kuapin.arrays import load_arrays
 from kuapin.arrivals import Arrivals
 from kuapin.cli.app import app
 from kuapin.cli.failures import run
+from kuapin.cli.refresh import _why_none
 from kuapin.encoding.backbone import Backbone
 from kuapin.encoding.items import encoded_now
 from kuapin.encoding.opening import load_encoder
 from kuapin.errors import GateRefusedError
 from kuapin.evaluation.bootstrap import Interval
-from kuapin.evaluation.gate import Paired
+from kuapin.evaluation.gate import GateConfig, Paired, judge
 from kuapin.finetuning.settings import FinetuningConfig, TrainingConfig
 from kuapin.manifest import read_routing
 from kuapin.model import Model
@@ -157,7 +158,7 @@ def home_is_worse(monkeypatch):
 
     def compared(shop, dataset, asked, *_):
         ratio = {"Home": Interval(0.2, 0.1, 0.3)}
-        return tuple(replace(one, ratios={"ndcg@10": ratio.get(one.category, Interval(1, 0.9, 1.1))}) for one in asked)
+        return tuple(replace(one, decides=ratio.get(one.category, Interval(1, 0.9, 1.1))) for one in asked)
 
     monkeypatch.setattr(finetuning, "compared", compared)
 
@@ -200,6 +201,16 @@ def test_what_fine_tuning_found_worse_stays_although_the_gate_lets_it_pass(
     live = Releases(shop.models).open_live()
     assert read_routing(live).categories == {}
     assert held_back(shop, live) == {}  # it is served by this encoder already
+
+
+def test_what_passes_and_is_held_is_named_and_nothing_else():
+    good = np.random.default_rng(0).random(100)
+    pairs = {"Home": Paired(good, good + 0.01), "Pets": Paired(good, good / 4)}
+    held = {"Home": "0.2", "Pets": "0.3"}
+    done = refreshing.Refreshed("r", None, tuple(judge(pairs, GateConfig(margin=0.5))), held=held)
+    assert _why_none(done, 0.1).endswith("by the new encoder (Home)")
+    whole = tuple(judge({refreshing.WHOLE_SHOP: pairs["Home"]}, GateConfig(margin=0.5)))
+    assert _why_none(replace(done, verdicts=whole), 0.1).endswith("by the new encoder (Home, Pets)")
 
 
 @pytest.fixture
