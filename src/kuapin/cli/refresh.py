@@ -91,7 +91,7 @@ def _say(done: "Refreshed", folder: Path, *, quiet: bool) -> None:
         say(f"The language model stays as it is: {done.untuned}")
     say_table(_table(done), right=("users", "live", "new", "change", "95 % interval"), wrap=("verdict",))
     for name, why in done.held.items():
-        say(f"{name} is served worse by the encoder of the new model, {why} by texts alone: it keeps what it has.")
+        say(f"{name} is held back from the encoder of the new model: {why}. It keeps what it has.")
     for name in done.new:
         say(f"{name} is new since {done.champion}: the new model serves it.")
     for name, stage in done.stages.items():

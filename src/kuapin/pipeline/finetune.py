@@ -29,7 +29,7 @@ from kuapin.finetuning.settings import FinetuningConfig
 from kuapin.finetuning.strategies.registry import STRATEGIES
 from kuapin.pipeline.encoder_audit import EncoderAudit, audit
 from kuapin.pipeline.ensemble import check_ensemble, measured_together, member_folder
-from kuapin.pipeline.served_worse import note_worse
+from kuapin.pipeline.served_worse import UNMEASURED, noted, write_note
 from kuapin.pipeline.text_zero_shot import Opening, compared, openings
 from kuapin.progress import SILENT, Progress
 from kuapin.text.template import render, render_titles
@@ -92,7 +92,11 @@ def finetune(
     with shop.run(f"finetune-{key}") as run:
         first = target.with_name(f"{target.name}-first")
         started = pretrained(material, config, backbone, _part(run, "first"), first, progress)
-        adapted = adapt(material, of_one_objective(config), started, _part(run, "main"), target, progress)
+        partial = target.with_name(f".{name}")
+        adapted = adapt(material, of_one_objective(config), started, _part(run, "main"), partial, progress)
+        write_note(partial, {} if force else noted(target) | {one.category: UNMEASURED for one in asked})
+        shutil.rmtree(target, ignore_errors=True)
+        adapted = replace(adapted, folder=partial.rename(target))
         for number in range(2, config.ensemble + 1):
             member = of_one_objective(config).model_copy(update={"seed": config.seed + number - 1})
             place = member_folder(target, number)
@@ -103,8 +107,8 @@ def finetune(
         with enough_memory(lambda: "while the shop was read with the new backbone", advice):
             open_encoder(encoding, shop.vectors / "encoders", list(material.texts), progress)  # compiled once, here
             found = compared(shop, dataset, asked, backbone, target, progress)
-            if not force:
-                note_worse(target, found)
+            if measure and not force:
+                write_note(target, {one.category: one.reason for one in found if one.worse})
             gains = _gains(adapted.outcome.before, adapted.outcome.after)
             carried = audit(shop, dataset, backbone, str(target.resolve()), config.seed, progress) if measure else None
     prune(shop)
