@@ -119,7 +119,8 @@ def test_the_result_is_told_in_tables(shop, capsys, monkeypatch):
 @pytest.mark.parametrize(("force", "then"), [([], "kuapin train will not go by it"), (["--force"], "It may move")])
 def test_a_category_that_is_served_worse_is_named_with_the_reason(shop, capsys, monkeypatch, force, then):
     def compared(shop, dataset, asked, *_):
-        return (Opening("Home", False, asked[0].launch, *[dict.fromkeys(METRICS, Interval(0.2, 0.1, 0.3))] * 3),)
+        ratio = Interval(0.2, 0.1, 0.3)
+        return (Opening("Home", False, asked[0].launch, *[dict.fromkeys(METRICS, ratio)] * 3, ratio),)
 
     monkeypatch.setattr(finetuning, "compared", compared)
     assert run(app, ["finetune", str(shop.path), "--strategy", "head-only", *LOOP, *force]) == 0
@@ -178,7 +179,7 @@ def test_a_preset_has_the_same_keys_and_options_go_before_it(shop, tmp_path, cap
 
 @pytest.mark.parametrize(
     ("objective", "options"),
-    [("causal-lm", []), ("masked-lm", ["--set", "scratch.characters=true"])],
+    [("causal-lm", ["--set", "scratch.positions=32"]), ("masked-lm", ["--set", "scratch.characters=true"])],
 )
 def test_from_scratch_needs_no_backbone_and_the_result_encodes(shop, capsys, objective, options):
     small = ["--set", "scratch.width=16", "--set", "scratch.layers=2", "--set", "scratch.vocabulary=400"]
@@ -227,6 +228,9 @@ def test_a_backbone_given_by_hand_goes_before_a_presets_start_from_scratch(shop,
     (folder,) = shop.backbones.iterdir()
     change = json.loads((folder / "change" / "change.json").read_text(encoding="utf-8"))
     assert (change["backbone"], change["settings"]["from_scratch"]) == (str(gpt), False)
+    off = ["--preset", "beauty", "--objective", "masked-lm", "--set", "from_scratch=false", "--no-measure", *LOOP]
+    assert run(app, ["finetune", str(shop.path), *off, "--set", "training.max_steps=1"]) == 0
+    assert "it starts from the shop's backbone, as given." in capsys.readouterr().err
     assert run(app, [*command, "--from-scratch", "--quiet"]) == 2  # both by hand
     assert "Drop one of them" in capsys.readouterr().err
 

@@ -77,12 +77,18 @@ def line(capsys):
         (["--set", "max_length=8000"], "max_length is 8000; "),
         (["--strategy", "prefix", "--set", "prefix.size=60"], "has 64 positions, which leaves 4 for a text. Lower it."),
         (["--objective", "causal-lm"], "causal-lm wants a GPT-like backbone"),
+        (["--set", "first=masked-lm", "--objective", "causal-lm"], "causal-lm wants a GPT-like backbone"),
+        (["--set", "first=masked-lm", "--strategy", "prefix"], "co-interaction would start without it"),
+        (["--set", "first=simcse", "--search", "2", "--objective", "causal-lm"], "causal-lm wants a GPT-like"),
+        (["--search", "2", "--set", "training.r_drop=1"], "does nothing with it. Leave it out, or"),
+        (["--search", "2", "--set", "ensemble=2"], "averaged for item-classification alone"),
     ],
 )
 def test_a_backbone_that_cannot_do_what_is_asked(shop, capsys, options, message):
     assert finetune(shop, *options, **LOOP) == 2
     assert message in line(capsys)
     assert not list(shop.backbones.iterdir())
+    assert not list(shop.runs.iterdir())
 
 
 def test_labels_of_items_that_the_shop_does_not_have(shop, tmp_path, capsys):
@@ -158,6 +164,10 @@ def test_no_memory_before_the_first_step_and_behind_the_last(shop, capsys, monke
     said = line(capsys)
     assert "Out of memory while the shop was read with the new backbone. Lower encoding.token_budget" in said
     assert f"kept in {folder}" in said
+    with monkeypatch.context() as broken:
+        broken.setattr(finetuning, "_gains", lambda *_: torch.empty(2**55))
+        assert finetune(shop, **LOOP) == 1
+    assert "Out of memory while the shop was read with the new backbone" in line(capsys)
 
 
 def test_a_change_cut_short_or_of_another_backbone(shop, trained, capsys):

@@ -1,7 +1,10 @@
 """Intervals hold what they promise."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
+from scipy import sparse
 
 from kuapin.errors import InputError
 from kuapin.evaluation.bootstrap import (
@@ -177,3 +180,31 @@ def test_the_change_of_a_figure_out_of_means_is_paired():
     assert (same.value, same.low, same.high) == (0, 0, 0)
     mean = change_interval(counts[:, :1], counts[:, 1:], lambda means: means[:, 0])
     assert mean == difference_interval(counts[:, 0], counts[:, 1])
+
+
+def ratio_of(means):
+    return means[:, 0] / means[:, 1]
+
+
+@pytest.mark.parametrize("clusters", [None, np.arange(300) // 3])
+def test_sparse_counts_give_the_same_interval(clusters):
+    rng = np.random.default_rng(3)
+    a, b = (np.column_stack([rng.binomial(1, share, 300), np.ones(300)]).astype(float) for share in (0.3, 0.5))
+    dense = change_interval(a, b, ratio_of, clusters=clusters, resamples=20_000)
+    thin = change_interval(*map(sparse.csr_array, (a, b)), ratio_of, clusters=clusters, resamples=20_000)
+    assert thin.value == pytest.approx(dense.value)
+    assert (thin.low, thin.high) == pytest.approx((dense.low, dense.high), abs=0.01)
+    nothing = sparse.csr_array((0, 2))
+    assert np.isnan(change_interval(nothing, nothing, ratio_of).low)
+
+
+def test_thousands_of_labels_take_little_memory():
+    """20,000 rows by 4,000 columns would be 640 MB dense, both sides twice that."""
+    rows = np.arange(20_000)
+    one, other = (sparse.csr_array((np.ones(20_000), (rows, rows % m)), shape=(20_000, 4_000)) for m in (4_000, 3_999))
+    tracemalloc.start()
+    found = change_interval(one, other, lambda means: (means > 0).mean(axis=1), resamples=20)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200e6
+    assert found.value == pytest.approx(1 / 4_000)

@@ -14,7 +14,7 @@ import pytest
 from kuapin.encoding.backbone import Backbone
 from kuapin.encoding.export import sentence_module
 from kuapin.errors import InputError, KuapinError, ModelFolderError
-from kuapin.finetuning.adapting import CHANGE, adapt
+from kuapin.finetuning.adapting import CHANGE, adapt, checked
 from kuapin.finetuning.change import load_change
 from kuapin.finetuning.memory import enough_memory
 from kuapin.finetuning.objectives.co_interaction import CoInteraction, CoInteractionConfig
@@ -254,6 +254,21 @@ def test_nothing_longer_than_the_backbone_reads_is_read(bert, material, tmp_path
     assert Tokens(backbone, 64)(["rose " * 50])["input_ids"].shape == (1, 20)
     with pytest.raises(InputError, match=r"max_length is 65; .* reads 64 tokens at most\. Set it to 64 or less"):
         run(material, bert, tmp_path, config().model_copy(update={"max_length": 65}))
+    short = config("prefix").model_copy(update={"max_length": 64})
+    with pytest.raises(InputError, match="reads 56 tokens at most"):
+        checked(short, Backbone.resolve(str(bert)))
+
+
+def test_where_no_length_is_set_it_is_what_the_backbone_reads_and_64_at_most(bert):
+    backbone = Backbone.resolve(str(bert))
+    assert checked(config(), replace(backbone, max_length=20)).max_length == 20
+    assert [Tokens(replace(backbone, max_length=n)).max_length for n in (20, 512)] == [20, 64]
+
+
+def test_what_lies_beside_the_weights_is_no_start(material, bert, tmp_path):
+    done = run(material, bert, tmp_path, config("bottleneck", max_steps=1))
+    with pytest.raises(InputError, match="training would start without it"):
+        run(material, done.folder, tmp_path / "more", config())
 
 
 def test_nothing_is_warned_of(material, bert, tmp_path):

@@ -5,9 +5,11 @@ import polars as pl
 import pytest
 
 from kuapin.evaluation.bootstrap import Interval
+from kuapin.evaluation.gate import GateConfig, Paired, judge
+from kuapin.evaluation.metrics.registry import PerUser
 from kuapin.finetuning.material import chosen_categories
 from kuapin.pipeline.finetune import material_of
-from kuapin.pipeline.text_zero_shot import Opening, openings
+from kuapin.pipeline.text_zero_shot import METRICS, Opening, _judged, openings
 from kuapin.workspace import Shop
 from tests import market
 
@@ -73,9 +75,24 @@ def test_new_categories_are_asked_about_from_the_source_categories_alone(shop):
 
 def test_a_category_is_served_worse_where_the_whole_interval_lies_below_1():
     def opening(low, high):
-        return Opening("Home", False, None, ratios={"ndcg@10": Interval((low + high) / 2, low, high)})
+        return Opening("Home", False, None, decides=Interval((low + high) / 2, low, high))
 
     assert opening(0.7, 0.99).worse
     assert not opening(0.7, 1.0).worse
     assert not opening(1.1, 1.3).worse
     assert not Opening("Home", False, None).worse  # nobody was asked
+
+
+def test_of_many_categories_the_unluckiest_is_not_served_worse_by_chance():
+    """Two encoders that are alike: one category in twenty would be called worse by a 95 % interval of its own."""
+    rng = np.random.default_rng(0)
+    verdict = judge({"Home": Paired(np.ones(2), np.ones(2))}, GateConfig())[0]
+    alone = together = 0
+    for _ in range(100):
+        found = [PerUser(dict.fromkeys(METRICS, rng.random(60)), {}) for _ in range(2)]
+        opening = _judged(Opening("Home", False, None), *found, verdict, 20)
+        assert opening.decides.low <= opening.ratios["ndcg@10"].low <= opening.ratios["ndcg@10"].high
+        alone += opening.ratios["ndcg@10"].high < 1
+        together += opening.worse
+    assert alone > 0
+    assert together == 0

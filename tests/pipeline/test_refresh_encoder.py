@@ -1,7 +1,10 @@
 """A shop moves to a tuned encoder: a category that loses by it keeps the old one, for what it knows and what comes."""
 
+import json
 import re
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -16,23 +19,28 @@ from kuapin.arrays import load_arrays
 from kuapin.arrivals import Arrivals
 from kuapin.cli.app import app
 from kuapin.cli.failures import run
+from kuapin.cli.refresh import _why_none
 from kuapin.encoding.backbone import Backbone
 from kuapin.encoding.items import encoded_now
 from kuapin.encoding.opening import load_encoder
 from kuapin.errors import GateRefusedError
 from kuapin.evaluation.bootstrap import Interval
-from kuapin.evaluation.gate import Paired
+from kuapin.evaluation.gate import GateConfig, Paired, judge
+from kuapin.finetuning.adapting import CHANGE
 from kuapin.finetuning.settings import FinetuningConfig, TrainingConfig
-from kuapin.manifest import read_routing
+from kuapin.manifest import ROUTING, read_routing
 from kuapin.model import Model
 from kuapin.model_folder import Releases
 from kuapin.pipeline import finetune as finetuning
 from kuapin.pipeline import refresh as refreshing
+from kuapin.pipeline import served_worse
 from kuapin.pipeline.finetune import finetune
-from kuapin.pipeline.forget import forget
+from kuapin.pipeline.forget import forget, has_forgotten_since
+from kuapin.pipeline.newest import newest_stretch
 from kuapin.pipeline.refresh import refresh
-from kuapin.pipeline.served_worse import SERVED_WORSE, held_back, noted, read_by
+from kuapin.pipeline.served_worse import UNMEASURED, held_back, noted, read_by, write_note
 from kuapin.pipeline.train import train
+from kuapin.pipeline.tuned_encoder import tuned
 from kuapin.release_parts import LATER_VECTORS
 from kuapin.retrieval.whitening import load_whitening
 from kuapin.workspace import Shop
@@ -157,7 +165,7 @@ def home_is_worse(monkeypatch):
 
     def compared(shop, dataset, asked, *_):
         ratio = {"Home": Interval(0.2, 0.1, 0.3)}
-        return tuple(replace(one, ratios={"ndcg@10": ratio.get(one.category, Interval(1, 0.9, 1.1))}) for one in asked)
+        return tuple(replace(one, decides=ratio.get(one.category, Interval(1, 0.9, 1.1))) for one in asked)
 
     monkeypatch.setattr(finetuning, "compared", compared)
 
@@ -183,7 +191,8 @@ def test_what_fine_tuning_found_worse_stays_although_the_gate_lets_it_pass(
         patch.setattr(refreshing, "_mixes", lambda *_: False)
         assert run(app, ["refresh", str(shop.path)]) == 3
     out = capsys.readouterr()
-    assert "Home is served worse by the encoder of the new model, 0.20 of NDCG@10 [0.10, 0.30]" in out.out
+    told = "Home is held back from the encoder of the new model: 0.20 of NDCG@10 [0.10, 0.30]. It keeps what it has."
+    assert told in " ".join(out.out.split())
     assert "what passes would be served worse by the new encoder (Home)" in " ".join(out.err.split())
 
     done = refresh(shop)
@@ -196,10 +205,67 @@ def test_what_fine_tuning_found_worse_stays_although_the_gate_lets_it_pass(
     assert hashes["Beauty"] == Backbone.resolve(shop.config.encoding.backbone).weights_hash != hashes["Home"]
     assert read_routing(live).categories["Home"].encoder == f"parts/{before}/encoder"
 
-    train(shop, quick=True, force=True)
+    with pytest.warns(UserWarning, match=rf"nothing is held against the backbone {tuned.name} any more.*: Home\."):
+        train(shop, quick=True, force=True)
+    live = Releases(shop.models).open_live()
+    assert read_routing(live).categories == {}
+    assert noted(shop.backbones / tuned.name) == {}  # settled: no later night is refused
+
+
+@pytest.fixture
+def noted_shop(trained, bert):
+    """Its configuration names a tuned encoder, against which something is held."""
+    tuned = finetune(trained, FinetuningConfig(strategy="full", training=LOOP), measure=False)
+    write_note(trained.backbones / tuned.name, {"Home": "0.2"})
+    return with_setting(trained, f'"{bert}"', f'"{tuned.name}"')
+
+
+def test_what_was_learnt_of_somebody_who_was_erased_goes_whatever_is_held(noted_shop, all_pass):
+    shop = noted_shop
+    refresh(shop)
+    forget(shop, "user 001")
+    refresh(Shop.open(shop.path))
+    live = Releases(shop.models).open_live()
+    assert read_routing(live).categories.keys() == {"Home"}  # its part is older than the erasure, the release is not
+    assert not has_forgotten_since(Shop.open(shop.path), live.name)
+    with pytest.warns(UserWarning, match=r"served worse: Home \(0\.2\)\. It does, because somebody was erased since"):
+        train(Shop.open(shop.path), quick=True)
     live = Releases(shop.models).open_live()
     assert read_routing(live).categories == {}
     assert held_back(shop, live) == {}  # it is served by this encoder already
+    assert noted(Path(shop.config.encoding.backbone)) == {"Home": "0.2"}
+
+
+def test_a_damaged_live_release_is_none_to_training(noted_shop):
+    live = Releases(noted_shop.models).open_live()
+    (live / ROUTING).write_text("{", encoding="utf-8")
+    with pytest.raises(GateRefusedError, match="Choose: name another one in"):
+        train(noted_shop, quick=True)
+
+
+def test_an_interrupted_comparison_leaves_a_backbone_that_is_not_trusted(trained, bert, home_is_worse, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(finetuning, "open_encoder", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            finetune(trained, FinetuningConfig(strategy="full", training=LOOP))
+    (folder,) = trained.backbones.iterdir()
+    assert noted(folder) == dict.fromkeys(("Beauty", "Garden", "Home"), UNMEASURED)  # of Pets too few can be asked
+    finetune(trained, FinetuningConfig(strategy="full", training=LOOP))
+    assert [*trained.backbones.iterdir()] == [folder]
+    assert noted(folder).keys() == {"Home"}
+
+
+def test_what_passes_and_is_held_is_named_and_nothing_else():
+    good = np.random.default_rng(0).random(100)
+    pairs = {"Home": Paired(good, good + 0.01), "Pets": Paired(good, good / 4)}
+    held = {"Home": "0.2", "Pets": "0.3"}
+    done = refreshing.Refreshed("r", None, tuple(judge(pairs, GateConfig(margin=0.5))), held=held)
+    assert _why_none(done, 0.1).endswith("by the new encoder (Home)")
+    whole = tuple(judge({refreshing.WHOLE_SHOP: pairs["Home"]}, GateConfig(margin=0.5)))
+    assert _why_none(replace(done, verdicts=whole), 0.1).endswith("by the new encoder (Home, Pets)")
 
 
 @pytest.fixture
@@ -226,11 +292,12 @@ def opening(tmp_path, bert):
 
 def test_what_people_buy_moved_and_the_language_model_is_tuned(opening, bert, tmp_path):
     before = Releases(opening.models).live()
-    (bert / SERVED_WORSE).write_text('{"Home": "0.2"}', encoding="utf-8")
-    done = refresh(opening, force=True)
-    (bert / SERVED_WORSE).unlink()
+    write_note(bert, {"Home": "0.2"})
+    with pytest.warns(UserWarning, match="nothing is held against"):
+        done = refresh(opening, force=True)
+    assert noted(bert) == {}
     assert done.encoder is not None
-    assert noted(opening.backbones / done.encoder) == {"Home": "0.2"}  # a small change of it is no better
+    assert noted(opening.backbones / done.encoder) == {}
     assert done.encoder.startswith("refresh-")
     shop = Shop.open(opening.path)
     assert shop.config.encoding.backbone == str((shop.backbones / done.encoder).resolve())
@@ -259,3 +326,19 @@ def test_the_language_model_is_left_where_that_is_wanted(opening):
     done = refresh(shop, force=True)
     assert (done.encoder, done.untuned) == (None, None)
     assert [*shop.backbones.iterdir()] == []
+
+
+@pytest.mark.parametrize("held", [{}, {"Home": "0.2"}])
+def test_only_what_has_not_moved_stays_held_back_and_no_text_is_longer_than_the_backbone_reads(
+    opening, bert, tmp_path, held, monkeypatch
+):
+    short = shutil.copytree(bert, tmp_path / "short")
+    (short / "sentence_bert_config.json").write_text('{"max_seq_length": 20, "do_lower_case": false}', encoding="utf-8")
+    write_note(short, {"Home": "0.2"})
+    shop = with_setting(opening, str(bert), str(short))
+    moved = None if held else Backbone.resolve(str(short)).weights_hash
+    monkeypatch.setattr(served_worse, "read_by", lambda *_: moved)
+    found = tuned(shop, shop.dataset(), newest_stretch(shop, None, 20))
+    assert noted(shop.backbones / found.name) == held
+    change = json.loads((shop.backbones / found.name / CHANGE / "change.json").read_text())
+    assert change["settings"]["max_length"] == 20

@@ -174,7 +174,8 @@ def _config(
     if max_steps is not None:
         _put(values, ["training", "max_steps"], max_steps)
     if scratch and values.setdefault("from_scratch", "backbone" not in values) is False:
-        remark(f"The preset would start from scratch; it starts from {values.get('backbone')}, as given.", quiet=quiet)
+        start = values.get("backbone", "the shop's backbone")
+        remark(f"The preset would start from scratch; it starts from {start}, as given.", quiet=quiet)
     return validated(FinetuningConfig, values, f"{file}" if file is not None else "finetune")
 
 

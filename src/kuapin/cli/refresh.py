@@ -91,7 +91,7 @@ def _say(done: "Refreshed", folder: Path, *, quiet: bool) -> None:
         say(f"The language model stays as it is: {done.untuned}")
     say_table(_table(done), right=("users", "live", "new", "change", "95 % interval"), wrap=("verdict",))
     for name, why in done.held.items():
-        say(f"{name} is served worse by the encoder of the new model, {why} by texts alone: it keeps what it has.")
+        say(f"{name} is held back from the encoder of the new model: {why}. It keeps what it has.")
     for name in done.new:
         say(f"{name} is new since {done.champion}: the new model serves it.")
     for name, stage in done.stages.items():
@@ -136,8 +136,10 @@ def _table(done: "Refreshed") -> dict[str, list[str]]:
 
 def _why_none(done: "Refreshed", margin: float) -> str:
     """Why nothing moves to the new model."""
-    if any(verdict.passes for verdict in done.verdicts):
-        return f"what passes would be served worse by the new encoder ({', '.join(done.held)})"
+    passing = {verdict.category for verdict in done.verdicts if verdict.passes}
+    if passing:
+        held = [name for name in done.held if name in passing] or done.held  # a whole shop passes by no category's name
+        return f"what passes would be served worse by the new encoder ({', '.join(held)})"
     return f"in no category a loss of {margin:.0%} could be ruled out"
 
 

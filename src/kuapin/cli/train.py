@@ -13,7 +13,7 @@ def train(
     *,
     quick: Annotated[bool, typer.Option("--quick", help="A first look: less training, same steps.")] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Train with a tuned encoder even where finetune found a category worse.")
+        bool, typer.Option("--force", help="Train with a tuned encoder that serves a category worse, now and later.")
     ] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from kuapin.errors import InputError
 
@@ -122,8 +123,8 @@ def difference_interval(
 
 
 def change_interval(
-    a: NDArray[np.float64],
-    b: NDArray[np.float64],
+    a: NDArray[np.float64] | sparse.csr_array,
+    b: NDArray[np.float64] | sparse.csr_array,
     of_means: Callable[[NDArray[np.float64]], Vector],
     *,
     clusters: NDArray[np.integer] | None = None,
@@ -134,7 +135,7 @@ def change_interval(
     """The difference of a figure that is made of several means, such as F1, paired (see :func:`interval`).
 
     Args:
-        a: float64 (n, m), what is counted of each row.
+        a: float64 (n, m), what is counted of each row; may be sparse, and is then never made dense.
         b: as ``a``, the same rows in the same order.
         of_means: from the means of the columns, float64 (k, m), to the figure, float64 (k,).
         clusters: rows that are drawn together.
@@ -143,9 +144,13 @@ def change_interval(
         seed: of the draws.
     """
     m = a.shape[1]
-    return _statistic(
-        [*a.T, *b.T], lambda means: of_means(means[:, :m]) - of_means(means[:, m:]), clusters, resamples, level, seed
-    )
+
+    def change(means: NDArray[np.float64]) -> Vector:
+        return of_means(means[:, :m]) - of_means(means[:, m:])
+
+    if sparse.issparse(a):
+        return _sparse_statistic(sparse.hstack([a, b], format="csr"), change, clusters, resamples, level, seed)
+    return _statistic([*a.T, *b.T], change, clusters, resamples, level, seed)
 
 
 def ratio_over_launches(
@@ -199,6 +204,32 @@ def _statistic(
     else:
         means = _resampled_cluster_means(columns, np.asarray(clusters)[kept], resamples, seed)
     return Interval(value, *_percentiles(of_means(means), level))
+
+
+def _sparse_statistic(
+    rows: sparse.csr_array,
+    of_means: Callable[[NDArray[np.float64]], Vector],
+    clusters: NDArray[np.integer] | None,
+    resamples: int,
+    level: float,
+    seed: int,
+) -> Interval:
+    """As ``_statistic``, of columns most of whose values are 0, so many that their means are not kept."""
+    n = rows.shape[0]
+    if n == 0:
+        return Interval(float("nan"), float("nan"), float("nan"))
+    _, cluster = np.unique(np.arange(n) if clusters is None else clusters, return_inverse=True)
+    drawn_together = sparse.csr_array((np.ones(n), (cluster, np.arange(n))))
+    sums, sizes = drawn_together @ rows, np.bincount(cluster)
+
+    def statistic(counts: NDArray[np.integer]) -> Vector:
+        return of_means((counts @ sums) / (counts @ sizes)[:, None])
+
+    rng, k = np.random.default_rng(seed), len(sizes)
+    block = max(1, _CELLS_AT_ONCE // max(k, rows.shape[1]))
+    parts = [min(block, resamples - start) for start in range(0, resamples, block)]
+    values = [statistic(rng.multinomial(k, np.full(k, 1 / k), size=size)) for size in parts]
+    return Interval(float(statistic(np.ones((1, k), np.int64))[0]), *_percentiles(np.concatenate(values), level))
 
 
 def _columns(vectors: Sequence[Vector]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kuapin.encoding import additions
 from kuapin.encoding.backbone import Backbone
 from kuapin.errors import InputError
 from kuapin.finetuning.backbone_folder import write_backbone
@@ -72,14 +73,12 @@ def adapt(
         InputError: the material does not allow the objective, or the backbone reads the wrong way or too little for it.
         KuapinError: training failed; nothing was written to ``target``.
     """
-    _check_direction(config, backbone)
-    _check_length(config, backbone)
+    backbone = checked(config, backbone)
     material = material.titles_as_texts() if config.reads == "title" else material
     with progress.step("Drawing examples"):
         objective = make_objective(config, material)
     strategy = make_strategy(config)
     steps = planned_steps(config.training, len(objective.train))
-    backbone = _shortened(backbone, strategy.positions)
     tokens = Tokens(backbone, config.max_length)
     with enough_memory(lambda: "while the model was made ready"):
         reader = assembled(backbone, type(objective), objective.facts, strategy, config, steps)
@@ -126,12 +125,25 @@ def run_key(config: FinetuningConfig, backbone: Backbone, snapshot: str) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _check_length(config: FinetuningConfig, backbone: Backbone) -> None:
-    if config.max_length > backbone.max_length:
+def checked(config: FinetuningConfig, backbone: Backbone) -> Backbone:
+    """The backbone with the longest text that it reads by the settings' strategy, before work is done.
+
+    Raises:
+        InputError: it reads the wrong way for the objective, or too little for ``max_length``, or it has additions.
+    """
+    _check_direction(config, backbone)
+    if (backbone.folder / additions.DESCRIPTION).is_file():
+        raise InputError(
+            f"{backbone.name!r} has what an adapter or a prefix learned beside its weights, and training would start "
+            "without it. Start from the backbone that it was trained on, or train that by a strategy such as lora."
+        )
+    backbone = _shortened(backbone, make_strategy(config).positions)
+    if config.max_length is not None and config.max_length > backbone.max_length:
         raise InputError(
             f"max_length is {config.max_length}; {backbone.name!r} reads {backbone.max_length} tokens at most. "
             f"Set it to {backbone.max_length} or less."
         )
+    return backbone
 
 
 def _shortened(backbone: Backbone, taken: int) -> Backbone:

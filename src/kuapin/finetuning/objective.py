@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from kuapin.extras import require
 from kuapin.finetuning.augmentation import AugmentationConfig
@@ -27,11 +28,11 @@ class Counted:
     """What a metric that is no mean over examples is made of, for paired intervals.
 
     Attributes:
-        rows: float64 (n, m), what is counted of each example.
+        rows: float64 (n, m), what is counted of each example; may be sparse.
         of_means: from the means of the columns, float64 (…, m), to the metric, float64 (…).
     """
 
-    rows: NDArray[np.float64]
+    rows: NDArray[np.float64] | sparse.csr_array
     of_means: Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 

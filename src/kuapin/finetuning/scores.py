@@ -4,14 +4,16 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 Span = tuple[int, int, str]
 """Where a span starts, where it ends (behind its last word), and what it is."""
 
 
-def label_counts(wanted: NDArray[np.bool_], said: NDArray[np.bool_]) -> NDArray[np.float64]:
+def label_counts(wanted: NDArray[np.bool_], said: NDArray[np.bool_]) -> sparse.csr_array:
     """Of every example the labels that it rightly got, then those that are wanted or said; float64 (n, 2 labels)."""
-    return np.hstack([wanted & said, wanted.astype(np.int8) + said]).astype(np.float64)
+    asked, given = (sparse.csr_array(labels, dtype=np.float64) for labels in (wanted, said))
+    return sparse.hstack([asked.multiply(given), asked + given], format="csr")
 
 
 def macro_f1_of(means: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -120,11 +120,12 @@ class FinetuningConfig(BaseModel):
     reads: Literal["text", "title"] = Field(
         "text", description="What stands for an item: its whole text, or its title alone, which takes half the time."
     )
-    max_length: int = Field(
-        64,
+    max_length: int | None = Field(
+        None,
         ge=8,
         le=8192,
-        description="Longest text in training, tokens; the rest is cut off. At most what the backbone reads.",
+        description="Longest text in training, tokens; the rest is cut off. At most what the backbone reads. Not set: "
+        "that, 64 at most.",
     )
     seed: int = Field(0, ge=0, lt=2**31, strict=True, description="Of every draw; the same seed gives the same model.")
     ensemble: int = Field(

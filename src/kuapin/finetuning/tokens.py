@@ -10,6 +10,8 @@ from kuapin.extras import require
 Batch = dict[str, Any]
 """Named tensors of one batch."""
 
+USUAL_LENGTH = 64
+"""The longest text in training where nothing else is set, tokens."""
 IGNORED = -100
 """The label of a token that counts in no loss."""
 
@@ -20,10 +22,10 @@ class Tokens:
     Args:
         backbone: whose tokenizer it is.
         max_length: longest text, tokens, special tokens included; the rest is cut off, as it is where the backbone's
-            own longest ends.
+            own longest ends. ``None``: ``USUAL_LENGTH``.
     """
 
-    def __init__(self, backbone: Backbone, max_length: int) -> None:
+    def __init__(self, backbone: Backbone, max_length: int | None = None) -> None:
         transformers = require("transformers", "train")
         with quietly():
             self.tokenizer: Any = transformers.AutoTokenizer.from_pretrained(backbone.folder, local_files_only=True)
@@ -31,7 +33,7 @@ class Tokens:
             self.tokenizer.pad_token = self.tokenizer.eos_token or self.tokenizer.convert_ids_to_tokens(0)
         self.tokenizer.padding_side = "right"
         self.prefix = backbone.prefix
-        self.max_length = min(max_length, backbone.max_length)
+        self.max_length = min(max_length or USUAL_LENGTH, backbone.max_length)
 
     def __call__(self, texts: Sequence[str], max_length: int | None = None) -> Batch:
         """``input_ids`` and ``attention_mask``, int64 (B, T), padded on the right to the longest."""

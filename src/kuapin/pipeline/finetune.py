@@ -18,7 +18,7 @@ from kuapin.encoding.backbone import Backbone
 from kuapin.encoding.opening import open_encoder
 from kuapin.errors import InputError
 from kuapin.evaluation.bootstrap import Interval, change_interval, difference_interval
-from kuapin.finetuning.adapting import CHANGE, Adapted, adapt, run_key
+from kuapin.finetuning.adapting import CHANGE, Adapted, adapt, checked, run_key
 from kuapin.finetuning.change import DESCRIPTION
 from kuapin.finetuning.material import Material, chosen_categories, only
 from kuapin.finetuning.memory import enough_memory
@@ -26,9 +26,10 @@ from kuapin.finetuning.objective import Measured
 from kuapin.finetuning.objectives.registry import OBJECTIVES, check_heeded
 from kuapin.finetuning.scratch import write_scratch
 from kuapin.finetuning.settings import FinetuningConfig
+from kuapin.finetuning.strategies.registry import STRATEGIES
 from kuapin.pipeline.encoder_audit import EncoderAudit, audit
 from kuapin.pipeline.ensemble import check_ensemble, measured_together, member_folder
-from kuapin.pipeline.served_worse import note_worse
+from kuapin.pipeline.served_worse import UNMEASURED, noted, write_note
 from kuapin.pipeline.text_zero_shot import Opening, compared, openings
 from kuapin.progress import SILENT, Progress
 from kuapin.text.template import render, render_titles
@@ -78,20 +79,24 @@ def finetune(
         KuapinError: training failed.
         StoreError: the same run is going on in another process.
     """
-    check_ensemble(config)
-    check_heeded(config)
+    check_settings(config)
     snapshot, dataset = shop.snapshot, shop.dataset()
     allowed = chosen_categories(dataset, config.source_categories)
     asked = openings(dataset, allowed, config.seed) if measure else ()
     material = material_of(shop, dataset, allowed, asked_users(dataset, asked), config.seed)
     backbone = starting_backbone(shop, config, material)
+    check_stages(config, backbone)
     key = run_key(config, backbone, snapshot)
     name = f"{config.objective}-{config.strategy}-{key[:8]}"
     target = shop.backbones / name
     with shop.run(f"finetune-{key}") as run:
         first = target.with_name(f"{target.name}-first")
         started = pretrained(material, config, backbone, _part(run, "first"), first, progress)
-        adapted = adapt(material, of_one_objective(config), started, _part(run, "main"), target, progress)
+        partial = target.with_name(f".{name}")
+        adapted = adapt(material, of_one_objective(config), started, _part(run, "main"), partial, progress)
+        write_note(partial, {} if force else noted(target) | {one.category: UNMEASURED for one in asked})
+        shutil.rmtree(target, ignore_errors=True)
+        adapted = replace(adapted, folder=partial.rename(target))
         for number in range(2, config.ensemble + 1):
             member = of_one_objective(config).model_copy(update={"seed": config.seed + number - 1})
             place = member_folder(target, number)
@@ -102,13 +107,13 @@ def finetune(
         with enough_memory(lambda: "while the shop was read with the new backbone", advice):
             open_encoder(encoding, shop.vectors / "encoders", list(material.texts), progress)  # compiled once, here
             found = compared(shop, dataset, asked, backbone, target, progress)
-            if not force:
-                note_worse(target, found)
+            if measure and not force:
+                write_note(target, {one.category: one.reason for one in found if one.worse})
+            gains = _gains(adapted.outcome.before, adapted.outcome.after)
             carried = audit(shop, dataset, backbone, str(target.resolve()), config.seed, progress) if measure else None
     prune(shop)
     named = {opening.category for opening in asked}
     unasked = tuple(one for one in dataset.catalogue.categories if one not in named) if measure else ()
-    gains = _gains(adapted.outcome.before, adapted.outcome.after)
     return Finetuned(name, adapted, gains, found, carried, together, unasked)
 
 
@@ -219,6 +224,23 @@ def first_stage(config: FinetuningConfig) -> FinetuningConfig | None:
     if config.first is None:
         return None
     return of_one_objective(config).model_copy(update={"objective": config.first, "training": config.first_training})
+
+
+def check_settings(config: FinetuningConfig) -> None:
+    """Raise ``InputError`` where settings do not belong together, before anything is read."""
+    check_ensemble(config)
+    check_heeded(config)
+
+
+def check_stages(config: FinetuningConfig, backbone: Backbone) -> None:
+    """Raise ``InputError`` where any stage cannot be trained on the backbone, before the first one is."""
+    stage = first_stage(config)
+    if stage is not None and not STRATEGIES[config.strategy].mergeable:
+        raise InputError(
+            f"first is {config.first} and the strategy is {config.strategy}, whose change lies beside the weights, so "
+            f"that {config.objective} would start without it. Choose a strategy such as lora, or leave first out."
+        )
+    checked(of_one_objective(config), backbone if stage is None else checked(stage, backbone))
 
 
 def of_one_objective(config: FinetuningConfig) -> FinetuningConfig:

@@ -53,6 +53,7 @@ def _opening(one: Opening) -> dict[str, Any]:
         "before": {metric: _ends(mean) for metric, mean in one.before.items()},
         "after": {metric: _ends(mean) for metric, mean in one.after.items()},
         "ratio": {metric: _ends(ratio) for metric, ratio in one.ratios.items()},
+        "decides": None if one.decides is None else _ends(one.decides),
         "gate": None if one.verdict is None else _verdict(one.verdict),
         "worse": one.worse,
     }

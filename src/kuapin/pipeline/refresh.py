@@ -26,7 +26,7 @@ from kuapin.pipeline.going_on import WENT_ON, default_of, went_on, whitened_as, 
 from kuapin.pipeline.newest import Newest, newest_stretch
 from kuapin.pipeline.onboard import OPENED, write_part
 from kuapin.pipeline.parts import in_order_of, keep_part
-from kuapin.pipeline.served_worse import held_back
+from kuapin.pipeline.served_worse import held_back, lift
 from kuapin.pipeline.stages import Stage, compare_stages, opened_again, still_young, young
 from kuapin.pipeline.surfaces import fit_surfaces
 from kuapin.pipeline.suspects_report import write_suspects
@@ -117,7 +117,7 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
 
     Args:
         shop: with a release.
-        force: let the new model serve every category, whatever the gate and fine-tuning say.
+        force: let the new model serve every category, whatever the gate and fine-tuning say, then and later.
         full: train everything anew.
         progress: told of every step.
 
@@ -130,7 +130,9 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
     with shop.run("train") as run:
         live = releases.open_live()
         manifest, routing = read_manifest(live), read_routing(live)
-        held = {} if force else held_back(shop, live)
+        if force:
+            lift(shop)
+        held = held_back(shop, live)
         challenges = read_challenges(shop.models)
         snapshot, dataset = tables_of(shop)
         if snapshot == manifest.snapshot and _read_alike(manifest, shop) and not force:

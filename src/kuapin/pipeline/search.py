@@ -14,6 +14,8 @@ from kuapin.finetuning.search import Space, Trial, Watch, searched
 from kuapin.finetuning.settings import FinetuningConfig
 from kuapin.pipeline.finetune import (
     asked_users,
+    check_settings,
+    check_stages,
     first_stage,
     material_of,
     of_one_objective,
@@ -53,11 +55,13 @@ def search(shop: Shop, config: FinetuningConfig, space: Space, trials: int, prog
     Raises:
         InputError: a setting does not exist, or no trial came to its end.
     """
+    check_settings(config)
     snapshot, dataset = shop.snapshot, shop.dataset()
     allowed = chosen_categories(dataset, config.source_categories)
     left_out = asked_users(dataset, openings(dataset, allowed, config.seed))
     material = material_of(shop, dataset, allowed, left_out, config.seed)
     backbone = starting_backbone(shop, config, material)
+    check_stages(config, backbone)
     key = run_key(config, backbone, f"{snapshot} {sorted(space.items())}")
     best = max if OBJECTIVES[config.objective].greater_is_better else min
     metric = OBJECTIVES[config.objective].metric

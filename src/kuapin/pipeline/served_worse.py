@@ -1,24 +1,28 @@
 """Categories that a tuned encoder was found to serve worse: they are not moved to it unless that is forced."""
 
 import json
-from collections.abc import Iterable
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 from kuapin.durable import write_durably
 from kuapin.encoding.backbone import Backbone
 from kuapin.manifest import Route, read_routing
-from kuapin.pipeline.text_zero_shot import Opening
 from kuapin.workspace import Shop
 
 SERVED_WORSE = "served_worse.json"
 """Beside the weights of a tuned backbone: category → what was measured."""
+UNMEASURED = "not compared: kuapin finetune was interrupted, and the same command goes on"
+"""What is said of a category until it has been measured."""
 
 
-def note_worse(folder: Path, openings: Iterable[Opening]) -> None:
-    """Write down beside a tuned backbone which categories it serves worse than the one that it started from."""
-    worse = {opening.category: opening.reason for opening in openings if opening.worse}
+def write_note(folder: Path, worse: Mapping[str, str]) -> None:
+    """Write down beside a tuned backbone which categories may not move to it, and why; no file where there are none."""
+    path = folder / SERVED_WORSE
     if worse:
-        write_durably(folder / SERVED_WORSE, (json.dumps(worse, indent=1, ensure_ascii=False) + "\n").encode())
+        write_durably(path, (json.dumps(worse, indent=1, ensure_ascii=False) + "\n").encode())
+    elif path.is_file():
+        path.unlink()
 
 
 def noted(folder: Path) -> dict[str, str]:
@@ -26,6 +30,23 @@ def noted(folder: Path) -> dict[str, str]:
     path = folder / SERVED_WORSE
     found: dict[str, str] = json.loads(path.read_bytes()) if path.is_file() else {}
     return found
+
+
+def lift(shop: Shop) -> None:
+    """Hold nothing against the encoder that reads, nor against the one that a refresh tuned it from: somebody decided.
+
+    A warning says of which categories.
+    """
+    folders = {Path(shop.config.encoding.backbone), shop.path / "backbones" / shop.named_backbone}
+    names = sorted({name for folder in folders for name in noted(folder)})
+    for folder in folders:
+        write_note(folder, {})
+    if names:
+        warnings.warn(
+            f"By --force nothing is held against the backbone {shop.named_backbone} any more, by which may be served "
+            f"worse: {', '.join(names)}.",
+            stacklevel=2,
+        )
 
 
 def held_back(shop: Shop, live: Path | None) -> dict[str, str]:

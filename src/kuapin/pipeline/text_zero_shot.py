@@ -10,7 +10,7 @@ from kuapin.data.dataset import Dataset
 from kuapin.encoding.backbone import Backbone
 from kuapin.encoding.items import item_vectors
 from kuapin.errors import InputError
-from kuapin.evaluation.bootstrap import Interval, interval, ratio_interval
+from kuapin.evaluation.bootstrap import LEVEL, RESAMPLES, Interval, interval, ratio_interval
 from kuapin.evaluation.gate import Paired, Verdict, judge
 from kuapin.evaluation.launch import Launch, launch_split
 from kuapin.evaluation.metrics.registry import PerUser
@@ -27,6 +27,8 @@ LISTED = 50
 TEST_SHARE = 1 / 3
 MAX_TEST_USERS = 2_000
 LEAST_TEST_USERS = 30
+DRAWS_EACH = 100
+"""Resamples for each category that the level is divided by."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,9 @@ class Opening:
         before: metric → mean with its interval, by the encoder that training started from.
         after: the same by the tuned one.
         ratios: metric → after to before, paired.
-        verdict: of the gate, whether the tuned one may serve it; ``None``: nobody was asked.
+        decides: the ratio of ``DECIDES`` with an interval that holds for all categories at once; ``None``: nobody was
+            asked.
+        verdict: of the gate, whether the tuned one may serve it; likewise.
     """
 
     category: str
@@ -49,19 +53,20 @@ class Opening:
     before: dict[str, Interval] = field(default_factory=dict)
     after: dict[str, Interval] = field(default_factory=dict)
     ratios: dict[str, Interval] = field(default_factory=dict)
+    decides: Interval | None = None
     verdict: Verdict | None = None
 
     @property
     def worse(self) -> bool:
-        """Whether the tuned encoder serves it worse: by the gate, or as the interval of the ratio lies below 1."""
+        """Whether the tuned encoder serves it worse: by the gate, or as the interval that decides lies below 1."""
         lost = self.verdict is not None and self.verdict.decision == "loses"
-        return lost or (DECIDES in self.ratios and self.ratios[DECIDES].high < 1)
+        return lost or (self.decides is not None and self.decides.high < 1)
 
     @property
     def reason(self) -> str:
         """What decides whether it is served worse, in figures."""
-        ratio = self.ratios[DECIDES]
-        return f"{ratio.value:.2f} of NDCG@10 [{ratio.low:.2f}, {ratio.high:.2f}]"
+        ratio = self.decides
+        return "" if ratio is None else f"{ratio.value:.2f} of NDCG@10 [{ratio.low:.2f}, {ratio.high:.2f}]"
 
 
 def openings(dataset: Dataset, allowed: NDArray[np.bool_], seed: int) -> tuple[Opening, ...]:
@@ -111,16 +116,23 @@ def compared(
         for opening, a, b in zip(asked, first, second, strict=True)
     }
     verdicts = judge(pairs, shop.config.gate)
-    return tuple(_judged(*each) for each in zip(asked, first, second, verdicts, strict=True))
+    return tuple(_judged(*each, len(asked)) for each in zip(asked, first, second, verdicts, strict=True))
 
 
-def _judged(opening: Opening, before: PerUser, after: PerUser, verdict: Verdict) -> Opening:
+def _judged(opening: Opening, before: PerUser, after: PerUser, verdict: Verdict, of: int) -> Opening:
+    """The opening of one category with what both encoders find, one of ``of``, by which its level is divided."""
     pairs = {metric: (before.users[metric], after.users[metric]) for metric in METRICS}
     return replace(
         opening,
         before={metric: interval(a) for metric, (a, _) in pairs.items()},
         after={metric: interval(b) for metric, (_, b) in pairs.items()},
         ratios={metric: ratio_interval(b, a) for metric, (a, b) in pairs.items()},
+        decides=ratio_interval(
+            pairs[DECIDES][1],
+            pairs[DECIDES][0],
+            level=1 - (1 - LEVEL) / of,
+            resamples=max(RESAMPLES, DRAWS_EACH * of),  # so that the ends are not the last draws
+        ),
         verdict=verdict,
     )
 

@@ -1,5 +1,7 @@
 """``train``: from a shop's tables to a live release."""
 
+import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,15 +19,15 @@ from kuapin.data.suspects import Suspects
 from kuapin.encoding.encoder import Encoder
 from kuapin.encoding.items import encoded
 from kuapin.encoding.opening import open_encoder
-from kuapin.errors import GateRefusedError, InputError
+from kuapin.errors import GateRefusedError, InputError, ModelFolderError
 from kuapin.list_layer import SAFETY
-from kuapin.manifest import Route, Routing
+from kuapin.manifest import Route, Routing, part_of, read_routing
 from kuapin.model import KEPT, Model
 from kuapin.model_folder import Releases
 from kuapin.pipeline.assess import judged
-from kuapin.pipeline.forget import finish
+from kuapin.pipeline.forget import finish, has_forgotten_since
 from kuapin.pipeline.joint_start import check_shops, joint_start
-from kuapin.pipeline.served_worse import held_back
+from kuapin.pipeline.served_worse import held_back, lift, noted
 from kuapin.pipeline.surfaces import fit_surfaces
 from kuapin.pipeline.suspects_report import write_suspects
 from kuapin.progress import SILENT, Progress
@@ -62,7 +64,8 @@ def train(shop: Shop, *, quick: bool = False, force: bool = False, progress: Pro
     Args:
         shop: with items; interactions may be missing, then texts and nothing else speak.
         quick: fewer users asked, fewer trees and passes, the same steps.
-        force: train with a tuned encoder although fine-tuning found that it serves a category worse.
+        force: train with a tuned encoder although fine-tuning found that it serves a category worse; nothing is held
+            against it any more.
         progress: told of every step.
 
     Raises:
@@ -75,8 +78,9 @@ def train(shop: Shop, *, quick: bool = False, force: bool = False, progress: Pro
     releases = Releases(shop.models, config.releases)
     with shop.run("train") as run:
         snapshot, dataset = tables_of(shop)
-        if not force:
-            _check_served(shop, releases, dataset.catalogue)
+        if force:
+            lift(shop)
+        _check_served(shop, releases, dataset.catalogue)
         read = read_texts(shop, dataset.catalogue, progress)
         fitted = fit(config, dataset, read, run, quick=quick, progress=progress)
         sized, visible = _sized(config, quick=quick), learnable(dataset, read, fitted.suspects)
@@ -136,18 +140,42 @@ def read_texts(shop: Shop, catalogue: Catalogue, progress: Progress = SILENT) ->
 
 
 def _check_served(shop: Shop, releases: Releases, catalogue: Catalogue) -> None:
-    """Refuse to move every category to an encoder that serves one of them worse, before work is done."""
-    live = releases.live()
-    held = held_back(shop, None if live is None else releases.folder / live)
-    worse = [f"{name} ({why})" for name, why in held.items() if name in catalogue.categories]
-    if worse:
-        other = f"name another one in {shop.path / 'kuapin.toml'}"
-        if live is not None:
-            other = f"kuapin refresh {shop.path}, by which they keep what they have"
-        raise GateRefusedError(
-            f"Training moves everything to the backbone {shop.named_backbone}, by which are served worse: "
-            f"{', '.join(worse)}. Choose: {other}; or kuapin train {shop.path} --force"
-        )
+    """Refuse to move every category to an encoder that serves one of them worse, before work is done.
+
+    Not where what serves one of them may hold sums with a part of somebody who was erased: that has to go.
+    """
+    if not noted(Path(shop.config.encoding.backbone)):
+        return
+    live = _whole_live(releases)
+    held = {name: why for name, why in held_back(shop, live).items() if name in catalogue.categories}
+    if not held:
+        return
+    worse = (
+        f"Training moves everything to the backbone {shop.named_backbone}, by which may be served worse: "
+        f"{', '.join(f'{name} ({why})' for name, why in held.items())}."
+    )
+    if any(has_forgotten_since(shop, version) for version in _trained_for(releases, live, held)):
+        warnings.warn(f"{worse} It does, because somebody was erased since what serves them was trained.", stacklevel=3)
+        return
+    other = f"name another one in {shop.path / 'kuapin.toml'}"
+    if live is not None:
+        other = f"kuapin refresh {shop.path}, by which they keep what they have"
+    raise GateRefusedError(f"{worse} Choose: {other}; or kuapin train {shop.path} --force, which settles it")
+
+
+def _whole_live(releases: Releases) -> Path | None:
+    """Folder of the live release; ``None`` where there is none, or a damaged one, which training replaces."""
+    try:
+        return releases.open_live()
+    except ModelFolderError:
+        return None
+
+
+def _trained_for(releases: Releases, live: Path | None, categories: Iterable[str]) -> set[str]:
+    """The live release, and those earlier ones that the parts were made for by which it serves some categories."""
+    named = releases.live()
+    parts = [] if live is None else [part_of(read_routing(live).of(name)) for name in categories]
+    return {version for version in (named, *(Path(part).name for part in parts)) if version}
 
 
 def _check_start(shop: Shop, encoder: Encoder) -> None:

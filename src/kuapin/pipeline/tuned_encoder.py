@@ -20,9 +20,11 @@ from kuapin.finetuning.adapting import adapt, run_key
 from kuapin.finetuning.material import Material
 from kuapin.finetuning.presets import find_preset
 from kuapin.finetuning.settings import FinetuningConfig
+from kuapin.finetuning.tokens import USUAL_LENGTH
+from kuapin.model_folder import Releases
 from kuapin.pipeline.finetune import starting_backbone
 from kuapin.pipeline.newest import Newest
-from kuapin.pipeline.served_worse import SERVED_WORSE
+from kuapin.pipeline.served_worse import held_back, write_note
 from kuapin.progress import SILENT, Progress
 from kuapin.text.template import render, render_titles
 from kuapin.workspace import ADAPTED, TUNED, Shop
@@ -99,6 +101,7 @@ def tuned(shop: Shop, before: Dataset, newest: Newest, progress: Progress = SILE
         backbone = starting_backbone(shop, config, material)
     except InputError as error:
         return str(error)
+    config = config.model_copy(update={"max_length": min(config.max_length or USUAL_LENGTH, backbone.max_length)})
     key = run_key(config, backbone, f"{shop.snapshot} {newest.cut}")
     name = f"{TUNED}{key[:8]}"
     target: Path = shop.backbones / name
@@ -110,9 +113,9 @@ def tuned(shop: Shop, before: Dataset, newest: Newest, progress: Progress = SILE
             raise
         except KuapinError as error:
             return str(error)
-    worse = backbone.folder / SERVED_WORSE
-    if worse.is_file():  # a small change of it: what it serves worse stays held back
-        shutil.copyfile(worse, target / SERVED_WORSE)
+    live = Releases(shop.models).live()
+    # A small change of it: what has not moved to it stays held back, and what has goes on with it
+    write_note(target, held_back(shop, None if live is None else shop.models / live))
     other = Shop(shop.path)
     encoding = shop.config.encoding.model_copy(update={"backbone": str(target.resolve())})
     other.config = shop.config.model_copy(update={"encoding": encoding})
