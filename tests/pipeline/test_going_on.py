@@ -130,6 +130,17 @@ def user_model(shop):
     return sources(shop)["sequence"].source.arrays()
 
 
+@pytest.fixture
+def one_thread():
+    """Several add in any order, and Adam makes much of a gradient that is nothing but that."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize(("command", "at"), [(training.train, 3), (training.train, 5), (forced, 2)])
 def test_interrupted_in_the_user_model_it_goes_on_to_the_same_result(shop, log, tmp_path, monkeypatch, command, at):
     """In the first training of all, in what is learnt afterwards, and in a refresh."""

@@ -14,6 +14,7 @@ from kuapin.service_settings import ServiceConfig
 from kuapin.serving import failures
 from kuapin.serving.console import site as console
 from kuapin.serving.envelope import Envelope
+from kuapin.serving.logs import take_warnings
 from kuapin.serving.routes import experiments, health, interactions, items, models, recommendations, users
 from kuapin.serving.service import Service
 from kuapin.serving.tracing import Traced
@@ -73,6 +74,7 @@ def create_app(shop: Shop, config: ServiceConfig | None = None) -> FastAPI:
 
 def app_of_environment() -> FastAPI:
     """The service of the shop that ``$KUAPIN_SHOP`` names: what every worker process starts with."""
+    take_warnings()
     shop = Shop.open(Path(os.environ[SHOP]))
     config = shop.config.service
     if OPEN in os.environ:

@@ -7,6 +7,7 @@ for that quotes what came.
 import json
 import logging
 import traceback
+import warnings
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import TracebackType
@@ -54,6 +55,15 @@ def log_config(*, quiet: bool) -> dict[str, Any]:
         "root": {"handlers": ["out"], "level": "WARNING"},
         "loggers": {name: {"level": level} for name in ("kuapin", "uvicorn")},
     }
+
+
+def take_warnings() -> None:
+    """Have what the library warns of written as lines of the log, at INFO, in this process from now on."""
+
+    def write(message: Warning | str, *_: object, **__: object) -> None:
+        logging.getLogger("kuapin.serving").info(str(message))
+
+    warnings.showwarning = write
 
 
 def _fault(kind: type[BaseException], trace: TracebackType | None) -> dict[str, Any]:
