@@ -20,6 +20,10 @@ def test_the_words_that_titles_are_made_of_are_found_and_no_parts_of_two(titles)
     assert set(unspaced_words(titles)["word"]) == set(WORDS)
 
 
+def test_of_many_titles_no_count_overflows(titles):
+    assert set(unspaced_words(pl.concat([titles] * 150))["word"]) == set(WORDS)  # products of counts beyond 2³²
+
+
 def test_every_word_is_told_once_a_text(titles):
     table = unspaced_words(titles)
     assert table.is_unique().all()

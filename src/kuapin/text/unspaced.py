@@ -20,7 +20,7 @@ def unspaced_words(texts: pl.Series) -> pl.DataFrame:
     (Gu 2012, "word discovery in the age of the internet", matrix67.com).
     """
     table = _cut(texts, 1)
-    counts = table.group_by("word").agg(pl.len().alias("n"), pl.col("row").n_unique().alias("texts"))
+    counts = table.group_by("word").agg(pl.len().cast(pl.Int64).alias("n"), pl.col("row").n_unique().alias("texts"))
     found = counts.filter(pl.col("word").str.len_chars() > 1, pl.col("texts") >= FEWEST_TEXTS)
     table = table.join(found, on="word", how="semi")
     for side in ("before", "after"):
