@@ -6,6 +6,7 @@ import pytest
 from kuapin import columns as c
 from kuapin.data.dataset import build_dataset
 from kuapin.data.identity import with_event_ids
+from kuapin.data.sql.items import ItemChange
 from kuapin.manifest import Route, Routing
 from kuapin.model import KEPT, Model
 from kuapin.model_folder import Releases
@@ -15,6 +16,7 @@ from kuapin.ranking.live import LiveConfig, fit_live
 from kuapin.ranking.ranker import RankingConfig
 from kuapin.ranking.recommender import RANKER
 from kuapin.ranking.signals import SignalsConfig
+from kuapin.serving.live import _knows
 from kuapin.storefront import FOLDER
 from kuapin.workspace import Shop
 from tests import market
@@ -71,3 +73,11 @@ def test_an_attribute_rises_in_a_loaded_model(model):
 def test_a_loaded_model_says_that_a_path_leads_through_an_attribute(model):
     table = model.recommend_visitor(["H-oak-lamp-small"], n=20, explain=True).filter(reason_code="attribute")
     assert table[c.REASON].str.contains("shade").any()
+
+
+def test_an_item_that_was_put_with_columns_of_its_own_is_known(model):
+    item = market.items().row(0, named=True)
+    own = {"row": "blue", "shade": "shade 0", "seller": "Ann, tel 020 7946 0958", "story": f"of {item[c.ITEM_ID]}"}
+    put = {name: value for name, value in (item | own).items() if name != c.ITEM_ID}
+    assert _knows(model, ItemChange(1, item[c.ITEM_ID], put, deleted=False))
+    assert not _knows(model, ItemChange(1, item[c.ITEM_ID], put | {c.BRAND: "another"}, deleted=False))

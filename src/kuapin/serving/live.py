@@ -15,7 +15,7 @@ from kuapin.data.sql.experiments import Experiment
 from kuapin.data.sql.items import ItemChange, ItemStore, table_of
 from kuapin.data.sql.overlay import ServedTables
 from kuapin.errors import KuapinError, ModelFolderError, StoreError
-from kuapin.model import Model
+from kuapin.model import KEPT, Model
 from kuapin.model_folder import Releases
 from kuapin.surfaces.home import NAME as HOME
 from kuapin.workspace import Shop
@@ -251,12 +251,15 @@ def _hidden(model: Model, items: Sequence[str]) -> Model:
 
 
 def _knows(model: Model, change: ItemChange) -> bool:
-    """Whether a release was trained with an item just so; what is not in stock any more needs no training."""
+    """Whether a release was trained with an item just so; what is not in stock any more needs no training.
+
+    The shop's own columns are not looked at: a release has them in part, and masked.
+    """
     row = model.catalogue.items.rows([change.item_id])[0]
     if change.deleted or row < 0:
         return change.deleted
     kept = model.catalogue.frame.row(int(row), named=True)
-    return all(kept[name] == change.fields.get(name) for name in kept if name not in (c.ITEM_ID, c.AVAILABLE))
+    return all(kept.get(name) == change.fields.get(name) for name in KEPT if name not in (c.ITEM_ID, c.AVAILABLE))
 
 
 class Watch:
