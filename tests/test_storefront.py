@@ -12,7 +12,7 @@ import pytest
 
 from kuapin import columns as c
 from kuapin.cli.recommend import _show
-from kuapin.data.dataset import build_catalogue
+from kuapin.data.dataset import build_catalogue, build_dataset
 from kuapin.errors import InputError, ModelFolderError
 from kuapin.evaluation.page import render
 from kuapin.evaluation.report import Report
@@ -325,6 +325,29 @@ def test_the_report_shows_every_surface_with_what_was_measured(model):
         html.index("One home page, every surface") < html.index("Completes the last basket") < html.index("1.7 times.")
     )
     assert "30 rows" in html
+
+
+def test_what_no_person_did_makes_no_items_similar(model):
+    """Sixty accounts of one hour that met these two things and nothing else."""
+    pair = ("H-oak-lamp-small", "H-sea-lamp-small")
+    fake = pl.DataFrame(
+        [(f"fake {k}", item, model.latest - k, "view") for k in range(60) for item in pair],
+        schema=["user_id", "item_id", "timestamp", "event"],
+        orient="row",
+    )
+    data = build_dataset(market.items(), pl.concat([market.log(), fake]))
+    fooled = Model("r1", model.recommender, model.catalogue, data.users, data.histories)
+    place = [one.similar(pair[0], 80)[c.TARGET_ID].to_list().index(pair[1]) for one in (fooled, model)]
+    assert place[0] < place[1]
+    guarded = Model("r1", model.recommender, model.catalogue, data.users, data.histories)
+    guarded.storefront = replace(model.storefront, model=guarded)
+    assert guarded.similar(pair[0], 8, explain=True).equals(model.similar(pair[0], 8, explain=True))
+
+
+def test_rules_are_tried_at_the_time_of_the_shop(model):
+    trial = model.try_rules("user 003", 5, surface="campaigns")
+    assert set(trial.table[c.TARGET_ID]) == set(model.recommend("user 003", 5, surface="campaigns")[c.TARGET_ID])
+    assert trial.table.height == 2
 
 
 def test_items_that_come_later_leave_what_rests_on_the_log_as_it_was(model):

@@ -117,7 +117,9 @@ class Model:
         people = shop.people.vocabulary(dataset.users)
         reranker = open_reranker(shop, recommender, catalogue, people, folder)
         model = cls(folder.name, recommender, catalogue, people, dataset.histories, reranker)
-        model.storefront = Storefront(model, folder / FOLDER, shop.store, _strategies(shop))
+        model.storefront = Storefront(
+            model, folder / FOLDER, shop.store, _strategies(shop), shop.config.live.suspects
+        )
         return model
 
     def recommend(
@@ -247,11 +249,11 @@ class Model:
         Args:
             user: whose list; ``None``: a visitor's.
             n: its length.
-            now: for rules that have a time; ``None``: the present, the same for all.
+            now: for rules and campaigns, which have their times; ``None``: the present.
             history: items that a visitor met, oldest first.
             surface: whose answer is shown.
         """
-        now, full = now or datetime.now(UTC), self.reranker
+        full = self.reranker
 
         def listed(model: "Model") -> pl.DataFrame:
             if user is None:
@@ -461,7 +463,8 @@ class Model:
         content = signals[TEXTS].source if TEXTS in signals else None
         if not isinstance(content, Content):
             raise InputError("This release has no text vectors, so that it cannot tell similar items. Train again.")
-        return SimilarItems(content, self.catalogue, self.histories)
+        met = self.histories if self.storefront is None else self.histories.keep(self.storefront.of_people)
+        return SimilarItems(content, self.catalogue, met)
 
     def _diversity(self, per_category: int | None, discovery: float | None) -> DiversityConfig:
         changed: dict[str, float] = {}

@@ -21,6 +21,7 @@ from kuapin.data.dataset import Catalogue, build_catalogue
 from kuapin.data.histories import Histories
 from kuapin.data.offers import COUPON_COLUMN, build_offers
 from kuapin.data.store import TableStore
+from kuapin.data.suspects import SuspectsConfig, find_suspects
 from kuapin.data.user_groups import groups_by_row
 from kuapin.errors import InputError, ModelFolderError
 from kuapin.ranking.completion import Completion
@@ -89,7 +90,7 @@ def setting_of(
 PAST_S = 30 * DAY
 """A log that ended so long ago is one of the past, and the shop's clock stands where it ended."""
 _ROW = "row"
-_KEPT = ("bundles", "brands", "promoted", "campaigns", "trends", "profiles", "searches", "groups")
+_KEPT = ("bundles", "brands", "promoted", "campaigns", "trends", "profiles", "searches", "groups", "of_people")
 """Parts that rest on the log, or on the items of training: what is put later counts when the release is loaded anew."""
 
 
@@ -102,6 +103,7 @@ class Storefront:
         folder: the release's ``surfaces/``.
         store: the shop's tables: relations and campaigns count as they are now.
         strategies: how home pages follow each person's responses; ``None``: they are mixed alike for all.
+        suspects: what of the histories is no person's doing, where the people of two items are compared.
         loaded_at: when the release was loaded, unix seconds.
     """
 
@@ -109,6 +111,7 @@ class Storefront:
     folder: Path
     store: TableStore
     strategies: HomeStrategies | None = None
+    suspects: SuspectsConfig = SuspectsConfig()
     loaded_at: float = field(default_factory=time.time)
 
     @property
@@ -331,6 +334,11 @@ class Storefront:
         queries = self.searches.select(c.QUERY, c.TIMESTAMP).drop_nulls()
         now = int(model.histories.times.max(initial=0)) + 1
         return Trends(Growth.load(folder), model.catalogue, model.histories, now, queries)
+
+    @cached_property
+    def of_people(self) -> NDArray[np.bool_]:
+        """Which interactions of the model's histories are people's doing."""
+        return find_suspects(self.model.histories, self.suspects).kept
 
     def _similar_of(
         self, histories: Histories, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool
