@@ -111,7 +111,7 @@ class Storefront:
     folder: Path
     store: TableStore
     strategies: HomeStrategies | None = None
-    suspects: SuspectsConfig = SuspectsConfig()
+    suspects: SuspectsConfig = field(default_factory=SuspectsConfig)
     loaded_at: float = field(default_factory=time.time)
 
     @property

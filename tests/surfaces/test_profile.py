@@ -58,6 +58,15 @@ def test_every_statement_names_the_latest_events_it_rests_on(profiles, shop):
     assert all(said.values())
 
 
+def test_no_event_of_an_item_that_is_hidden_is_named(profiles, shop):
+    hidden = shop.catalogue.items.row("B-oak-soap-large")
+    one, shown = shop.histories.select(shop.users.rows(["u0"])), np.delete(np.arange(96), hidden)
+    said = {(one.kind, one.value): one.evidence for one in profiles.profile(one, shown=shown)}
+    assert not any("B-oak-soap-large" in evidence for evidence in said.values())
+    assert "latest" not in said["category", "Beauty > soap"]
+    assert "latest: H-oak-lamp-large (" in said["brand", "Oak"]
+
+
 def test_in_chinese_the_latest_events_are_named_too(profiles, shop):
     said = profiles.profile(shop.histories.select(shop.users.rows(["u0"])), language="zh")
     assert all("；最近：" in one.evidence for one in said)

@@ -133,7 +133,7 @@ class Profiles:
             history: of one user.
             searched: ``query`` and ``timestamp`` of his searches: their words count as attributes.
             told: column of the users table → what it says of him.
-            shown: rows of the items that may be named as due; ``None``: all.
+            shown: rows of the items that may be named; ``None``: all.
             language: of what is said.
         """
         say = PHRASES[language]
@@ -146,14 +146,19 @@ class Profiles:
             draws = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(np.float64)
             for kind in (CATEGORY, BRAND, PRICE, ATTRIBUTE):
                 if kind in self.groups:
-                    statements += self._more_than_usual(kind, history, draws, say)
+                    statements += self._more_than_usual(kind, history, draws, shown, say)
             if history.timed:
-                statements += [*self._rhythm(history, say), *self._due(history, shown, say)]
+                statements += [*self._rhythm(history, shown, say), *self._due(history, shown, say)]
         order = {kind: place for place, kind in enumerate(KINDS)}
         return sorted(statements, key=lambda one: (order[one.kind], -one.confidence, one.value))
 
     def _more_than_usual(
-        self, kind: str, history: Histories, draws: NDArray[np.float64], say: Phrases
+        self,
+        kind: str,
+        history: Histories,
+        draws: NDArray[np.float64],
+        shown: NDArray[np.integer] | None,
+        say: Phrases,
     ) -> list[Statement]:
         """Groups of which the history has more than the shop."""
         (matrix, names), usual, items = self.groups[kind], self.usual_share[kind], history.items
@@ -169,13 +174,18 @@ class Profiles:
         for place, (group, sure) in enumerate(zip(found.tolist(), holds.tolist(), strict=True)):
             said = say.of_history(int(count[group]), len(items), float(usual[group]))
             said = say.level(group, said) if kind == PRICE else said
-            latest = self._latest(history, np.sort(among[:, place].indices), say)
+            latest = self._latest(history, np.sort(among[:, place].indices), shown, say)
             statements.append(Statement(kind, names[group], sure, said + latest))
         return statements
 
-    def _latest(self, history: Histories, rows: NDArray[np.integer], say: Phrases) -> str:
-        """The last few of some events (ascending rows) of a history: ids of their items, and when."""
+    def _latest(
+        self, history: Histories, rows: NDArray[np.integer], shown: NDArray[np.integer] | None, say: Phrases
+    ) -> str:
+        """The last few of some events (ascending rows) of a history whose items may be named: the ids, and when."""
+        rows = rows if shown is None else rows[np.isin(history.items[rows], shown)]
         rows = rows[::-1][:EVENTS]
+        if len(rows) == 0:
+            return ""
         ids = self.catalogue.items.take(history.items[rows])
         return _named(ids, pl.Series(history.times[rows]) if history.timed else None, say)
 
@@ -193,7 +203,7 @@ class Profiles:
             found.append(Statement(ATTRIBUTE, word, 1 - (1 - n / total) ** n, counts))
         return found
 
-    def _rhythm(self, history: Histories, say: Phrases) -> list[Statement]:
+    def _rhythm(self, history: Histories, shown: NDArray[np.integer] | None, say: Phrases) -> list[Statement]:
         """The usual gap between days on which the user did something."""
         times = history.times
         gaps = np.diff(np.unique(times // DAY))
@@ -204,7 +214,7 @@ class Profiles:
         sure = float((np.abs(again - usual) <= max(0.25 * usual, 1.0)).mean())
         counts = say.gaps(usual, len(gaps), int(gaps.min()), int(gaps.max()))
         first_of_day = np.unique(times // DAY, return_index=True)[1]
-        latest = self._latest(history, first_of_day, say)
+        latest = self._latest(history, first_of_day, shown, say)
         return [Statement(RHYTHM, PHRASES["en"].gap(usual), sure, counts + latest)]
 
     def _due(self, history: Histories, shown: NDArray[np.integer] | None, say: Phrases) -> list[Statement]:
@@ -221,7 +231,8 @@ class Profiles:
                 continue
             again = np.median(np.random.default_rng(0).choice(gaps, (RESAMPLES, len(gaps))), axis=1)
             sure = float(((waited >= TIME_AGAIN * again) & (waited <= 3 * again)).mean())
-            counts = say.due(len(days), usual, waited) + self._latest(history, np.flatnonzero(items == item), say)
+            latest = self._latest(history, np.flatnonzero(items == item), shown, say)
+            counts = say.due(len(days), usual, waited) + latest
             found.append(Statement(DUE, self.catalogue.items.id(int(item)), sure, counts))
         return found
 
