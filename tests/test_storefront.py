@@ -344,6 +344,36 @@ def test_what_no_person_did_makes_no_items_similar(model):
     assert guarded.similar(pair[0], 8, explain=True).equals(model.similar(pair[0], 8, explain=True))
 
 
+def test_of_the_users_table_a_profile_tells_what_it_may_and_a_home_page_nothing(model, tmp_path):
+    shop = Shop.init(tmp_path / "shop")
+    users = model.users.ids.head(40).alias(c.USER_ID).to_frame()
+    faith = pl.Series("faith", ["some", "none"] * 20)
+    shop.store.write({"users": users.with_columns(faith, age=pl.lit("old"), club=faith == "some")})
+    front = replace(model.storefront, store=shop.store)
+
+    def told(storefront: Storefront, surface: str) -> list[str]:
+        table = storefront.recommend(surface, users[c.USER_ID].head(1), 400, None, explain=False)
+        return table.filter(kind="told")[c.TARGET_ID].to_list()
+
+    assert told(front, "profile") == []
+    assert told(replace(front, tells=("club",)), "profile") == ["club: true"]
+    assert told(replace(front, tells=("club",)), "home") == []
+    with pytest.warns(UserWarning, match=r"\[profile\] tells: the users table has no column 'klub'"):
+        assert told(replace(front, tells=("klub",)), "profile") == []
+
+
+def test_what_the_table_says_of_somebody_without_a_history_is_personal(model, tmp_path):
+    shop = Shop.init(tmp_path / "shop")
+    ids = [*model.users.ids.head(3), "new"]
+    shop.store.write({"users": pl.DataFrame({c.USER_ID: ids, "club": [True, False, False, True]})})
+    data = build_dataset(market.items(), market.log(), pl.DataFrame({c.USER_ID: ["new"]}))
+    known = Model("r1", model.recommender, model.catalogue, data.users, data.histories)
+    known.storefront = replace(model.storefront, model=known, store=shop.store, tells=("club",))
+    told = of_surface(Live(known, 0, 0.0, 0), Question("new", surface="profile"), erased=False)
+    assert [row["target_id"] for row in told["recommendations"]] == ["club: true"]
+    assert told["basis"] == "personal"
+
+
 def test_rules_are_tried_at_the_time_of_the_shop(model):
     trial = model.try_rules("user 003", 5, surface="campaigns")
     assert set(trial.table[c.TARGET_ID]) == set(model.recommend("user 003", 5, surface="campaigns")[c.TARGET_ID])

@@ -30,6 +30,7 @@ from kuapin.refresh_settings import RefreshConfig
 from kuapin.retrieval.sources.settings import SourcesConfig
 from kuapin.service_settings import ServiceConfig
 from kuapin.surfaces.home_strategies import StrategiesConfig
+from kuapin.surfaces.profile import ProfileConfig
 from kuapin.text.template import TextConfig
 
 _NONE = "none"
@@ -65,6 +66,7 @@ class Config(BaseModel):
     diversity: DiversityConfig = DiversityConfig()
     exploration: ExplorationConfig = ExplorationConfig()
     strategies: StrategiesConfig = StrategiesConfig()
+    profile: ProfileConfig = ProfileConfig()
     safety: SafetyConfig = SafetyConfig()
     reasons: ReasonsConfig = ReasonsConfig()
     releases: ReleasesConfig = ReleasesConfig()

@@ -117,7 +117,10 @@ class Model:
         people = shop.people.vocabulary(dataset.users)
         reranker = open_reranker(shop, recommender, catalogue, people, folder)
         model = cls(folder.name, recommender, catalogue, people, dataset.histories, reranker)
-        model.storefront = Storefront(model, folder / FOLDER, shop.store, _strategies(shop), shop.config.live.suspects)
+        config = shop.config
+        model.storefront = Storefront(
+            model, folder / FOLDER, shop.store, _strategies(shop), config.live.suspects, config.profile.tells
+        )
         return model
 
     def recommend(

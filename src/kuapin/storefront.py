@@ -46,7 +46,7 @@ from kuapin.surfaces.bundles import COMPLETES, REPLACES, Bundles, links_of
 from kuapin.surfaces.campaigns import Campaigns
 from kuapin.surfaces.home_strategies import DAY as PAGE_DAY
 from kuapin.surfaces.home_strategies import STRATEGY, HomeStrategies, Strategy
-from kuapin.surfaces.profile import Profiles
+from kuapin.surfaces.profile import TOLD, Profiles
 from kuapin.surfaces.trends import Trends
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ class Storefront:
         store: the shop's tables: relations and campaigns count as they are now.
         strategies: how home pages follow each person's responses; ``None``: they are mixed alike for all.
         suspects: what of the histories is no person's doing, where the people of two items are compared.
+        tells: columns of the users table that profiles may repeat.
         loaded_at: when the release was loaded, unix seconds.
     """
 
@@ -112,6 +113,7 @@ class Storefront:
     store: TableStore
     strategies: HomeStrategies | None = None
     suspects: SuspectsConfig = field(default_factory=SuspectsConfig)
+    tells: Sequence[str] = ()
     loaded_at: float = field(default_factory=time.time)
 
     @property
@@ -386,8 +388,12 @@ class Storefront:
 
     @cached_property
     def groups(self) -> pl.DataFrame:
-        """What the users table says in columns that group people, a row a user; read once."""
-        return groups_by_row(self.store.read(c.USERS), self.model.users)
+        """What the users table says in the columns that are told, a row a user; read once."""
+        users = self.store.read(c.USERS, [c.USER_ID, *self.tells])
+        for name in self.tells:
+            if name not in users.columns:
+                warnings.warn(f"[profile] tells: the users table has no column {name!r}. Correct it.", stacklevel=2)
+        return groups_by_row(users, self.model.users)
 
     @cached_property
     def searches(self) -> pl.DataFrame:
@@ -462,6 +468,9 @@ class Storefront:
                 "Ask for one of these surfaces, and it says what it needs.",
                 stacklevel=2,
             )
+        if profile_surface.NAME in answers:  # what somebody said of himself is for whoever asks for it
+            said = answers[profile_surface.NAME]
+            answers[profile_surface.NAME] = said.filter(pl.col(c.KIND) != TOLD)
         return home_surface.compose(answers, n, strategy.shares if strategy else None)
 
     @cached_property

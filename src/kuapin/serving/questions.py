@@ -19,6 +19,7 @@ from kuapin.serving.live import Live
 from kuapin.serving.online import New, with_new
 from kuapin.surfaces.home import NAME as HOME
 from kuapin.surfaces.home_strategies import MARK, STRATEGY
+from kuapin.surfaces.profile import NAME as PROFILE
 
 PERSONAL, SESSION, CATEGORY_POPULAR, SHOP_POPULAR, NOTHING = BASES = (
     "personal",
@@ -136,7 +137,7 @@ def of_surface(live: Live, question: Question, *, erased: bool) -> dict[str, Any
         per_category=question.per_category,
         discovery=question.discovery,
     )
-    known = model.histories_of([user]).lengths[0] > 0
+    known = question.surface == PROFILE or model.histories_of([user]).lengths[0] > 0
     mixed = STRATEGY in table.columns and table.height > 0
     told = (*SHOWN, c.SURFACE) if question.surface == HOME else SHOWN
     told = (*told, c.PROPENSITY) if mixed else told

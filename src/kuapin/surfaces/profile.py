@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 from scipy import sparse
 
 from kuapin import columns as c
@@ -40,6 +41,16 @@ EVENTS = 3
 DAY = 86_400
 TIME_AGAIN = 0.8
 """Share of the usual gap after which an item counts as due."""
+
+
+class ProfileConfig(BaseModel):
+    """What a profile may say beside what the history says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tells: tuple[str, ...] = Field(
+        (), description="Columns of the users table that profiles repeat, where they group people; no other is told."
+    )
 
 
 @dataclass(frozen=True)
