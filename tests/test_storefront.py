@@ -216,6 +216,14 @@ def test_campaigns_begin_and_end_while_a_release_answers(model, monkeypatch):
     assert replace(front, model=untimed).clock == loaded
 
 
+def test_campaigns_of_a_log_of_the_past_say_which_date_they_go_by(model):
+    day = f"{datetime.fromtimestamp(model.latest, UTC):%Y-%m-%d}"
+    late = replace(model.storefront)
+    with pytest.warns(UserWarning, match=f"The log ended .* days ago: campaigns begin and end as if today were {day}"):
+        late.recommend("campaigns", pl.Series(["user 003"]), 5, None, explain=False)
+    assert replace(late, loaded_at=model.latest + 20 * DAY).lateness is None
+
+
 def test_nothing_about_a_person_is_in_what_is_stored(model):
     files = [path for path in model.storefront.folder.rglob("*") if path.is_file()]
     assert len(files) > 10

@@ -5,7 +5,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -284,6 +284,8 @@ class Storefront:
         model, folder = self.model, self.folder / campaigns_surface.NAME
         if not self.promoted:
             raise InputError("The shop has no campaigns. Import a table of campaigns; nothing needs to be trained.")
+        if self.lateness:
+            warnings.warn(self.lateness, stacklevel=2)
         setting = setting_of(model.catalogue, model.histories, model.recommender, self.store, model.users)
         idle = setting.offers.table["offer_id"].filter(~setting.offers.for_some(None))
         if idle.len():
@@ -309,13 +311,25 @@ class Storefront:
 
     @property
     def clock(self) -> int:
-        """The shop's time, unix seconds: the present.
+        """The shop's time, unix seconds: the present, or what ``behind`` takes it back to."""
+        return int(time.time() - self.behind)
 
-        Where the log ended more than ``PAST_S`` before the release was loaded, it goes on from the end of the log.
-        """
+    @property
+    def behind(self) -> float:
+        """Seconds that the log ended before the loading, if more than ``PAST_S``: time goes on from there; else 0."""
         histories = self.model.histories
         behind = self.loaded_at - self.model.latest if histories.timed and len(histories.items) else 0.0
-        return int(time.time() - (behind if behind > PAST_S else 0.0))
+        return behind if behind > PAST_S else 0.0
+
+    @property
+    def lateness(self) -> str | None:
+        """In words which date campaigns go by; ``None``: the present, or there are none."""
+        if not self.behind or not self.promoted:
+            return None
+        return (
+            f"The log ended {self.behind / DAY:.0f} days ago: campaigns begin and end as if today were "
+            f"{datetime.fromtimestamp(self.clock, UTC):%Y-%m-%d}. Import what came since, and they go by the calendar."
+        )
 
     def _trends_of(
         self, histories: Histories, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool

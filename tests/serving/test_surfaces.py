@@ -3,12 +3,15 @@
 import polars as pl
 
 from kuapin.data.identity import with_event_ids
+from kuapin.workspace import Shop
 from tests import served
 
 
 def test_the_log_is_read_once_for_all_who_ask_and_not_again_for_items_that_come(tmp_path, monkeypatch):
     """Home and profile answered from what was read: with every reading of the log forbidden they say the same."""
     shop = served.shop(tmp_path)
+    (shop.path / "kuapin.toml").write_text('[profile]\ntells = ["age"]\n')
+    shop = Shop.open(shop.path)
     log = pl.DataFrame({"user_id": ["user 003"] * 3 + ["user 004"], "query": ["Mint Tea", "mint tea", "mint", "oak"]})
     log = log.with_columns(pl.lit(1_600_000_000).alias("timestamp"), pl.lit("search").alias("event"))
     people = pl.DataFrame({"user_id": [f"user {k:03}" for k in range(4)], "age": ["young", "old", "young", "old"]})
@@ -47,3 +50,11 @@ def test_the_log_is_read_once_for_all_who_ask_and_not_again_for_items_that_come(
             answer = client.get("/v1/recommendations", params=asked).json()
             assert (answer["basis"], answer["recommendations"] == []) == (basis, basis == "nothing")
         assert not {"interactions", "users"} & set(seen)
+
+
+def test_a_log_of_the_past_is_said_once_a_load_where_there_are_campaigns(shop, caplog):
+    with served.client(shop):
+        assert "as if today were" not in caplog.text
+    shop.store.write({"campaigns": pl.DataFrame({"campaign_id": ["x"], "brand": ["Oak"]})})
+    with served.client(Shop.open(shop.path)):
+        assert caplog.text.count("campaigns begin and end as if today were") == 1

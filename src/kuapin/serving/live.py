@@ -203,6 +203,8 @@ class LiveModel:
         shop.store = self.store.at(position)
         seen = self.items.position()  # what changes while the release loads may be in it or not
         model = Model.load(shop, version=version)
+        if model.storefront is not None and model.storefront.lateness:
+            log.warning(model.storefront.lateness)
         changes = self.items.since(0)
         live = Live(model, position, loaded_at, erased)
         unknown = [one for one in changes if one.number > seen or not _knows(model, one)]
