@@ -1,5 +1,6 @@
 """Rules, caps, floors and penalties have their effect on real lists, and no list is short for them."""
 
+import tracemalloc
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -7,10 +8,14 @@ import numpy as np
 import polars as pl
 import pytest
 
+from kuapin.data.dataset import build_catalogue
+from kuapin.data.histories import empty_histories
 from kuapin.errors import InputError
 from kuapin.model import Model
+from kuapin.ranking.bound_rules import BoundRule, Rules
 from kuapin.ranking.diversity import DiversityConfig
 from kuapin.ranking.reranker import Reranker
+from kuapin.ranking.rules import Demand
 from tests import market
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -207,3 +212,28 @@ def test_each_rule_is_tried_against_the_list_without_it(with_rules):
     assert (anyway.came, anyway.went, anyway.moved) == ([], [], [])
     assert trial.table.equals(model.recommend("user 001", 5, explain=True, now=NOON))
     assert other.line == 5
+
+
+def test_who_may_be_shown_what_takes_little_memory_in_a_large_catalogue(plain, monkeypatch):
+    n, who = 200_000, np.arange(64)
+    catalogue = build_catalogue(pl.DataFrame({"item_id": pl.int_range(n, eager=True).cast(pl.String)}))
+    region = ((np.arange(n) % 3).astype(np.int32), (who % 2).astype(np.int32))
+    rules = Rules((BoundRule(Demand(same_as_user="region"), np.ones(n, np.bool_), agree=region),))
+    lists = Reranker(plain.recommender, catalogue, rules)
+
+    def audiences() -> tuple[list[tuple[list[int], int]], int]:
+        tracemalloc.start()
+        found = [
+            (users.tolist(), items.sum()) for users, items in lists.audiences(empty_histories(64, n, timed=True), who)
+        ]
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found, peak
+
+    found, peak = audiences()
+    assert sorted(users for users, _ in found) == [who[::2].tolist(), who[1::2].tolist()]
+    assert peak < 50e6
+    monkeypatch.setattr("kuapin.ranking.reranker.PAIRS", 64 * n)
+    at_once, more = audiences()
+    assert at_once == found
+    assert more > 2 * peak

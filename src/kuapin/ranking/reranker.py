@@ -26,6 +26,8 @@ from kuapin.retrieval.sources.content import Content
 
 AT_ONCE = 64
 """Users whose items are told apart at a time."""
+PAIRS = 1_000_000
+"""Users times items that rules about users look at together, some 40 bytes each; one user at least."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +103,13 @@ class Reranker:
         may = np.ones(n_items, np.bool_) if items is None else allowed(items, n_items)
         for first in range(0, len(who), AT_ONCE):
             users = np.arange(first, min(first + AT_ONCE, len(who)))
-            masks = may & ~rules.hidden(histories.select(users), np.maximum(who[users], -1), n_items)
-            alike, of = np.unique(np.packbits(masks, axis=1), axis=0, return_inverse=True)
-            for one in range(len(alike)):
-                mine = np.flatnonzero(of == one)
-                yield users[mine], rows_of(masks[mine[0]])
+            some = max(PAIRS // max(n_items, 1), 1)
+            parts = [users[k : k + some] for k in range(0, len(users), some)]
+            hidden = (rules.hidden(histories.select(part), np.maximum(who[part], -1), n_items) for part in parts)
+            masks = np.concatenate([np.packbits(may & ~one, axis=1) for one in hidden])
+            alike, of = np.unique(masks, axis=0, return_inverse=True)
+            for number, mask in enumerate(alike):
+                yield users[of == number], rows_of(np.unpackbits(mask, count=n_items) > 0)
 
     def ranked(
         self,
