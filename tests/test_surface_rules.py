@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from kuapin.model import Model
+from kuapin.ranking.reranker import Reranker
 from tests import market
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -156,3 +157,11 @@ def test_no_rule_about_users_leaves_the_answers_as_they_are(plain, with_rules):
         for user in ("user 001", "user 003"):
             before = plain.recommend(user, 6, surface=surface)
             assert many.filter(user_id=user).drop("score").equals(before.drop("score"))
+
+
+def test_a_home_page_looks_once_what_its_user_may_be_shown(with_rules, monkeypatch):
+    model, asked = with_rules('[[exclude]]\nbrand = "Oak"\nusers = { column = "club", equals = true }\n'), []
+    audiences = Reranker.audiences
+    monkeypatch.setattr(Reranker, "audiences", lambda self, *rest: (asked.append(1), audiences(self, *rest))[1])
+    assert model.recommend("user 003", 24, surface="home")["surface"].n_unique() > 4
+    assert len(asked) == 1

@@ -158,7 +158,7 @@ class Storefront:
             self._answer(surface, histories.select(users), ids.gather(users), n, rows, now, explain=explain)
             for users, rows in self.model.reranker.audiences(histories, who, items, now)
         ]
-        return parts[0] if len(parts) == 1 else _in_order(ids, parts)
+        return _in_order(ids, parts)
 
     def _answer(
         self,
@@ -461,27 +461,26 @@ class Storefront:
         explain: bool,
     ) -> pl.DataFrame:
         """Home pages that are all mixed in one way; ``None``: as usual."""
-        answers, missing = {}, []
         dial = strategy.discovery if strategy and strategy.discovery else None
-        for name in home_surface.SHARES:
-            longer = 1 if name == profile_surface.NAME else n  # the surest statement of every kind
-            try:
-                if name == products_surface.NAME:
-                    answers[name] = self.model.products_of(
-                        ids, n, items, explain=explain, discovery=dial, histories=histories, now=now
-                    )
-                else:
-                    answers[name] = self.recommend(
-                        name, ids, longer, items, explain=explain, histories=histories, now=now
-                    )
-            except (InputError, ModelFolderError):  # not learnt, or not readable: the others share its rows
-                missing.append(name)
+        products = self.model.products_of(ids, n, items, explain=explain, discovery=dial, histories=histories, now=now)
+        parts: dict[str, list[pl.DataFrame]] = {name: [] for name in home_surface.SHARES if name in SURFACES}
+        missing = []
+        for users, rows in self.model.reranker.audiences(histories, self.model.users.rows(ids), items, now):
+            theirs, whose = histories.select(users), ids.gather(users)
+            for name in list(parts):
+                longer = 1 if name == profile_surface.NAME else n  # the surest statement of every kind
+                try:
+                    parts[name].append(self._answer(name, theirs, whose, longer, rows, now, explain=explain))
+                except (InputError, ModelFolderError):  # not learnt, or not readable: the others share its rows
+                    del parts[name]
+                    missing.append(name)
         if missing:
             warnings.warn(
                 f"Home pages are without {', '.join(missing)}, of which release {self.model.release} knows nothing. "
                 "Ask for one of these surfaces, and it says what it needs.",
                 stacklevel=2,
             )
+        answers = {products_surface.NAME: products} | {name: _in_order(ids, tables) for name, tables in parts.items()}
         if profile_surface.NAME in answers:  # what somebody said of himself is for whoever asks for it
             said = answers[profile_surface.NAME]
             answers[profile_surface.NAME] = said.filter(pl.col(c.KIND) != TOLD)
@@ -526,6 +525,8 @@ def _tell_unknown(basket: Sequence[str], rows: NDArray[np.integer]) -> None:
 
 def _in_order(ids: pl.Series, parts: list[pl.DataFrame]) -> pl.DataFrame:
     """Answers to groups of users as one, in the order of the users."""
+    if len(parts) == 1:
+        return parts[0]
     order = ids.unique(maintain_order=True).to_frame(c.USER_ID)
     return order.join(pl.concat(parts), on=c.USER_ID, how="inner", maintain_order="left_right", nulls_equal=True)
 
