@@ -103,8 +103,7 @@ def onboard(
             newest = int(log.times.max(initial=0)) if log.timed else None
             version = _publish(releases, live, category, opening, dataset.catalogue, read, len(rows), newest)
         _go_live(shop, releases, version, live.folder.name, fresh, checked.entries)
-        named = suspects.named(dataset)
-        write_suspects(shop, named)
+        named = write_suspects(shop, suspects.named(dataset))
         lost = negative_transfer_json(opening.expectations, opening.shot) if opening.expectations else []
         record_opening(shop.models, live.folder.name, category, lost)
     return Onboarded(

@@ -187,8 +187,7 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
             own = [name for name in passed if name in stages and stages[name].own]
             release = _publish(shop, releases, snapshot, dataset, read, live, kept, own, start, language, run, progress)
             finish(shop)
-        named = suspects.named(dataset)
-        write_suspects(shop, named)
+        named = write_suspects(shop, suspects.named(dataset))
         if isinstance(language, Tuned):
             language.tidy(served=release is not None)
         return Refreshed(
