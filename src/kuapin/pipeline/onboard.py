@@ -182,7 +182,8 @@ def _read(shop: Shop, catalogue: Catalogue, encoder: Encoder, text: TextConfig, 
     vectors = encoded(encoder, text, catalogue.frame, texts, shop.vectors, progress)
     whitening = fit_whitening(vectors)
     config = shop.config.model_copy(update={"text": text})
-    decisions, judge = judged(catalogue.frame, shop.store.read(c.LABELS), encoder, config, vectors, shop.vectors)
+    labels = shop.store.read(c.LABELS)
+    decisions, judge = judged(catalogue.frame, labels, encoder, config, vectors, shop.vectors, progress)
     return Texts(encoder, texts, vectors, whitening, whitening.of(vectors), decisions, judge)
 
 

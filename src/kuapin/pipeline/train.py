@@ -135,7 +135,7 @@ def read_texts(shop: Shop, catalogue: Catalogue, progress: Progress = SILENT) ->
     whitening = fit_whitening(vectors)
     with progress.step("Looking for what may not be shown"):
         labels = shop.store.read(c.LABELS)
-        decisions, judge = judged(catalogue.frame, labels, encoder, config, vectors, shop.vectors)
+        decisions, judge = judged(catalogue.frame, labels, encoder, config, vectors, shop.vectors, progress)
     return Texts(encoder, texts, vectors, whitening, whitening.of(vectors), decisions, judge)
 
 

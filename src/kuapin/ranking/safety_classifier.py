@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from scipy.special import expit, softmax
 
@@ -17,6 +18,7 @@ from kuapin.encoding.backbone import check_parts, find_folder
 from kuapin.errors import InputError
 from kuapin.extras import require
 from kuapin.ranking.safety import Opinion, SafetyConfig
+from kuapin.sequence.run import device_of_training
 
 WHAT = "safety.classifier"
 _SAFE = (
@@ -94,18 +96,31 @@ class TextClassifier:
             )
         return opened
 
-    def opinions(self, texts: pl.Series) -> list[Opinion]:
-        """What it says of every text: the harmful label that is likeliest, and how likely harm is in all."""
-        torch = require("torch", "train")
-        known = texts.unique().sort()
-        order = np.argsort(known.str.len_chars().to_numpy(), kind="stable")
-        logits = np.zeros((len(known), len(self.labels)), np.float64)
-        tokenizer, model = self._tokenizer, self._model
+    def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """What it gives to every label of every text, float32 (n_texts, n_labels); read by a graphics card, if any."""
+        torch, device = require("torch", "train"), device_of_training()
+        order = np.argsort([len(text) for text in texts], kind="stable")
+        logits = np.zeros((len(texts), len(self.labels)), np.float32)
+        tokenizer, model = self._tokenizer, self._model.to(device)
         with torch.inference_mode():
             for first in range(0, len(order), BATCH):
                 rows = order[first : first + BATCH]
-                read = tokenizer(known[rows].to_list(), padding=True, truncation=True, return_tensors="pt")
-                logits[rows] = model(**read).logits.float().numpy()
+                some = [texts[row] for row in rows]
+                read = tokenizer(some, padding=True, truncation=True, return_tensors="pt").to(device)
+                logits[rows] = model(**read).logits.float().cpu().numpy()
+        return logits
+
+    def opinions(
+        self, texts: pl.Series, read: Callable[[list[str]], NDArray[np.float32]] | None = None
+    ) -> list[Opinion]:
+        """What it says of every text: the harmful label that is likeliest, and how likely harm is in all.
+
+        Args:
+            texts: of items.
+            read: gives ``logits`` in its place, out of a cache, say.
+        """
+        known = texts.unique().sort()
+        logits = (read or self.logits)(known.to_list()).astype(np.float64)
         chance = expit(logits) if self.several else softmax(logits, axis=1)
         of_harm = chance[:, list(self.harmful)]
         total = of_harm.max(axis=1) if self.several else of_harm.sum(axis=1)
