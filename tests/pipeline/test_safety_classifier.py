@@ -11,7 +11,7 @@ from kuapin.pipeline import assess as assessing
 from kuapin.pipeline.assess import assess
 from kuapin.pipeline.train import train
 from kuapin.progress import Silent
-from kuapin.ranking.safety import SafetyConfig
+from kuapin.ranking.safety import SCHEMA, SafetyConfig
 from kuapin.ranking.safety_classifier import TextClassifier
 from kuapin.workspace import Shop
 from tests import market
@@ -83,6 +83,11 @@ def test_no_item_comes_in_unread(tmp_path):
         ModelFolderError, match=r"^Release r1 takes no new items here: safety\.classifier '\S+/nowhere'"
     ):
         arrivals._decided(market.items().head(2), None)
+
+
+def test_where_nothing_came_no_model_is_wanted(tmp_path):
+    arrivals = Arrivals(shop_with(tmp_path, tmp_path / "nowhere"), tmp_path / "r1")
+    assert arrivals.decided(market.items().head(0)).equals(pl.DataFrame(schema=SCHEMA))
 
 
 def test_a_missing_model_is_told_before_anything_is_encoded(tmp_path, monkeypatch):
