@@ -18,6 +18,7 @@ from kuapin.encoding.items import encoded
 from kuapin.encoding.opening import open_encoder
 from kuapin.evaluation.report import Timing
 from kuapin.pipeline.joint_start import joint_start
+from kuapin.pipeline.train import tables_of
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.live import LiveConfig
 from kuapin.ranking.ranker import RankingConfig
@@ -83,7 +84,7 @@ def material_of(shop: Shop, progress: Progress = SILENT, *, user_model: bool = T
         user_model: whether one will be trained, which may have to begin from one of several other shops.
     """
     with progress.step("Reading the shop"):
-        dataset = shop.dataset()
+        _, dataset = tables_of(shop)
     frame, config = dataset.catalogue.frame, shop.config
     texts = render(frame, config.text)
     encoder = open_encoder(config.encoding, shop.vectors / "encoders", texts.to_list(), progress)

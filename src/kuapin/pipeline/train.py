@@ -14,7 +14,6 @@ from kuapin import columns as c
 from kuapin.config import Config
 from kuapin.counts import counted
 from kuapin.data.dataset import Catalogue, Dataset
-from kuapin.data.schema import SCHEMAS
 from kuapin.data.suspects import Suspects
 from kuapin.encoding.encoder import Encoder
 from kuapin.encoding.items import encoded
@@ -41,8 +40,8 @@ from kuapin.retrieval.source import Visible
 from kuapin.retrieval.start_folder import open_start
 from kuapin.retrieval.whitening import Whitening, fit_whitening, save_whitening
 from kuapin.storefront import FOLDER
-from kuapin.text.masking import mask
-from kuapin.text.template import render
+from kuapin.text.attributes import attributes, with_attributes
+from kuapin.text.template import TextConfig, render
 from kuapin.workspace import ADAPTED, Shop
 
 ENCODER = "encoder"
@@ -248,12 +247,18 @@ def described(config: Config, dataset: Dataset, fitted: Fitted, *, quick: bool =
 
 
 def tables_of(shop: Shop) -> tuple[str, Dataset]:
-    """The tables and the name of the snapshot that they are of."""
+    """The tables, of the shop's own columns the attributes alone, and the name of the snapshot that they are of."""
     while True:
         snapshot = shop.snapshot
         dataset = shop.dataset()
         if snapshot == shop.snapshot:
-            return snapshot, dataset
+            return snapshot, with_attributes_alone(dataset, shop.config, shop.config.text)
+
+
+def with_attributes_alone(dataset: Dataset, config: Config, text: TextConfig) -> Dataset:
+    """Without those own columns that neither ``releases.attributes`` nor the template of the texts names."""
+    frame = with_attributes(dataset.catalogue.frame, (*config.releases.attributes, *text.columns))
+    return replace(dataset, catalogue=replace(dataset.catalogue, frame=frame))
 
 
 def _sized(config: Config, *, quick: bool) -> Config:
@@ -280,14 +285,9 @@ def write_catalogue(catalogue: Catalogue, folder: Path) -> None:
 def kept(items: pl.DataFrame) -> pl.DataFrame:
     """The columns ``KEPT``, and of the shop's own text columns what several items share, with personal data replaced.
 
-    A value of one item alone is null: it tells of no other item, and may be as long as a description.
+    A value of one item alone is null: it tells of no other item.
     """
-    own = [
-        items[name].cast(pl.String)
-        for name in items.columns
-        if name not in SCHEMAS[c.ITEMS].declared and items.schema[name] in (pl.String, pl.Categorical)
-    ]
-    shared = [mask(values.set(~values.is_duplicated(), None)) for values in own]
+    shared = [values.set(~values.is_duplicated(), None) for values in attributes(items)]
     told = [values for values in shared if values.null_count() < values.len()]
     return items.select(*(name for name in KEPT if name in items.columns), *told)
 
