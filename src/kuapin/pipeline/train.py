@@ -77,9 +77,8 @@ def train(shop: Shop, *, quick: bool = False, force: bool = False, progress: Pro
     releases = Releases(shop.models, config.releases)
     with shop.run("train") as run:
         snapshot, dataset = tables_of(shop)
-        if force:
-            lift(shop)
-        _check_served(shop, releases, dataset.catalogue)
+        if not force:
+            _check_served(shop, releases, dataset.catalogue)
         read = read_texts(shop, dataset.catalogue, progress)
         fitted = fit(config, dataset, read, run, quick=quick, progress=progress)
         sized, visible = _sized(config, quick=quick), learnable(dataset, read, fitted.suspects)
@@ -95,6 +94,8 @@ def train(shop: Shop, *, quick: bool = False, force: bool = False, progress: Pro
                 config=described(config, dataset, fitted, quick=quick),
                 metrics=fitted.metrics,
             )
+        if force:
+            lift(shop)
         write_suspects(shop, fitted.suspects.named(dataset))
     finish(shop)
     return Model.load(shop)
