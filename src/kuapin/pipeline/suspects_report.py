@@ -36,7 +36,10 @@ def _without_erased(said: Any, erasures: Erasures) -> Any:
     return said | {"users": [user for user in said["users"] if erasures.person(user) not in erased]}
 
 
-def read_suspects(shop: Shop) -> dict[str, Any]:
-    """What was kept last."""
-    found: dict[str, Any] = json.loads((shop.reports / NAME).read_text(encoding="utf-8"))
+def read_suspects(shop: Shop) -> dict[str, Any] | None:
+    """What was kept last; ``None`` where somebody was erased since."""
+    try:
+        found: dict[str, Any] = json.loads((shop.reports / NAME).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
     return found
