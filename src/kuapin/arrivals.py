@@ -122,7 +122,9 @@ class Arrivals:
 
     def decided(self, items: pl.DataFrame) -> pl.DataFrame:
         """Whether items may be shown, as ``add`` decides it: the columns of ``safety.SCHEMA``."""
-        encoder = self._encoder if items.height and self._judge is not None else None
+        if items.height == 0:
+            return pl.DataFrame(schema=SCHEMA)
+        encoder = self._encoder if self._judge is not None else None
         return self._decided(items, None if encoder is None else self._encoded(encoder, items))
 
     def _decided(self, items: pl.DataFrame, vectors: NDArray[np.float32] | None) -> pl.DataFrame:

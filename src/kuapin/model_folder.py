@@ -33,11 +33,24 @@ _LOG_LENGTH = 200
 _DRAFT_LIFETIME_S = 24 * 3600
 
 
+ATTRIBUTES = (
+    "color", "colour", "shade", "material", "fabric", "pattern", "finish", "style", "fit", "shape", "size", "season",
+    "occasion", "gender", "age_group", "flavor", "flavour", "scent", "genre", "language", "format", "department",
+    "product_type", "颜色", "材质", "图案", "风格", "尺码", "尺寸", "季节", "性别", "口味",
+)  # fmt: skip
+"""What shops call attributes that several items share, and that are no person's."""
+
+
 class ReleasesConfig(BaseModel):
     """Published models: how many are kept, and how alteration is detected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    attributes: tuple[str, ...] = Field(
+        ATTRIBUTES,
+        description="Columns of the items table beside those of every shop that a release may keep: none that names "
+        "people. Capital and small letters are one; a column that text.template names is kept too.",
+    )
     keep: int = Field(5, ge=2, description="Releases kept for rollback; the oldest beyond them are deleted on publish.")
     signing_key_file: Path | None = Field(
         None,

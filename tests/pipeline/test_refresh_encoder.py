@@ -34,6 +34,7 @@ from kuapin.model_folder import Releases
 from kuapin.pipeline import finetune as finetuning
 from kuapin.pipeline import refresh as refreshing
 from kuapin.pipeline import served_worse
+from kuapin.pipeline import train as training
 from kuapin.pipeline.finetune import finetune
 from kuapin.pipeline.forget import forget, has_forgotten_since
 from kuapin.pipeline.newest import newest_stretch
@@ -234,6 +235,17 @@ def test_what_was_learnt_of_somebody_who_was_erased_goes_whatever_is_held(noted_
     assert read_routing(live).categories == {}
     assert held_back(shop, live) == {}  # it is served by this encoder already
     assert noted(Path(shop.config.encoding.backbone)) == {"Home": "0.2"}
+
+
+@pytest.mark.parametrize("module", [training, refreshing])
+def test_what_is_forced_and_fails_leaves_what_is_held(noted_shop, monkeypatch, module):
+    def full(*_, **__):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(module, "write_default", full)
+    with pytest.raises(OSError, match="full"):
+        train(noted_shop, quick=True, force=True) if module is training else refresh(noted_shop, force=True)
+    assert noted(Path(noted_shop.config.encoding.backbone)) == {"Home": "0.2"}
 
 
 def test_a_damaged_live_release_is_none_to_training(noted_shop):

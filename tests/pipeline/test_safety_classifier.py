@@ -10,7 +10,9 @@ from kuapin.errors import InputError, ModelFolderError
 from kuapin.pipeline import assess as assessing
 from kuapin.pipeline.assess import assess
 from kuapin.pipeline.train import train
-from kuapin.ranking.safety import SafetyConfig
+from kuapin.progress import Silent
+from kuapin.ranking.safety import SCHEMA, SafetyConfig
+from kuapin.ranking.safety_classifier import TextClassifier
 from kuapin.workspace import Shop
 from tests import market
 from tests.classifier import tiny
@@ -44,6 +46,31 @@ def test_the_catalogue_is_read_at_training(folder, tmp_path, monkeypatch):
     assert made["reason"].str.contains(r"reads it as rude \(0\.\d\d\)$").all()
 
 
+def test_what_was_read_is_not_read_again(folder, tmp_path, monkeypatch):
+    read, real, steps = [], TextClassifier.logits, []
+
+    class Noted(Silent):
+        def step(self, title, total=None, unit=""):
+            steps.append((title, total, unit))
+            return super().step(title, total, unit)
+
+    monkeypatch.setattr(TextClassifier, "logits", lambda self, texts: read.extend(texts) or real(self, texts))
+    texts = pl.Series(["oak lamp", "mint soap", "oak lamp", "a cruel knife"])
+    config = SafetyConfig(classifier=str(folder), classifier_labels=("rude",))
+    judge = TextClassifier.open(config)
+    first = assessing._opinions(judge, texts[:3], tmp_path / "vectors", Noted())
+    assert first == [pytest.approx(one) for one in judge.opinions(texts[:3])]
+    assert sorted(read) == 2 * ["mint soap"] + 2 * ["oak lamp"]
+    read.clear()
+    again = assessing._opinions(judge, texts, tmp_path / "vectors", Noted())
+    assert read == ["a cruel knife"]
+    assert again[:3] == first
+    assert steps == [("Classifying texts", 2, "texts"), ("Classifying texts", 1, "texts")]
+    other = TextClassifier.open(config.model_copy(update={"classifier": str(tiny(tmp_path / "b", ["rude", "fine"]))}))
+    assessing._opinions(other, texts, tmp_path / "vectors", Noted())
+    assert len(read) == 4
+
+
 def test_an_item_that_comes_later_is_read_as_well(folder, tmp_path):
     arrivals = Arrivals(shop_with(tmp_path, folder), tmp_path / "r1")
     made = arrivals._decided(market.items().head(2), None)
@@ -56,6 +83,11 @@ def test_no_item_comes_in_unread(tmp_path):
         ModelFolderError, match=r"^Release r1 takes no new items here: safety\.classifier '\S+/nowhere'"
     ):
         arrivals._decided(market.items().head(2), None)
+
+
+def test_where_nothing_came_no_model_is_wanted(tmp_path):
+    arrivals = Arrivals(shop_with(tmp_path, tmp_path / "nowhere"), tmp_path / "r1")
+    assert arrivals.decided(market.items().head(0)).equals(pl.DataFrame(schema=SCHEMA))
 
 
 def test_a_missing_model_is_told_before_anything_is_encoded(tmp_path, monkeypatch):

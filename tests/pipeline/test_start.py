@@ -5,10 +5,13 @@ import shutil
 import numpy as np
 import pytest
 
+from kuapin.config import Config
 from kuapin.errors import InputError
 from kuapin.model_folder import Releases
 from kuapin.pipeline import joint_start
+from kuapin.pipeline.report_material import material_of
 from kuapin.pipeline.train import train
+from kuapin.ranking.signals import SignalsConfig
 from kuapin.retrieval.sources.sequence import Sequence
 from kuapin.retrieval.start_folder import SOURCE, open_start
 from kuapin.sequence import training
@@ -106,6 +109,15 @@ def test_a_list_of_shops_trains_one_on_all_of_them_first(first, encoders, tmp_pa
     assert np.array_equal(weights["0.attend.weight"], joint[0].weights["0.attend.weight"])
     assert source.config.start == (first.path, shop.path / "../second")
     assert not list(shop.runs.iterdir())
+    material = material_of(shop)
+    visible = material.visible(material.dataset.histories, 0)
+    assert len(joint) == 2
+    (begun_from,) = visible.start.weights
+    assert np.array_equal(begun_from["0.attend.weight"], joint[1].weights["0.attend.weight"])
+    assert material_of(shop, user_model=False).start is None
+    unread = Config(sources=shop.config.sources, signals=SignalsConfig(sources=("popularity", "repeat")))
+    assert joint_start.joint_start(unread, None, None) is None
+    assert len(joint) == 2
     release = Releases(first.models).open_live()
     with pytest.raises(InputError, match=r"of several starts each is a shop, and this is none\. Correct the path"):
         train(configured(shop, {'"../second"': f'"{release}"'}), quick=True)

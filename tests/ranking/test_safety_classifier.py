@@ -123,3 +123,36 @@ def test_what_is_missing_is_one_line(hub, tmp_path):
     (hub / "model.safetensors").unlink()
     with pytest.raises(InputError, match=r"safety\.classifier '\S+': \S+ has no weights"):
         opened(NAME)
+
+
+def test_what_is_damaged_is_one_line_before_anything_is_read(hub, tmp_path):
+    for content in ("{", "[]", '{"id2label": {"one": "safe"}}', '{"id2label": 3}'):
+        folder = tiny(tmp_path / "m", ["safe", "toxic"])
+        (folder / "config.json").write_text(content, encoding="utf-8")
+        with pytest.raises(
+            InputError, match=r"^safety\.classifier '\S+': \S+ cannot be read \(.+\)\. Fetch it again\.$"
+        ):
+            opened(folder)
+    tokenizer = hub / "tokenizer.json"
+    tokenizer.write_text(tokenizer.read_text()[:-9], encoding="utf-8")
+    with pytest.raises(InputError, match=r"cannot be read \(.+\)\. Fetch it again\.$"):
+        opened(NAME)
+    weights = tiny(tmp_path / "w", ["safe", "toxic"]) / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-9])
+    with pytest.raises(InputError, match=r"cannot be read \(.+\)\. Fetch it again\.$"):
+        opened(weights.parent).opinions(TITLES)
+
+
+def test_a_tokenizer_that_cannot_pad_is_told_at_once(tmp_path):
+    import transformers
+
+    folder = tiny(tmp_path / "m", ["safe", "toxic"])
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer.pad_token = None
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(InputError, match=r"its tokenizer has no pad token, .* save tokenizer and model anew\.$"):
+        opened(folder)
+
+
+def test_where_safety_is_off_no_model_is_wanted(tmp_path):
+    assert opened(tmp_path / "nowhere", enabled=False) is None

@@ -13,8 +13,10 @@ from kuapin.cli.failures import run
 from kuapin.data.sql.erasures import Erasures
 from kuapin.model import Model
 from kuapin.model_folder import Releases
+from kuapin.pipeline import suspects_report
 from kuapin.pipeline.export import export
 from kuapin.pipeline.forget import finish, forget
+from kuapin.pipeline.suspects_report import NAME, read_suspects, write_suspects
 from kuapin.workspace import Shop
 from tests import served
 
@@ -48,6 +50,36 @@ def holds(folder, user=USER):
 def buy(client, user=USER, item="P-sea-bed-small", **more):
     event = {"user_id": user, "item_id": item, "event": "purchase"} | more
     return client.post("/v1/interactions", json={"interactions": [event]}).json()
+
+
+def test_suspects_are_not_kept_past_an_erasure_nor_named_by_a_training_that_began_before(tmp_path):
+    """JSON writes these ids otherwise than they are."""
+    shop, ids = Shop.init(tmp_path / "shop"), ['a"b', "a\\b"]
+    named = {"told": "Not learnt from.", "robots": {"count": 3, "users": [*ids, "c"]}}
+    assert shop.store.snapshot is not None  # opened while nobody was erased
+    write_suspects(shop, named)
+    for user in ids:
+        receipt = forget(Shop.open(shop.path), user)
+        assert read_suspects(shop) is None
+        assert f"reports/{NAME}" in receipt.files
+        kept = write_suspects(shop, named)
+        assert user not in kept["robots"]["users"]
+        assert kept == read_suspects(shop)
+    assert kept == {"told": "Not learnt from.", "robots": {"count": 3, "users": ["c"]}}
+
+
+def test_who_is_erased_while_suspects_are_written_is_not_named(tmp_path, monkeypatch):
+    shop = Shop.init(tmp_path / "shop")
+    real, left = suspects_report.write_durably, ["c"]
+
+    def erased_first(path, content):
+        if left:
+            forget(Shop.open(shop.path), left.pop())
+        real(path, content)
+
+    monkeypatch.setattr(suspects_report, "write_durably", erased_first)
+    write_suspects(shop, {"robots": {"count": 1, "users": ["c"]}})
+    assert read_suspects(shop) == {"robots": {"count": 1, "users": []}}
 
 
 def test_an_erased_person_is_in_no_file_of_the_shop(shop):

@@ -37,7 +37,8 @@ def train(
         return
     measured = told(live.metrics)
     say(f"{live.version} is live. {measured or live.note}")
-    say_suspects(folder, suspects)
+    if suspects is not None:
+        say_suspects(folder, suspects)
     if measured:
         first = f"kuapin evaluate {folder}  # does it help? against every simple method, with intervals"
     else:

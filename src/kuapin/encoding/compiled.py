@@ -104,7 +104,7 @@ def compile_encoder(
         description = Description(
             backbone=backbone.name,
             weights_hash=backbone.weights_hash,
-            graph_hash=_hash_folder(partial),
+            graph_hash=hash_folder(partial),
             pooling=backbone.pooling,
             projections=len(backbone.dense),
             prefix=backbone.prefix,
@@ -125,7 +125,8 @@ def compile_encoder(
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _hash_folder(folder: Path) -> str:
+def hash_folder(folder: Path) -> str:
+    """SHA-256 of all files below a folder, their names included, hexadecimal."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(str(path.relative_to(folder)).encode())

@@ -4,7 +4,8 @@ import hashlib
 import json
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from kuapin.encoding.cache import VectorCache, text_key
 from kuapin.encoding.encoder import Encoder
 from kuapin.encoding.opening import open_encoder
 from kuapin.encoding.settings import EncodingConfig
-from kuapin.progress import SILENT, Progress
+from kuapin.progress import SILENT, Progress, Step
 from kuapin.text.masking import MASKER_VERSION
 from kuapin.text.template import TextConfig, render, render_titles
 
@@ -104,7 +105,7 @@ def cached_vectors(
     missing = {key: one for key, one in zip(keys, texts, strict=True) if key not in cache}
     if missing:
         _warn_of_unread(encoder, list(missing.values()))
-        _encode_into(cache, encoder, missing, progress)
+        fill(cache, encoder.encode, missing, progress.step("Encoding texts", len(missing), "texts"))
     return cache.get(keys)
 
 
@@ -126,8 +127,20 @@ def cache_name(encoder: Encoder, text: TextConfig) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
 
 
-def _encode_into(cache: VectorCache, encoder: Encoder, missing: dict[bytes, str], progress: Progress) -> None:
-    """Encode texts, the longest first, and flush every few seconds, whatever ends the loop."""
+def fill(
+    cache: VectorCache,
+    read: Callable[[list[str]], NDArray[np.float32]],
+    missing: Mapping[bytes, str],
+    steps: AbstractContextManager[Step],
+) -> None:
+    """Read texts into a cache, the longest first, and flush every few seconds, whatever ends the loop.
+
+    Args:
+        cache: gets the vectors.
+        read: texts → float32 (n, d).
+        missing: key → text.
+        steps: told of every text.
+    """
     order = sorted(missing, key=lambda key: len(missing[key]), reverse=True)
     keys: list[bytes] = []
     vectors: list[NDArray[np.float32]] = []
@@ -138,12 +151,12 @@ def _encode_into(cache: VectorCache, encoder: Encoder, missing: dict[bytes, str]
             keys.clear()
             vectors.clear()
 
-    with progress.step("Encoding texts", len(order), "texts") as step:
+    with steps as step:
         flushed = time.monotonic()
         try:
             for start in range(0, len(order), CHUNK):
                 chunk = order[start : start + CHUNK]
-                vectors.append(encoder.encode([missing[key] for key in chunk]))
+                vectors.append(read([missing[key] for key in chunk]))
                 keys.extend(chunk)
                 step.advance(len(chunk))
                 if time.monotonic() - flushed > FLUSH_SECONDS:

@@ -53,7 +53,7 @@ def evaluate(
     """
     watch = Stopwatch()
     with watch.time("Read and encode"):
-        material = material_of(shop, progress)
+        material = material_of(shop, progress, user_model=protocol != "launch")
     made = baselines_of(material)
     how = {"seeds": seeds, "max_test_users": max_test_users}
     if protocol == "launch":

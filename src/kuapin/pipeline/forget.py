@@ -20,6 +20,7 @@ from kuapin.data.store import ParquetStore, without_person
 from kuapin.errors import ModelFolderError, StoreError
 from kuapin.manifest import read_manifest
 from kuapin.model_folder import Releases
+from kuapin.pipeline.suspects_report import NAME as SUSPECTS
 from kuapin.workspace import ADAPTED, TUNED, Shop
 
 EXPORTS = "exports"
@@ -178,10 +179,12 @@ def _exports(shop: Shop, user: str) -> list[str]:
 
 
 def _reports(shop: Shop, user: str) -> list[str]:
-    """Reports show a few users by their ids; one that may be of the person is deleted."""
+    """Reports show a few users by their ids; one that may be of the person is deleted, and what names suspects."""
     named, gone = re.compile(rf"[\s\"'>]{re.escape(user)}[\"'<]"), []
     for path in sorted(shop.reports.iterdir()):
-        if path.is_file() and named.search(path.read_text(encoding="utf-8", errors="replace")):
+        if not path.is_file():
+            continue
+        if path.name == SUSPECTS or named.search(path.read_text(encoding="utf-8", errors="replace")):
             path.unlink()
             gone.append(f"reports/{path.name}")
     return gone

@@ -9,6 +9,7 @@ from kuapin.encoding.encoder import Encoder
 from kuapin.encoding.items import encoded
 from kuapin.errors import InputError
 from kuapin.progress import SILENT, Progress
+from kuapin.ranking.signals import USER_MODEL
 from kuapin.retrieval.whitening import fit_whitening
 from kuapin.sequence.compiled import UserModel
 from kuapin.sequence.several import Log, joined
@@ -35,7 +36,9 @@ def check_shops(paths: tuple[Path, ...]) -> None:
 
 
 def joint_start(config: Config, encoder: Encoder, run: Path | None, progress: Progress = SILENT) -> Start | None:
-    """Train one user model on the logs of the shops that a configuration starts from; ``None`` where it names no list.
+    """Train one user model on the logs of the shops that a configuration starts from.
+
+    ``None`` where it names no list of them, or its ranker does not read the user model.
 
     It reads texts alone, as nothing else is known of a shop to come. Their openings are replayed too.
 
@@ -46,7 +49,7 @@ def joint_start(config: Config, encoder: Encoder, run: Path | None, progress: Pr
         progress: told of every step.
     """
     settings = config.sources.sequence
-    if not isinstance(settings.start, tuple):
+    if not isinstance(settings.start, tuple) or USER_MODEL not in (config.signals.sources or (USER_MODEL,)):
         return None
     with progress.step("Reading the shops to begin from"):
         whole = joined([_log_of(Shop.open(path), encoder, progress) for path in settings.start])

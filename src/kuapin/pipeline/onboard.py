@@ -36,7 +36,7 @@ from kuapin.pipeline.new_items import new_items
 from kuapin.pipeline.onboarded import Onboarded, expected_json, look_around, negative_transfer_json
 from kuapin.pipeline.parts import in_order_of, know_later, take_over
 from kuapin.pipeline.suspects_report import write_suspects
-from kuapin.pipeline.train import NEWEST, Texts, learnable, write_catalogue
+from kuapin.pipeline.train import NEWEST, Texts, learnable, with_attributes_alone, write_catalogue
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.opening import Opening, open_category
 from kuapin.ranking.recommender import RANKER, SOURCES
@@ -90,7 +90,7 @@ def onboard(
     live.check_unserved(category)
     encoder = _encoder(live, shop)
     with shop.run("train"):
-        dataset = in_order_of(_dataset(shop, fresh), live.known)
+        dataset = in_order_of(with_attributes_alone(_dataset(shop, fresh), config, live.text), live.known)
         read = _read(shop, dataset.catalogue, encoder, live.text, progress)
         rows = np.sort(dataset.catalogue.items.rows(fresh[c.ITEM_ID]))
         suspects = find_suspects(dataset.histories, config.live.suspects)
@@ -103,8 +103,7 @@ def onboard(
             newest = int(log.times.max(initial=0)) if log.timed else None
             version = _publish(releases, live, category, opening, dataset.catalogue, read, len(rows), newest)
         _go_live(shop, releases, version, live.folder.name, fresh, checked.entries)
-        named = suspects.named(dataset)
-        write_suspects(shop, named)
+        named = write_suspects(shop, suspects.named(dataset))
         lost = negative_transfer_json(opening.expectations, opening.shot) if opening.expectations else []
         record_opening(shop.models, live.folder.name, category, lost)
     return Onboarded(
@@ -183,7 +182,8 @@ def _read(shop: Shop, catalogue: Catalogue, encoder: Encoder, text: TextConfig, 
     vectors = encoded(encoder, text, catalogue.frame, texts, shop.vectors, progress)
     whitening = fit_whitening(vectors)
     config = shop.config.model_copy(update={"text": text})
-    decisions, judge = judged(catalogue.frame, shop.store.read(c.LABELS), encoder, config, vectors, shop.vectors)
+    labels = shop.store.read(c.LABELS)
+    decisions, judge = judged(catalogue.frame, labels, encoder, config, vectors, shop.vectors, progress)
     return Texts(encoder, texts, vectors, whitening, whitening.of(vectors), decisions, judge)
 
 

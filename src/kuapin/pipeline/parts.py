@@ -23,6 +23,7 @@ from kuapin.pipeline.train import ENCODER, Texts, kept
 from kuapin.ranking.recommender import DESCRIPTION, RANKER, SOURCES
 from kuapin.release_parts import CATALOGUE, LATER, LATER_VECTORS, PARTS, write_later
 from kuapin.retrieval.whitening import WHITENING, load_whitening
+from kuapin.text.attributes import with_attributes
 from kuapin.text.template import TextConfig
 
 OF_A_PART = (CATALOGUE, DESCRIPTION, RANKER, SOURCES, WHITENING)
@@ -104,7 +105,7 @@ def in_order_of(dataset: Dataset, known: Catalogue) -> Dataset:
     So all parts of the next release know the same items, row by row.
     """
     items = dataset.catalogue.frame
-    gone = known.frame.filter(~pl.col(c.ITEM_ID).is_in(items[c.ITEM_ID].implode()))
+    gone = with_attributes(known.frame, items.columns).filter(~pl.col(c.ITEM_ID).is_in(items[c.ITEM_ID].implode()))
     whole = pl.concat([items, gone.with_columns(pl.lit(value=False).alias(c.AVAILABLE))], how="diagonal_relaxed")
     place = pl.DataFrame({c.ITEM_ID: known.items.ids, "place": np.arange(len(known))})
     ordered = whole.join(place, on=c.ITEM_ID, how="left", maintain_order="left")

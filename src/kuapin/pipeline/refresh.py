@@ -130,9 +130,7 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
     with shop.run("train") as run:
         live = releases.open_live()
         manifest, routing = read_manifest(live), read_routing(live)
-        if force:
-            lift(shop)
-        held = held_back(shop, live)
+        held = {} if force else held_back(shop, live)
         challenges = read_challenges(shop.models)
         snapshot, dataset = tables_of(shop)
         if snapshot == manifest.snapshot and _read_alike(manifest, shop) and not force:
@@ -186,9 +184,10 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
             kept = [name for name in known if name not in passed] if mixes and not force else []
             own = [name for name in passed if name in stages and stages[name].own]
             release = _publish(shop, releases, snapshot, dataset, read, live, kept, own, start, language, run, progress)
+            if force:
+                lift(shop)
             finish(shop)
-        named = suspects.named(dataset)
-        write_suspects(shop, named)
+        named = write_suspects(shop, suspects.named(dataset))
         if isinstance(language, Tuned):
             language.tidy(served=release is not None)
         return Refreshed(

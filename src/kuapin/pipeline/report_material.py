@@ -17,6 +17,8 @@ from kuapin.data.user_groups import groups_by_row
 from kuapin.encoding.items import encoded
 from kuapin.encoding.opening import open_encoder
 from kuapin.evaluation.report import Timing
+from kuapin.pipeline.joint_start import joint_start
+from kuapin.pipeline.train import tables_of
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.live import LiveConfig
 from kuapin.ranking.ranker import RankingConfig
@@ -24,6 +26,7 @@ from kuapin.ranking.replays import ReplayConfig
 from kuapin.ranking.signals import SignalsConfig
 from kuapin.retrieval.source import Visible
 from kuapin.retrieval.whitening import whiten
+from kuapin.sequence.starting import Start
 from kuapin.text.template import render
 from kuapin.workspace import Shop
 
@@ -50,6 +53,7 @@ class Material:
         config: the shop's settings.
         learning: how our method is trained.
         groups: of the users by row, by columns of the users table; ``None``: nothing is known.
+        start: a user model of several other shops to begin from, as in ``Visible``.
     """
 
     dataset: Dataset
@@ -59,27 +63,36 @@ class Material:
     config: Config
     learning: Learning = field(default_factory=Learning)
     groups: pl.DataFrame | None = None
+    start: Start | None = None
 
     def visible(self, histories: Histories, now: int, opening: NDArray[np.int32] | None = None) -> Visible:
         """What may be learnt from when only these histories may be seen; ``opening`` as in ``Visible``."""
-        return Visible(self.dataset.catalogue, histories, self.vectors, now, self.texts, self.white, opening)
+        catalogue, start = self.dataset.catalogue, self.start
+        return Visible(catalogue, histories, self.vectors, now, self.texts, self.white, opening, start=start)
 
     def seeds(self, draws: int) -> range:
         """The seeds of so many draws of users: the shop's own, and those after it."""
         return range(self.config.seed, self.config.seed + draws)
 
 
-def material_of(shop: Shop, progress: Progress = SILENT) -> Material:
-    """Read a shop's tables and encode what is not encoded yet."""
+def material_of(shop: Shop, progress: Progress = SILENT, *, user_model: bool = True) -> Material:
+    """Read a shop's tables and encode what is not encoded yet.
+
+    Args:
+        shop: the workspace.
+        progress: told of the steps.
+        user_model: whether one will be trained, which may have to begin from one of several other shops.
+    """
     with progress.step("Reading the shop"):
-        dataset = shop.dataset()
+        _, dataset = tables_of(shop)
     frame, config = dataset.catalogue.frame, shop.config
     texts = render(frame, config.text)
     encoder = open_encoder(config.encoding, shop.vectors / "encoders", texts.to_list(), progress)
     vectors = encoded(encoder, config.text, frame, texts, shop.vectors, progress)
     learning = Learning(config.signals, config.ranking, ReplayConfig(seed=config.seed), config.live)
     groups = groups_by_row(shop.store.read(c.USERS), dataset.users)
-    return Material(dataset, texts, vectors, whiten(vectors), config, learning, groups)
+    start = joint_start(config, encoder, None, progress) if user_model else None
+    return Material(dataset, texts, vectors, whiten(vectors), config, learning, groups, start)
 
 
 class Stopwatch:

@@ -14,7 +14,6 @@ from kuapin import columns as c
 from kuapin.config import Config
 from kuapin.counts import counted
 from kuapin.data.dataset import Catalogue, Dataset
-from kuapin.data.schema import SCHEMAS
 from kuapin.data.suspects import Suspects
 from kuapin.encoding.encoder import Encoder
 from kuapin.encoding.items import encoded
@@ -41,8 +40,8 @@ from kuapin.retrieval.source import Visible
 from kuapin.retrieval.start_folder import open_start
 from kuapin.retrieval.whitening import Whitening, fit_whitening, save_whitening
 from kuapin.storefront import FOLDER
-from kuapin.text.masking import mask
-from kuapin.text.template import render
+from kuapin.text.attributes import attributes, with_attributes
+from kuapin.text.template import TextConfig, render
 from kuapin.workspace import ADAPTED, Shop
 
 ENCODER = "encoder"
@@ -78,9 +77,8 @@ def train(shop: Shop, *, quick: bool = False, force: bool = False, progress: Pro
     releases = Releases(shop.models, config.releases)
     with shop.run("train") as run:
         snapshot, dataset = tables_of(shop)
-        if force:
-            lift(shop)
-        _check_served(shop, releases, dataset.catalogue)
+        if not force:
+            _check_served(shop, releases, dataset.catalogue)
         read = read_texts(shop, dataset.catalogue, progress)
         fitted = fit(config, dataset, read, run, quick=quick, progress=progress)
         sized, visible = _sized(config, quick=quick), learnable(dataset, read, fitted.suspects)
@@ -96,6 +94,8 @@ def train(shop: Shop, *, quick: bool = False, force: bool = False, progress: Pro
                 config=described(config, dataset, fitted, quick=quick),
                 metrics=fitted.metrics,
             )
+        if force:
+            lift(shop)
         write_suspects(shop, fitted.suspects.named(dataset))
     finish(shop)
     return Model.load(shop)
@@ -135,7 +135,7 @@ def read_texts(shop: Shop, catalogue: Catalogue, progress: Progress = SILENT) ->
     whitening = fit_whitening(vectors)
     with progress.step("Looking for what may not be shown"):
         labels = shop.store.read(c.LABELS)
-        decisions, judge = judged(catalogue.frame, labels, encoder, config, vectors, shop.vectors)
+        decisions, judge = judged(catalogue.frame, labels, encoder, config, vectors, shop.vectors, progress)
     return Texts(encoder, texts, vectors, whitening, whitening.of(vectors), decisions, judge)
 
 
@@ -248,12 +248,18 @@ def described(config: Config, dataset: Dataset, fitted: Fitted, *, quick: bool =
 
 
 def tables_of(shop: Shop) -> tuple[str, Dataset]:
-    """The tables and the name of the snapshot that they are of."""
+    """The tables, of the shop's own columns the attributes alone, and the name of the snapshot that they are of."""
     while True:
         snapshot = shop.snapshot
         dataset = shop.dataset()
         if snapshot == shop.snapshot:
-            return snapshot, dataset
+            return snapshot, with_attributes_alone(dataset, shop.config, shop.config.text)
+
+
+def with_attributes_alone(dataset: Dataset, config: Config, text: TextConfig) -> Dataset:
+    """Without those own columns that neither ``releases.attributes`` nor the template of the texts names."""
+    frame = with_attributes(dataset.catalogue.frame, (*config.releases.attributes, *text.columns))
+    return replace(dataset, catalogue=replace(dataset.catalogue, frame=frame))
 
 
 def _sized(config: Config, *, quick: bool) -> Config:
@@ -280,14 +286,9 @@ def write_catalogue(catalogue: Catalogue, folder: Path) -> None:
 def kept(items: pl.DataFrame) -> pl.DataFrame:
     """The columns ``KEPT``, and of the shop's own text columns what several items share, with personal data replaced.
 
-    A value of one item alone is null: it tells of no other item, and may be as long as a description.
+    A value of one item alone is null: it tells of no other item.
     """
-    own = [
-        items[name].cast(pl.String)
-        for name in items.columns
-        if name not in SCHEMAS[c.ITEMS].declared and items.schema[name] in (pl.String, pl.Categorical)
-    ]
-    shared = [mask(values.set(~values.is_duplicated(), None)) for values in own]
+    shared = [values.set(~values.is_duplicated(), None) for values in attributes(items)]
     told = [values for values in shared if values.null_count() < values.len()]
     return items.select(*(name for name in KEPT if name in items.columns), *told)
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,12 +10,15 @@ from typing import Any, Self
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
+from safetensors import SafetensorError
 from scipy.special import expit, softmax
 
 from kuapin.encoding.backbone import check_parts, find_folder
 from kuapin.errors import InputError
 from kuapin.extras import require
 from kuapin.ranking.safety import Opinion, SafetyConfig
+from kuapin.sequence.run import device_of_training
 
 WHAT = "safety.classifier"
 _SAFE = (
@@ -59,40 +62,65 @@ class TextClassifier:
 
     @classmethod
     def open(cls, config: SafetyConfig) -> Self | None:
-        """That of the settings, its weights not read yet; ``None`` where they name none.
+        """That of the settings, its weights not read yet; ``None`` where they name none, or safety is off.
 
         Raises:
-            InputError: there is no such model, it classifies nothing, or its labels are not those of the settings.
-            MissingExtraError: asking the hub needs the train extra.
+            InputError: there is no such model, it is damaged, it classifies nothing, its tokenizer cannot pad, or its
+                labels are not those of the settings.
+            MissingExtraError: it needs the train extra.
         """
-        if config.classifier is None:
+        if config.classifier is None or not config.enabled:
             return None
         name = config.classifier
         folder = find_folder(name, WHAT)
         check_parts(folder, name, WHAT)
-        said: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        named = said.get("id2label") or {str(k): f"LABEL_{k}" for k in range(2)}
-        labels = tuple(str(named[key]) for key in sorted(named, key=int))
-        if not any("ForSequenceClassification" in one for one in said.get("architectures") or ()):
+        try:
+            said: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            named = said.get("id2label") or {str(k): f"LABEL_{k}" for k in range(2)}
+            labels = tuple(str(named[key]) for key in sorted(named, key=int))
+            made = [str(one) for one in said.get("architectures") or ()]
+        except (ValueError, TypeError, AttributeError) as error:
+            raise _damaged(name, folder, error) from error
+        if not any("ForSequenceClassification" in one for one in made):
             raise InputError(
                 f"{WHAT} {name!r}: {folder} holds no model for text classification. Name one whose config.json has an "
                 "architecture …ForSequenceClassification."
             )
         several = said.get("problem_type") == "multi_label_classification" or len(labels) == 1
-        return cls(name, folder, labels, _harmful(name, labels, config.classifier_labels, several=several), several)
+        harmful = _harmful(name, labels, config.classifier_labels, several=several)
+        opened = cls(name, folder, labels, harmful, several)
+        if opened._tokenizer.pad_token is None:
+            raise InputError(
+                f"{WHAT} {name!r}: its tokenizer has no pad token, so that texts cannot be read together. Set one, and "
+                "save tokenizer and model anew."
+            )
+        return opened
 
-    def opinions(self, texts: pl.Series) -> list[Opinion]:
-        """What it says of every text: the harmful label that is likeliest, and how likely harm is in all."""
-        torch = require("torch", "train")
-        known = texts.unique().sort()
-        order = np.argsort(known.str.len_chars().to_numpy(), kind="stable")
-        logits = np.zeros((len(known), len(self.labels)), np.float64)
-        tokenizer, model = self._parts
+    def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """What it gives to every label of every text, float32 (n_texts, n_labels); read by a graphics card, if any."""
+        torch, device = require("torch", "train"), device_of_training()
+        order = np.argsort([len(text) for text in texts], kind="stable")
+        logits = np.zeros((len(texts), len(self.labels)), np.float32)
+        tokenizer, model = self._tokenizer, self._model.to(device)
         with torch.inference_mode():
             for first in range(0, len(order), BATCH):
                 rows = order[first : first + BATCH]
-                read = tokenizer(known[rows].to_list(), padding=True, truncation=True, return_tensors="pt")
-                logits[rows] = model(**read).logits.float().numpy()
+                some = [texts[row] for row in rows]
+                read = tokenizer(some, padding=True, truncation=True, return_tensors="pt").to(device)
+                logits[rows] = model(**read).logits.float().cpu().numpy()
+        return logits
+
+    def opinions(
+        self, texts: pl.Series, read: Callable[[list[str]], NDArray[np.float32]] | None = None
+    ) -> list[Opinion]:
+        """What it says of every text: the harmful label that is likeliest, and how likely harm is in all.
+
+        Args:
+            texts: of items.
+            read: gives ``logits`` in its place, out of a cache, say.
+        """
+        known = texts.unique().sort()
+        logits = (read or self.logits)(known.to_list()).astype(np.float64)
         chance = expit(logits) if self.several else softmax(logits, axis=1)
         of_harm = chance[:, list(self.harmful)]
         total = of_harm.max(axis=1) if self.several else of_harm.sum(axis=1)
@@ -104,22 +132,30 @@ class TextClassifier:
         return [made[row] for row in known.search_sorted(texts).to_list()]
 
     @cached_property
-    def _parts(self) -> tuple[Any, Any]:
-        transformers = require("transformers", "train")
-        how = {"local_files_only": True, "trust_remote_code": False}
-        try:
-            tokenizer = transformers.AutoTokenizer.from_pretrained(self.folder, **how)
-            model = transformers.AutoModelForSequenceClassification.from_pretrained(
-                self.folder, use_safetensors=True, **how
-            )
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(
-                f"{WHAT} {self.name!r}: {self.folder} cannot be read ({error}). Fetch it again."
-            ) from error
+    def _tokenizer(self) -> Any:
+        return self._read("AutoTokenizer")
+
+    @cached_property
+    def _model(self) -> Any:
+        model, tokenizer = self._read("AutoModelForSequenceClassification", use_safetensors=True), self._tokenizer
         tokenizer.model_max_length = min(
             tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", LONGEST), LONGEST
         )
-        return tokenizer, model.eval()
+        model.config.pad_token_id = tokenizer.pad_token_id
+        return model.eval()
+
+    def _read(self, part: str, **how: Any) -> Any:
+        transformers = require("transformers", "train")
+        try:
+            return getattr(transformers, part).from_pretrained(
+                self.folder, local_files_only=True, trust_remote_code=False, **how
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+            raise _damaged(self.name, self.folder, error) from error
+
+
+def _damaged(name: str, folder: Path, error: Exception) -> InputError:
+    return InputError(f"{WHAT} {name!r}: {folder} cannot be read ({error}). Fetch it again.")
 
 
 def _harmful(name: str, labels: Sequence[str], asked: Sequence[str], *, several: bool) -> tuple[int, ...]:

@@ -11,10 +11,9 @@ from scipy import sparse
 
 from kuapin import columns as c
 from kuapin.data.dataset import Catalogue
-from kuapin.data.schema import SCHEMAS
 from kuapin.retrieval.members import members
 from kuapin.retrieval.source import Arrays, with_rows
-from kuapin.text.masking import mask
+from kuapin.text.attributes import attributes
 
 MOST_SHARE = 0.1
 """What a larger share of the items has in common says nothing of them."""
@@ -76,10 +75,8 @@ class Knowledge:
             c.BRAND: Entities(members(catalogue.brand), catalogue.brands),
             c.CATEGORY: Entities(members(catalogue.leaf), catalogue.leaves),
         }
-        frame = catalogue.frame
-        for name in frame.columns:
-            if name not in SCHEMAS[c.ITEMS].declared and frame.schema[name] in (pl.String, pl.Categorical):
-                entities[name] = _named(np.arange(len(catalogue)), mask(frame[name].cast(pl.String)), len(catalogue))
+        for values in attributes(catalogue.frame):
+            entities[values.name] = _named(np.arange(len(catalogue)), values, len(catalogue))
         links: dict[str, sparse.csr_matrix] = {}
         for (relation,), part in (catalogue.relations if catalogue.relations is not None else _NONE).group_by(
             c.RELATION, maintain_order=True
