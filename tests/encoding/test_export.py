@@ -1,12 +1,15 @@
 """Poolings, projections and prefixes of sentence-transformers folders, on a tiny random model, against that library."""
 
 import json
+import logging
 import shutil
+import warnings
 
 import numpy as np
 import pytest
 
 from kuapin.encoding.backbone import BUNDLED, find_folder
+from kuapin.encoding.export import quietly
 from kuapin.encoding.opening import open_encoder
 from kuapin.encoding.settings import EncodingConfig
 
@@ -66,3 +69,16 @@ def test_a_plain_transformers_folder_is_mean_pooled_and_quantised(tiny, tmp_path
     vectors = encoder.encode(texts)
     exact = open_encoder(config.model_copy(update={"precision": "f32"}), tmp_path, texts).encode(texts)
     assert (vectors * exact).sum(axis=1).min() > 0.98
+
+
+def test_whoever_is_quiet_last_undoes_it():
+    """As threads do, neither within the other."""
+    pytest.importorskip("transformers")
+    before = logging.getLogger().level, list(warnings.filters)
+    first, second = quietly(), quietly()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert logging.getLogger().level == logging.ERROR
+    second.__exit__(None, None, None)
+    assert (logging.getLogger().level, list(warnings.filters)) == before

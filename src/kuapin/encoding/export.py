@@ -5,8 +5,9 @@ import logging
 import shutil
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from rich import get_console
@@ -108,9 +109,40 @@ def export(
             _export_onnx(backbone, precision, folder)
 
 
+class _Silence:
+    """One for all threads: whoever comes first makes the libraries quiet, whoever goes last undoes it."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside, self._undo = Lock(), 0, ExitStack()
+
+    def enter(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._undo.enter_context(_silent())
+            self._inside += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._undo.close()
+
+
+_SILENCE = _Silence()
+
+
 @contextmanager
 def quietly() -> Iterator[None]:
     """Keep the libraries' own progress bars and warnings about themselves off the terminal; errors still come."""
+    _SILENCE.enter()
+    try:
+        yield
+    finally:
+        _SILENCE.leave()
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
     transformers = require("transformers", "train").utils.logging
     console, bars = get_console(), transformers.is_progress_bar_enabled()
     quiet, console.quiet = console.quiet, True  # NNCF draws on Rich's global console, which Kuapin does not use
