@@ -344,3 +344,8 @@ def test_several_classifiers_are_averaged_and_asked_together(shop, capsys):
 
     assert run(app, ["finetune", str(shop.path), "--set", "ensemble=2", "--no-measure"]) == 2
     assert "averaged for item-classification alone" in capsys.readouterr().err
+
+
+def test_a_space_without_a_search_is_refused(tmp_path, capsys):
+    assert run(app, ["finetune", str(tmp_path), "--space", "training.batch_size=[8, 16]"]) == 2
+    assert "there is no --search" in capsys.readouterr().err

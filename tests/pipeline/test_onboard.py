@@ -241,21 +241,24 @@ def test_an_encoder_that_does_not_fit_is_refused(shop, trained, monkeypatch):
     assert content(shop) == before
 
 
-def test_the_verdict_is_told_and_is_json(shop, trained, capsys, monkeypatch):
-    lost = NegativeTransfer("text", Range(0.8, 0.5, 1.25), 2 / 3)
+@pytest.mark.parametrize(
+    ("high", "word"), [(0.95, "\nNegative transfer"), (1.25, "Perhaps negative transfer, or chance")]
+)
+def test_the_verdict_is_told_and_is_json(shop, trained, capsys, monkeypatch, high, word):
+    lost = NegativeTransfer("text", Range(0.8, 0.5, high), 2 / 3)
     monkeypatch.setattr(Expectations, "negative_transfer", lambda *_: (lost,))
     assert run(app, ["onboard", str(shop.path), str(trained / "pets.csv"), "--category", "Pets", "--quiet"]) == 0
     told = capsys.readouterr().out
     for words in ("Pets is open with 24 items", "To 160 people with a history", "Expected, by 3 openings", "95", "100",
                   "All of the log was learnt from", "texts lie", "To promote first"):  # fmt: skip
         assert words in told
-    ratio = "0.80\N{NO-BREAK SPACE}× (0.50 – 1.25)"
-    said = f"Negative transfer: weighed as other openings taught, lists were {ratio} those of text, worse in 67% of"
+    ratio = f"0.80\N{NO-BREAK SPACE}× (0.50 – {high:.2f})"
+    said = f"{word}: weighed as other openings taught, lists were {ratio} those of text, worse in 67% of"
     assert said in told
     event = json.loads((shop.models / CHALLENGES).read_text())
     assert event["opened"] == "Pets"
     assert event["negative_transfer"] == [
-        {"against": "text", "ratio": {"value": 0.8, "low": 0.5, "high": 1.25}, "worse": 2 / 3}
+        {"against": "text", "ratio": {"value": 0.8, "low": 0.5, "high": high}, "worse": 2 / 3}
     ]
     assert read_challenges(shop.models) == []  # no refresh: it counts as no look, and is no comparison
     monkeypatch.undo()

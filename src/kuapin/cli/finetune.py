@@ -99,6 +99,7 @@ def finetune(
     as_json: AsJson = False,
 ) -> None:
     """Adapt the language model to the shop's texts and log, and measure what it is worth; what is live stays."""
+    from kuapin.errors import InputError
     from kuapin.model_folder import Releases
     from kuapin.pipeline.finetune import finetune as finetune_shop
     from kuapin.pipeline.finetune_report import told as as_object
@@ -108,6 +109,10 @@ def finetune(
     given["from_scratch"] = from_scratch or None
     if source_categories is not None:
         given["source_categories"] = [name.strip() for name in source_categories.split(",") if name.strip()]
+    if space and search is None:
+        raise InputError(
+            "--space says what --search tries, and there is no --search. Add --search N, or leave it away."
+        )
     config = _config(preset, given, max_steps, settings or [], quiet=quiet or as_json)
     shop = open_shop(folder)
     told = progress(quiet=quiet or as_json)

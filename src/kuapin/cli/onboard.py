@@ -140,8 +140,9 @@ def _say_distance(done: "Onboarded") -> None:
 
 def _say_negative_transfer(done: "Onboarded", found: "Expectations") -> None:
     for lost in found.negative_transfer(done.opening.shot):
+        told = "Negative transfer" if lost.ratio.high < 1 else "Perhaps negative transfer, or chance"
         say(
-            f"Negative transfer: weighed as other openings taught, lists were {_ratio(lost.ratio)} those of "
+            f"{told}: weighed as other openings taught, lists were {_ratio(lost.ratio)} those of "
             f"{lost.against}, worse in {lost.worse:.0%} of the replayed openings."
         )
 
