@@ -1,4 +1,3 @@
-import logging
 import os
 from pathlib import Path
 
@@ -11,17 +10,6 @@ ROOT = Path(__file__).parent.parent
 # A busy machine is no fault of the code: no deadlines; the same examples every time.
 settings.register_profile("kuapin", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("kuapin")
-
-
-@pytest.fixture(autouse=True)
-def _logs_as_at_the_start() -> None:
-    """Whatever a library or a test before made of logging."""
-    logging.disable(logging.NOTSET)
-    logging.getLogger().setLevel(logging.WARNING)
-    for name in ("kuapin", "kuapin.data", "kuapin.serving"):
-        logger = logging.getLogger(name)
-        logger.disabled, logger.propagate = False, True
-        logger.setLevel(logging.NOTSET)
 
 
 @pytest.fixture

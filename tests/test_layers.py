@@ -32,6 +32,7 @@ def test_torch_is_asked_for_only_where_models_are_made_or_run(root):
                 if any(str(name).split(".")[0] in ("torch", "transformers") for name in asked):
                     askers.add(path.relative_to(root / "src" / "kuapin").with_suffix("").as_posix())
     allowed = (
+        "device",
         "engines/torch",
         "encoding/export",
         "encoding/additions",

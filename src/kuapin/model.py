@@ -1,9 +1,8 @@
 """A live release in memory: external ids in, tables out."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import Self
 
@@ -15,7 +14,7 @@ from kuapin import columns as c
 from kuapin.data.dataset import Catalogue, build_catalogue, build_dataset
 from kuapin.data.histories import Histories
 from kuapin.data.offers import CAMPAIGN, COUPON
-from kuapin.data.schema import EARLIEST, FUTURE_DAYS
+from kuapin.data.visitor import check_times, viewed
 from kuapin.data.vocabulary import Vocabulary
 from kuapin.errors import InputError
 from kuapin.list_layer import open_reranker
@@ -40,6 +39,7 @@ from kuapin.surfaces.home_strategies import HomeStrategies
 from kuapin.surfaces.products import products
 from kuapin.surfaces.profile import DUE
 from kuapin.surfaces.rule_trial import Trial, change
+from kuapin.surfaces.silence import told
 from kuapin.surfaces.similar import SimilarItems
 from kuapin.workspace import Shop
 
@@ -49,14 +49,6 @@ OF_ITEMS = ("item", DUE)
 """Kinds of rows whose target is an item."""
 KEPT = (c.ITEM_ID, c.TITLE, c.CATEGORY, c.BRAND, c.PRICE, c.AVAILABLE)
 """Columns of a release's catalogue, as far as the shop has them, beside what items share in the shop's own."""
-
-NOTHING = {
-    "campaigns": "no offer runs now that they may use and whose items may be shown",
-    "trends": "nothing that may be shown rises beyond what was to be expected",
-    "similar": "no history in the items of this release, or nothing like it that may be shown",
-    "profile": "no history in the items of this release, or too short a one",
-}
-"""Surface → why it may have nothing to say."""
 
 
 class Model:
@@ -168,7 +160,7 @@ class Model:
             _refuse_beside(surface, per_category=per_category, discovery=discovery)
             rows = self._rows(categories, deny, now)
             table = self._front(surface).recommend(surface, ids, _checked(n), rows, explain=explain, now=now)
-            return _told(table, surface, len(ids))
+            return told(table, surface, len(ids))
         answer = self.answer(
             self.histories_of(ids),
             n,
@@ -182,7 +174,7 @@ class Model:
             now=now,
         )
         table = answer.table(ids, self.catalogue.items.ids, surface=surface, release=self.release)
-        return _told(table, surface, len(ids))
+        return told(table, surface, len(ids))
 
     def answer(
         self,
@@ -327,7 +319,7 @@ class Model:
             _refuse_beside(surface, per_category=per_category, discovery=discovery)
             rows, front = self._rows(categories, deny, now), self._front(surface)
             table = front.recommend(surface, nobody, _checked(n), rows, explain=explain, histories=met, now=now)
-            return _told(table, surface, 1)
+            return told(table, surface, 1)
         answer = self.answer(
             met,
             n,
@@ -339,7 +331,7 @@ class Model:
             now=now,
         )
         table = answer.table(nobody, self.catalogue.items.ids, surface=surface, release=self.release)
-        return _told(table, surface, 1)
+        return told(table, surface, 1)
 
     def visitor(self, history: Sequence[str], times: Sequence[int] | None = None) -> Histories:
         """The history of one person who met some items (ids, oldest first), of which the shop lacks none or some.
@@ -347,14 +339,12 @@ class Model:
         Raises:
             InputError: there is not one time for every item, or one that is no time of anything that was met.
         """
-        if times is not None:
-            _check_times(times, len(history), timed=self.histories.timed)
         rows = self.catalogue.items.rows(pl.Series(history, dtype=pl.String))
-        when = np.asarray(times if times is not None else self.latest + np.arange(len(rows)), np.int64)
-        known = rows >= 0
-        views = np.full(int(known.sum()), c.EVENTS.index("view"), np.uint8)
-        ends = np.array([0, len(views)], np.int64)
-        return Histories(ends, rows[known], when[known], views, len(self.catalogue), self.histories.timed)
+        if times is None:
+            times = (self.latest + np.arange(len(rows))).tolist()
+        elif self.histories.timed:
+            check_times(times)
+        return viewed(rows, times, len(self.catalogue), timed=self.histories.timed)
 
     @cached_property
     def latest(self) -> int:
@@ -392,7 +382,7 @@ class Model:
             language=self.reranker.language,
         )
         table = answer.table(asked, self.catalogue.items.ids, surface=similar_surface.NAME, release=self.release)
-        return _told(table, similar_surface.NAME, 1)
+        return told(table, similar_surface.NAME, 1)
 
     def bundle(
         self,
@@ -416,7 +406,7 @@ class Model:
         basket = [items] if isinstance(items, str) else items
         rows = self._rows(categories, deny, now)
         table = self._front("bundles").bundle(basket, user, _checked(n), rows, explain=explain, now=now)
-        return _told(table, "bundles", 1)
+        return told(table, "bundles", 1)
 
     def _front(self, surface: str) -> Storefront:
         if surface not in SURFACES:
@@ -492,25 +482,6 @@ def _ids(users: str | Sequence[str] | pl.Series) -> pl.Series:
     if isinstance(users, str):
         users = [users]
     return users if isinstance(users, pl.Series) else pl.Series(c.USER_ID, users, dtype=pl.String)
-
-
-def _check_times(times: Sequence[int], n_items: int, *, timed: bool) -> None:
-    latest = datetime.now(UTC) + timedelta(days=FUTURE_DAYS)
-    if len(times) != n_items:
-        raise InputError(f"A history of {n_items} items has as many times; {len(times)} came. Give all or none.")
-    wrong = [one for one in times if not EARLIEST.timestamp() <= one <= latest.timestamp()]
-    if timed and wrong:
-        raise InputError(
-            f"Times of a history lie between {EARLIEST:%Y-%m-%d} and {latest:%Y-%m-%d}, in unix seconds; {wrong[0]} "
-            "does not. Correct it, or give no times."
-        )
-
-
-def _told(table: pl.DataFrame, surface: str, asked: int) -> pl.DataFrame:
-    """An answer as it is; where it is empty, with a warning that says why."""
-    if table.height == 0 and asked:
-        warnings.warn(f"No row of {surface}: {NOTHING.get(surface, 'nothing may be shown')}.", stacklevel=3)
-    return table
 
 
 def _refuse_beside(surface: str, **given: float | None) -> None:

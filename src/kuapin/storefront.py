@@ -3,9 +3,9 @@
 import json
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from kuapin.data.store import TableStore
 from kuapin.data.suspects import SuspectsConfig, find_suspects
 from kuapin.data.user_groups import groups_by_row
 from kuapin.errors import InputError, ModelFolderError
+from kuapin.home_pages import home_pages
 from kuapin.ranking.completion import Completion
 from kuapin.ranking.growth import Growth
 from kuapin.ranking.live import queries_of
@@ -31,22 +32,23 @@ from kuapin.ranking.phrases import Language
 from kuapin.ranking.recommender import Recommender
 from kuapin.ranking.response import Response, ResponseConfig, Setting, price_sensitivity, read_redemptions
 from kuapin.ranking.signals import TEXTS
+from kuapin.retrieval.selection import allowed
 from kuapin.retrieval.sources.content import Content
+from kuapin.shop_clock import ShopClock
 from kuapin.surfaces import brands as brands_surface
 from kuapin.surfaces import bundles as bundles_surface
 from kuapin.surfaces import campaigns as campaigns_surface
 from kuapin.surfaces import home as home_surface
-from kuapin.surfaces import products as products_surface
 from kuapin.surfaces import profile as profile_surface
 from kuapin.surfaces import similar as similar_surface
 from kuapin.surfaces import trends as trends_surface
-from kuapin.surfaces.answer import join
+from kuapin.surfaces.answer import in_order, join
+from kuapin.surfaces.asked import Asked
 from kuapin.surfaces.brands import Brands
 from kuapin.surfaces.bundles import COMPLETES, REPLACES, Bundles, links_of
 from kuapin.surfaces.campaigns import Campaigns
-from kuapin.surfaces.home_strategies import DAY as PAGE_DAY
-from kuapin.surfaces.home_strategies import STRATEGY, HomeStrategies, Strategy
-from kuapin.surfaces.profile import TOLD, Profiles
+from kuapin.surfaces.home_strategies import HomeStrategies
+from kuapin.surfaces.profile import Profiles
 from kuapin.surfaces.trends import Trends
 
 if TYPE_CHECKING:
@@ -87,8 +89,6 @@ def setting_of(
     return Setting(catalogue, histories, offers, used, price_sensitivity(log, users), vectors)
 
 
-PAST_S = 30 * DAY
-"""A log that ended so long ago is one of the past, and the shop's clock stands where it ended."""
 _ROW = "row"
 _KEPT = ("bundles", "brands", "promoted", "campaigns", "trends", "profiles", "searches", "groups", "of_people")
 """Parts that rest on the log, or on the items of training: what is put later counts when the release is loaded anew."""
@@ -149,40 +149,30 @@ class Storefront:
             histories: of the users, in the order of the ids; ``None``: as the release was loaded with them.
             now: for rules and campaigns, which have their times; ``None``: the present.
         """
-        who = self.model.users.rows(ids)
         if histories is None:
-            histories = queries_of(self.model.histories, who)
+            histories = queries_of(self.model.histories, self.model.users.rows(ids))
+        asked = Asked(histories, ids, n, items, now, explain)
         if surface == home_surface.NAME:  # its parts keep the rules
-            return self._home_of(histories, ids, n, items, now, explain=explain)
-        parts = [
-            self._answer(surface, histories.select(users), ids.gather(users), n, rows, now, explain=explain)
-            for users, rows in self.model.reranker.audiences(histories, who, items, now)
-        ]
-        return _in_order(ids, parts)
+            return home_pages(self, asked)
+        return in_order(ids, [self.answer(surface, part) for part in self.audiences(asked)])
 
-    def _answer(
-        self,
-        surface: str,
-        histories: Histories,
-        ids: pl.Series,
-        n: int,
-        items: NDArray[np.integer] | None,
-        now: datetime | None,
-        *,
-        explain: bool,
-    ) -> pl.DataFrame:
+    def audiences(self, asked: Asked) -> Iterator[Asked]:
+        """The users who may be shown the same items, by the rules of the shop."""
+        who = self.model.users.rows(asked.ids)
+        for users, items in self.model.reranker.audiences(asked.histories, who, asked.items, asked.now):
+            yield asked.of(users, items)
+
+    def answer(self, surface: str, asked: Asked) -> pl.DataFrame:
         """The answer of one surface to users who may be shown the same items."""
-        answers: dict[str, Callable[[], pl.DataFrame]] = {
-            bundles_surface.NAME: lambda: self._bundles_of(
-                last_baskets(histories), histories, ids, n, items, explain=explain
-            ),
-            similar_surface.NAME: lambda: self._similar_of(histories, ids, n, items, explain=explain),
-            brands_surface.NAME: lambda: self._brands_of(histories, ids, n, items, explain=explain),
-            campaigns_surface.NAME: lambda: self._campaigns_of(ids, n, items, now, explain=explain),
-            trends_surface.NAME: lambda: self._trends_of(histories, ids, n, items, explain=explain),
-            profile_surface.NAME: lambda: self._profiles_of(histories, ids, n, items),
+        answers = {
+            bundles_surface.NAME: lambda asked: self._bundles_of(last_baskets(asked.histories), asked),
+            similar_surface.NAME: self._similar_of,
+            brands_surface.NAME: self._brands_of,
+            campaigns_surface.NAME: self._campaigns_of,
+            trends_surface.NAME: self._trends_of,
+            profile_surface.NAME: self._profiles_of,
         }
-        return answers[surface]()
+        return answers[surface](asked)
 
     def bundle(
         self,
@@ -221,29 +211,20 @@ class Storefront:
             events=np.concatenate([owners.events, one.events]),
         )
         ((_, may),) = self.model.reranker.audiences(has, who, items, now)
-        return self._bundles_of(one, owners, ids, n, may, explain=explain)
+        return self._bundles_of(one, Asked(owners, ids, n, may, now, explain))
 
-    def _bundles_of(
-        self,
-        baskets: Histories,
-        owners: Histories,
-        ids: pl.Series,
-        n: int,
-        items: NDArray[np.integer] | None,
-        *,
-        explain: bool,
-    ) -> pl.DataFrame:
+    def _bundles_of(self, baskets: Histories, asked: Asked) -> pl.DataFrame:
         answer = self.bundles.complete(
             self._known(baskets),
-            self._known(owners),
-            n,
-            self._shown(items),
+            self._known(asked.histories),
+            asked.n,
+            self._shown(asked.items),
             doubt=self._doubt,
-            explain=explain,
+            explain=asked.explain,
             language=self.language,
         )
         name, release = bundles_surface.NAME, self.model.release
-        return answer.table(ids, self.trained.items.ids, surface=name, release=release)
+        return answer.table(asked.ids, self.trained.items.ids, surface=name, release=release)
 
     @cached_property
     def bundles(self) -> Bundles:
@@ -253,14 +234,16 @@ class Storefront:
         links = (links_of(relations, catalogue, names) for names in (COMPLETES, REPLACES))
         return Bundles(Completion.load(folder, catalogue), catalogue, *links)
 
-    def _brands_of(
-        self, histories: Histories, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool
-    ) -> pl.DataFrame:
+    def _brands_of(self, asked: Asked) -> pl.DataFrame:
         answer, kinds = self.brands.brands(
-            self._known(histories), n, self._shown(items), explain=explain, language=self.language
+            self._known(asked.histories),
+            asked.n,
+            self._shown(asked.items),
+            explain=asked.explain,
+            language=self.language,
         )
         names, release = self.brands.catalogue.items.ids, self.model.release
-        table = answer.table(ids, names, surface=brands_surface.NAME, release=release)
+        table = answer.table(asked.ids, names, surface=brands_surface.NAME, release=release)
         return table.with_columns(kinds.alias(c.KIND))
 
     @cached_property
@@ -269,14 +252,13 @@ class Storefront:
         folder = self._part(brands_surface.NAME, "items with a brand that somebody met")
         return Brands.load(folder, self.trained)
 
-    def _campaigns_of(
-        self, ids: pl.Series, n: int, items: NDArray[np.integer] | None, now: datetime | None, *, explain: bool
-    ) -> pl.DataFrame:
-        surface = replace(self.campaigns, now=self.clock if now is None else int(now.timestamp()))
-        answer = surface.campaigns(self.model.users.rows(ids), n, items, explain=explain, language=self.language)
+    def _campaigns_of(self, asked: Asked) -> pl.DataFrame:
+        surface = replace(self.campaigns, now=self.clock if asked.now is None else int(asked.now.timestamp()))
+        users, say = self.model.users.rows(asked.ids), self.language
+        answer = surface.campaigns(users, asked.n, asked.items, explain=asked.explain, language=say)
         offers, release = self.campaigns.setting.offers.table, self.model.release
         name = campaigns_surface.NAME
-        return answer.table(ids, offers["offer_id"], surface=name, release=release, kind=offers[c.KIND])
+        return answer.table(asked.ids, offers["offer_id"], surface=name, release=release, kind=offers[c.KIND])
 
     @cached_property
     def campaigns(self) -> Campaigns:
@@ -311,36 +293,25 @@ class Storefront:
 
     @property
     def clock(self) -> int:
-        """The shop's time, unix seconds: the present, or what ``behind`` takes it back to."""
-        return int(time.time() - self.behind)
-
-    @property
-    def behind(self) -> float:
-        """Seconds that the log ended before the loading, if more than ``PAST_S``: time goes on from there; else 0."""
-        histories = self.model.histories
-        behind = self.loaded_at - self.model.latest if histories.timed and len(histories.items) else 0.0
-        return behind if behind > PAST_S else 0.0
+        """The shop's time, unix seconds."""
+        return self._clock.now()
 
     @property
     def lateness(self) -> str | None:
         """In words which date campaigns go by; ``None``: the present, or there are none."""
-        if not self.behind or not self.promoted:
-            return None
-        return (
-            f"The log ended {self.behind / DAY:.0f} days ago: campaigns begin and end as if today were "
-            f"{datetime.fromtimestamp(self.clock, UTC):%Y-%m-%d}. Import what came since, and they go by the calendar."
-        )
+        return self._clock.lateness() if self.promoted else None
 
-    def _trends_of(
-        self, histories: Histories, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool
-    ) -> pl.DataFrame:
-        met = _in_items(histories, len(self.trends.catalogue))
-        answer, targets = (
-            self.trends.trends(met, n, items, doubt=self._doubt, explain=explain, language=self.language),
-            self.trends.targets,
+    @property
+    def _clock(self) -> ShopClock:
+        return ShopClock.of(self.model.histories, self.loaded_at)
+
+    def _trends_of(self, asked: Asked) -> pl.DataFrame:
+        met = _in_items(asked.histories, len(self.trends.catalogue))
+        answer = self.trends.trends(
+            met, asked.n, asked.items, doubt=self._doubt, explain=asked.explain, language=self.language
         )
-        name, release = trends_surface.NAME, self.model.release
-        table = answer.table(ids, targets["id"], surface=name, release=release, kind=targets[c.KIND])
+        targets, name, release = self.trends.targets, trends_surface.NAME, self.model.release
+        table = answer.table(asked.ids, targets["id"], surface=name, release=release, kind=targets[c.KIND])
         return table.with_columns(targets.select(c.GROWN)[answer.items])
 
     @cached_property
@@ -356,37 +327,28 @@ class Storefront:
         """Which interactions of the model's histories are people's doing."""
         return find_suspects(self.model.histories, self.suspects).kept
 
-    def _similar_of(
-        self, histories: Histories, ids: pl.Series, n: int, items: NDArray[np.integer] | None, *, explain: bool
-    ) -> pl.DataFrame:
+    def _similar_of(self, asked: Asked) -> pl.DataFrame:
         """What could stand in for the item that a user met last; nothing for someone without a history."""
-        mask = np.zeros(len(self.model.catalogue), np.bool_)
-        mask[slice(None) if items is None else items] = True
+        histories, n_items = asked.histories, len(self.model.catalogue)
+        mask = np.ones(n_items, np.bool_) if asked.items is None else allowed(asked.items, n_items)
         parts = []
         for user in np.flatnonzero(histories.lengths):
             last = int(histories.items[histories.indptr[user + 1] - 1])
             one = self.model.similar_items.similar(
-                last, n, mask, doubt=self._doubt, explain=explain, language=self.language
+                last, asked.n, mask, doubt=self._doubt, explain=asked.explain, language=self.language
             )
             parts.append(replace(one, asked=np.full(len(one.items), user, np.int64)))
         name, release = similar_surface.NAME, self.model.release
-        return join(parts).table(ids, self.model.catalogue.items.ids, surface=name, release=release)
+        return join(parts).table(asked.ids, self.model.catalogue.items.ids, surface=name, release=release)
 
-    def _profiles_of(
-        self, histories: Histories, ids: pl.Series, n: int, items: NDArray[np.integer] | None
-    ) -> pl.DataFrame:
-        searched, met = self._searches(ids), _in_items(histories, len(self.profiles.catalogue))
-        users = self.model.users.rows(ids).tolist()
-        each = [
-            (
-                ids[row],
-                self.profiles.profile(
-                    met.select(np.array([row])), searched[row], self._told(users[row]), items, self.language
-                ),
-            )
-            for row in range(len(ids))
+    def _profiles_of(self, asked: Asked) -> pl.DataFrame:
+        searched, met = self._searches(asked.ids), _in_items(asked.histories, len(self.profiles.catalogue))
+        told = [self._told(row) for row in self.model.users.rows(asked.ids).tolist()]
+        said = [
+            self.profiles.profile(met.select(np.array([row])), searched[row], told[row], asked.items, self.language)
+            for row in range(len(asked.ids))
         ]
-        return profile_surface.table(each, n, self.model.release)
+        return profile_surface.table(list(zip(asked.ids, said, strict=True)), asked.n, self.model.release)
 
     def _searches(self, ids: pl.Series) -> list[pl.DataFrame]:
         rows = self.model.users.rows(ids)
@@ -427,65 +389,6 @@ class Storefront:
         model = self.model
         return Profiles(model.catalogue, model.histories, int(model.histories.times.max(initial=0)))
 
-    def _home_of(
-        self,
-        histories: Histories,
-        ids: pl.Series,
-        n: int,
-        items: NDArray[np.integer] | None,
-        now: datetime | None,
-        *,
-        explain: bool,
-    ) -> pl.DataFrame:
-        if self.strategies is None:
-            return self._pages_of(histories, ids, n, items, now, None, explain=explain)
-        chosen, chance = self.strategies.choose(ids, int(time.time()) // PAGE_DAY, histories)
-        pages = []
-        for number in np.unique(chosen):
-            mine, strategy = np.flatnonzero(chosen == number), self.strategies.known[number]
-            page = self._pages_of(histories.select(mine), ids.gather(mine), n, items, now, strategy, explain=explain)
-            chances = pl.DataFrame({c.USER_ID: ids.gather(mine), c.PROPENSITY: chance[mine]}).unique(c.USER_ID)
-            page = page.join(chances, on=c.USER_ID, how="left", maintain_order="left", nulls_equal=True)
-            pages.append(page.with_columns(pl.lit(strategy.name).alias(STRATEGY)))
-        return _in_order(ids, pages)
-
-    def _pages_of(
-        self,
-        histories: Histories,
-        ids: pl.Series,
-        n: int,
-        items: NDArray[np.integer] | None,
-        now: datetime | None,
-        strategy: Strategy | None,
-        *,
-        explain: bool,
-    ) -> pl.DataFrame:
-        """Home pages that are all mixed in one way; ``None``: as usual."""
-        dial = strategy.discovery if strategy and strategy.discovery else None
-        products = self.model.products_of(ids, n, items, explain=explain, discovery=dial, histories=histories, now=now)
-        parts: dict[str, list[pl.DataFrame]] = {name: [] for name in home_surface.SHARES if name in SURFACES}
-        missing = []
-        for users, rows in self.model.reranker.audiences(histories, self.model.users.rows(ids), items, now):
-            theirs, whose = histories.select(users), ids.gather(users)
-            for name in list(parts):
-                longer = 1 if name == profile_surface.NAME else n  # the surest statement of every kind
-                try:
-                    parts[name].append(self._answer(name, theirs, whose, longer, rows, now, explain=explain))
-                except (InputError, ModelFolderError):  # not learnt, or not readable: the others share its rows
-                    del parts[name]
-                    missing.append(name)
-        if missing:
-            warnings.warn(
-                f"Home pages are without {', '.join(missing)}, of which release {self.model.release} knows nothing. "
-                "Ask for one of these surfaces, and it says what it needs.",
-                stacklevel=2,
-            )
-        answers = {products_surface.NAME: products} | {name: _in_order(ids, tables) for name, tables in parts.items()}
-        if profile_surface.NAME in answers:  # what somebody said of himself is for whoever asks for it
-            said = answers[profile_surface.NAME]
-            answers[profile_surface.NAME] = said.filter(pl.col(c.KIND) != TOLD)
-        return home_surface.compose(answers, n, strategy.shares if strategy else None)
-
     @cached_property
     def trained(self) -> Catalogue:
         """The items that training knew, which are the first of the release; bundles and brands know no others."""
@@ -521,14 +424,6 @@ def _tell_unknown(basket: Sequence[str], rows: NDArray[np.integer]) -> None:
     if unknown:
         rest = "the rest of the basket counts" if len(unknown) < len(basket) else "the basket counts as empty"
         warnings.warn(f"This release knows no item {', '.join(unknown)}; {rest}.", stacklevel=2)
-
-
-def _in_order(ids: pl.Series, parts: list[pl.DataFrame]) -> pl.DataFrame:
-    """Answers to groups of users as one, in the order of the users."""
-    if len(parts) == 1:
-        return parts[0]
-    order = ids.unique(maintain_order=True).to_frame(c.USER_ID)
-    return order.join(pl.concat(parts), on=c.USER_ID, how="inner", maintain_order="left_right", nulls_equal=True)
 
 
 def _in_items(histories: Histories, n_items: int) -> Histories:

@@ -2,11 +2,11 @@
 
 import pytest
 
+from kuapin.device import training_device
 from kuapin.encoding.backbone import Backbone
 from kuapin.finetuning import rewriting
 from kuapin.finetuning.augmentation import AugmentationConfig
 from kuapin.finetuning.change import assembled
-from kuapin.finetuning.device import training_device
 from kuapin.finetuning.objectives.registry import make_objective
 from kuapin.finetuning.settings import FinetuningConfig
 from kuapin.finetuning.strategies.registry import make_strategy

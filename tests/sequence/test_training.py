@@ -269,7 +269,7 @@ def test_on_another_device_everything_lies_there_and_the_result_comes_back(
             torch.ones(3).to(DEVICE) + torch.ones(3)
         with pytest.raises(AssertionError, match="numpy reads no tensor"):
             torch.ones(3).to(DEVICE).numpy()
-        monkeypatch.setattr(running, "device_of_training", lambda: DEVICE)
+        monkeypatch.setattr(running, "training_device", lambda: DEVICE)
         monkeypatch.setattr(training, "keep", undisturbed(training.keep))
         for epochs in (2, 4):  # the second goes on from the state of the first
             monkeypatch.setattr(training, "fingerprint", lambda *_: "the same")
@@ -282,6 +282,6 @@ def test_on_another_device_everything_lies_there_and_the_result_comes_back(
 
 
 def test_a_graphics_card_is_taken_where_there_is_one(monkeypatch):
-    assert running.device_of_training().type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert running.training_device().type == ("cuda" if torch.cuda.is_available() else "cpu")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert running.device_of_training().type == "cuda"
+    assert running.training_device().type == "cuda"

@@ -189,7 +189,8 @@ def quantise(model: Any, calibration: Sequence[Inputs]) -> Any:
     the time.
     """
     nncf = require("nncf", "train")
-    nncf.set_log_level(logging.ERROR)  # its import sets another one
+    # Its import sets another level; its own function for that changes the handlers of others as well
+    logging.getLogger("nncf").setLevel(logging.ERROR)
     return nncf.quantize(
         model,
         nncf.Dataset(list(calibration)),

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kuapin.device import training_device
 from kuapin.encoding import additions
 from kuapin.encoding.backbone import Backbone
 from kuapin.errors import InputError
 from kuapin.finetuning.backbone_folder import write_backbone
 from kuapin.finetuning.change import assembled, repooled, save_change, whitens
-from kuapin.finetuning.device import training_device
 from kuapin.finetuning.material import Material
 from kuapin.finetuning.memory import enough_memory
 from kuapin.finetuning.objective import Objective

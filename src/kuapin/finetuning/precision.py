@@ -1,8 +1,8 @@
 """Whether training's products are rounded to bfloat16."""
 
+from kuapin.device import training_device
 from kuapin.engines.openvino import capabilities
 from kuapin.extras import require
-from kuapin.finetuning.device import training_device
 from kuapin.finetuning.reader import Reader
 
 LEAST_WIDTH = 256

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from kuapin.device import training_device
 from kuapin.encoding.backbone import find_folder
 from kuapin.encoding.export import quietly
 from kuapin.errors import InputError
 from kuapin.extras import require
 from kuapin.finetuning.augmentation import AugmentationConfig
-from kuapin.finetuning.device import training_device
 from kuapin.finetuning.objective import batches, to_device
 
 LIKELY = 10

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kuapin.device import training_device
 from kuapin.encoding.export import quietly
 from kuapin.extras import require
 from kuapin.finetuning.checkpoints import newest_whole
-from kuapin.finetuning.device import training_device
 from kuapin.finetuning.interruption import Interruption
 from kuapin.finetuning.memory import enough_memory
 from kuapin.finetuning.objective import Measured, Objective

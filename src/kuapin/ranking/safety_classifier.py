@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from scipy.special import expit, softmax
 
+from kuapin.device import training_device
 from kuapin.encoding.backbone import check_parts, find_folder
 from kuapin.errors import InputError
 from kuapin.extras import require
 from kuapin.ranking.safety import Opinion, SafetyConfig
-from kuapin.sequence.run import device_of_training
 
 WHAT = "safety.classifier"
 _SAFE = (
@@ -98,7 +98,7 @@ class TextClassifier:
 
     def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """What it gives to every label of every text, float32 (n_texts, n_labels); read by a graphics card, if any."""
-        torch, device = require("torch", "train"), device_of_training()
+        torch, device = require("torch", "train"), training_device()
         order = np.argsort([len(text) for text in texts], kind="stable")
         logits = np.zeros((len(texts), len(self.labels)), np.float32)
         tokenizer, model = self._tokenizer, self._model.to(device)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuapin.data.histories import Histories
+from kuapin.device import training_device
 from kuapin.errors import KuapinError
 from kuapin.extras import require
 from kuapin.sequence.batches import Batch, Batches, gap_kinds, latest, padded
@@ -27,14 +28,8 @@ OWN = "ids"
 """The weights that are items' own vectors."""
 
 
-def device_of_training() -> Any:
-    """A graphics card where torch sees one, else the processor."""
-    torch = require("torch", "train")
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 class Run:
-    """The state of a training, which lies on ``device_of_training``.
+    """The state of a training, which lies on ``training_device``.
 
     Args:
         histories: all that it may learn from.
@@ -57,7 +52,7 @@ class Run:
         openings: NDArray[np.int32] | None = None,
     ) -> None:
         torch = self.torch = require("torch", "train")
-        self.config, self.device = config, device_of_training()
+        self.config, self.device = config, training_device()
         openings = categories if openings is None else openings
         self.categories, self.openings = (self._there(one.astype(np.int64)) for one in (categories, openings))
         self.interactions = np.bincount(histories.items, minlength=histories.n_items).astype(np.int64)

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuapin.data.histories import Histories
+from kuapin.device import training_device
 from kuapin.errors import InputError
 from kuapin.extras import require
 from kuapin.progress import SILENT, Progress
 from kuapin.sequence.checkpoint import checkpoint, fingerprint, keep, kept
 from kuapin.sequence.item_representation import Vectors, Weights
-from kuapin.sequence.run import Run, device_of_training
+from kuapin.sequence.run import Run
 from kuapin.sequence.settings import SequenceConfig
 from kuapin.sequence.starting import Start
 from kuapin.sequence.trained import Trained
@@ -128,7 +129,7 @@ def worth_training(histories: Histories, config: SequenceConfig) -> bool:
 
 def _own_draws() -> AbstractContextManager[None]:
     """The caller's own draws go on behind it as if nothing had been trained."""
-    torch, device = require("torch", "train"), device_of_training()
+    torch, device = require("torch", "train"), training_device()
     forked: AbstractContextManager[None] = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
     return forked
 

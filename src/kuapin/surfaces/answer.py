@@ -92,3 +92,11 @@ def join(parts: list[Answer]) -> Answer:
         else None,
         np.concatenate(chances) if len(chances) == len(parts) else None,
     )
+
+
+def in_order(ids: pl.Series, parts: list[pl.DataFrame]) -> pl.DataFrame:
+    """Answers to groups of users as one, in the order of the users."""
+    if len(parts) == 1:
+        return parts[0]
+    order = ids.unique(maintain_order=True).to_frame(c.USER_ID)
+    return order.join(pl.concat(parts), on=c.USER_ID, how="inner", maintain_order="left_right", nulls_equal=True)

@@ -12,13 +12,13 @@ from scipy import sparse
 from kuapin import columns as c
 from kuapin.data.dataset import Catalogue
 from kuapin.data.histories import Histories
-from kuapin.data.schema import SCHEMAS
 from kuapin.ranking.growth import WEEK, Counts, Estimate, Growth, estimate, weekly
 from kuapin.ranking.phrases import PHRASES, Language, Phrases
 from kuapin.retrieval.knowledge import Entities
 from kuapin.retrieval.members import members
 from kuapin.surfaces.answer import Answer, Reasons, join
 from kuapin.surfaces.title_words import query_words, title_words
+from kuapin.text.attributes import attributes
 
 NAME = "trends"
 ITEM, CATEGORY, BRAND, ATTRIBUTE, WORD = KINDS = ("item", "category", "brand", "attribute", "word")
@@ -103,16 +103,13 @@ class Trends:
 
     def _attributes(self) -> Entities:
         """Values of the text columns that the shop has beside those of every shop, as ``column: value``."""
-        frame = self.catalogue.frame
         tables = [
-            frame.select(
-                pl.int_range(pl.len(), dtype=pl.UInt32).alias("row"),
-                pl.format("{}: {}", pl.lit(name), pl.col(name).cast(pl.String)).alias("name"),
+            pl.DataFrame({"row": np.arange(len(values), dtype=np.uint32), "name": values}).with_columns(
+                pl.format("{}: {}", pl.lit(values.name), "name").alias("name")
             )
-            for name in frame.columns
-            if name not in SCHEMAS[c.ITEMS].declared and frame.schema[name] in (pl.String, pl.Categorical)
+            for values in attributes(self.catalogue.frame)
         ]
-        return self._often(pl.concat(tables).drop_nulls(), frame.height) if tables else self._often(_NONE, 0)
+        return self._often(pl.concat([_NONE, *tables]).drop_nulls(), len(self.catalogue))
 
     def _words(self) -> Entities:
         """Words of titles."""
