@@ -267,6 +267,11 @@ class Model:
         ids = _ids(users)
         return ids.filter(self.histories_of(ids).lengths == 0)
 
+    def last_met(self, user: str) -> str | None:
+        """The item that a user met last, for which ``similar`` finds others; ``None``: no history in these items."""
+        met = self.histories_of([user]).items
+        return self.catalogue.items.id(int(met[-1])) if len(met) else None
+
     def describe(self, items: Sequence[str] | pl.Series) -> pl.DataFrame:
         """What people know items of this release by: item_id, title, brand and top-level category, null where unknown.
 

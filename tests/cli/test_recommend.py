@@ -138,6 +138,19 @@ def test_an_empty_table_comes_with_a_word(recommend, whole):
     assert recommend(*basket, of=whole).err == "This release knows no item 'nothing'; the basket counts as empty.\n"
 
 
+def test_substitutes_of_a_user_say_for_what(recommend, whole):
+    last = whole.last_met("user 003")
+    told = recommend("--user", "user 003", "--surface", "similar", of=whole)
+    assert told.err == f"In place of what user 003 met last: {last} ({whole.title('item', last)})\n"
+    assert recommend("--item", last, "--surface", "similar", of=whole).err == ""
+
+
+def test_a_page_says_the_surface_of_items_too(recommend, whole):
+    result = recommend("--user", "user 003", "--surface", "home", "-n", "4", of=whole)
+    assert result.lines[0][:2] == ["surface", "rank"]
+    assert {line[0] for line in result.lines[1:]} >= {"products", "bundles"}
+
+
 def test_a_page_of_several_surfaces_shows_titles(recommend, whole):
     result = recommend("--user", "user 003", "--surface", "home", "-n", "30", of=whole)
     assert result.lines[0] == ["surface", "rank", "kind", "target_id", "title", "score"]

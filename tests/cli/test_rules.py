@@ -83,7 +83,7 @@ def test_a_wrong_file_is_one_line_and_exit_2_wherever_lists_are_made(rules):
         code, out, err = rules('[[exclude]]\nbrand = "Oka"\n', *arguments, verb=verb)
         assert (code, out) == (2, "")
         assert err.count("\n") == 1
-        assert "rules.toml line 1, exclude 'exclude of line 1': No item of this shop has the brand 'Oka'" in err
+        assert "rules.toml line 1, exclude 'exclude:1': No item of this shop has the brand 'Oka'" in err
 
 
 def test_a_pin_that_safety_blocks_is_told(rules, tmp_path):

@@ -3,7 +3,7 @@
 import inspect
 import re
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from itertools import product
 from typing import get_args
 
@@ -21,7 +21,7 @@ SENTENCES = [name for name, _ in inspect.getmembers(Phrases, inspect.isfunction)
 
 
 def test_both_languages_have_every_sentence_and_every_verb():
-    assert len(SENTENCES) == 35
+    assert len(SENTENCES) == 36
     for phrases in PHRASES.values():
         assert set(SENTENCES) <= set(dir(phrases))
     assert set(English.done) == set(Chinese.done) == set(c.EVENTS) - set(NOT_AN_ANSWER)
@@ -70,6 +70,12 @@ def test_both_languages_have_every_sentence_and_every_verb():
             "2.0 times what was to be expected (1.5 to 3.0)",
             "热度为预期的2.0倍（1.5至3.0倍）",
         ),
+        (lambda p: p.event("b7", datetime(2026, 3, 9, 14, 5)), "b7 (2026-03-09 14:05)", "b7（2026年3月9日 14:05）"),
+        (
+            lambda p: p.of_history(1, 4, 0.0003),
+            "1 of 4 interactions (25%); of all people's <0.1%",
+            "4次互动中有1次（25%），全店平均为<0.1%",
+        ),
         (lambda p: p.latest(["b7", "b3"]), "; latest: b7, b3", "；最近：b7、b3"),
         (
             lambda p: p.due(4, 1, 9),
@@ -86,7 +92,14 @@ def test_sentences(call, english, chinese):
 def test_a_chinese_sentence_has_no_latin_letter(name):
     say = getattr(PHRASES["zh"], name)
     kinds = [one.annotation for one in inspect.signature(getattr(Phrases, name)).parameters.values()][1:]
-    given = {str: "玫瑰", int: 2, float: 2.5, date: date(2026, 3, 9), Sequence[str]: ("玫瑰", "香皂")}
+    given = {
+        str: "玫瑰",
+        int: 2,
+        float: 2.5,
+        date: date(2026, 3, 9),
+        datetime: datetime(2026, 3, 9, 14, 5),
+        Sequence[str]: ("玫瑰", "香皂"),
+    }
     values = [[given[kind]] if kind in given else [given[get_args(kind)[0]], None] for kind in kinds]
     for arguments in set(product(*values)) - ({(None, None)} if name == "also" else set()):  # it has one at least
         assert re.search(r"[\u4e00-\u9fff]", say(*arguments)), arguments

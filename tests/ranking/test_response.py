@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from kuapin.data.dataset import build_dataset
-from kuapin.data.offers import build_offers
+from kuapin.data.offers import Offers, build_offers
 from kuapin.errors import ModelFolderError
 from kuapin.ranking.response import (
     DAY,
@@ -144,6 +144,26 @@ def test_the_own_text_of_a_campaign_is_read():
     assert [offers.table["title"][int(row)] for row in first] == ["Days of rose", "For less"] * 4
     silent = replace(offers, table=offers.table.with_columns(text=pl.lit("Type A, 13")))
     assert np.isnan(value(replace(shop, offers=silent), "own_text", 15 * DAY))
+
+
+def test_a_coupon_of_two_campaigns_comes_once_by_the_title_of_the_later(setting):
+    """The first coupon's campaign runs beside one that began later and has the same coupon."""
+    offers = setting.offers
+    row = int(offers.running(67 * DAY)[0])
+    code, twice = offers.table["offer_id"][row], np.append(np.arange(len(offers)), row)
+    table = offers.table[twice].with_columns(
+        title=pl.when(pl.int_range(pl.len()) == len(offers)).then(pl.lit("Later")).otherwise("title")
+    )
+    start = np.append(offers.start, offers.start[row] + 1)
+    both = Offers(table, start, offers.end[twice], offers.targets[twice], offers.campaign[twice], offers.received)
+    surface = Campaigns(Response.fit(setting, ResponseConfig(least=10_000)), replace(setting, offers=both), 67 * DAY)
+    answer = surface.campaigns(np.arange(16), 20)
+    for user in range(16):
+        ids = both.table["offer_id"].gather(answer.items[answer.asked == user])
+        assert ids.n_unique() == ids.len()
+    assert surface.title(code) == "Later"
+    assert replace(surface, now=int(offers.start[row])).title(code) != "Later"
+    assert surface.title("coupon:none") is None
 
 
 def test_a_stranger_gets_what_is_open_and_nothing_runs_at_night(setting):

@@ -71,7 +71,7 @@ relation = "requires"
     )
     assert {rule.kind for rule in rules} == set(KINDS)
     assert [rule.line for rule in rules] == [2, 6, 10, 14, 18, 21, 25, 29, 32]
-    assert [rule.name for rule in rules][:3] == ["pin of line 2", "no pets", "pin of line 10"]
+    assert [rule.name for rule in rules][:3] == ["pin:2", "no pets", "pin:10"]
     bound = bind(tmp_path / "rules.toml", rules, tables).bound
     assert [int(one.items.sum()) for one in bound] == [1, 24, 1, 16, 0, 24, 24, 2, 1]
 
@@ -87,8 +87,8 @@ def test_no_file_is_no_rule(tmp_path):
         ('\n[[exlude]]\ncategory = "Pets"\n', "line 2: there is no rule [[exlude]]. Did you mean exclude?"),
         ('[exclude]\ncategory = "Pets"\n', "line 1: every rule is a table of its own. Write [[exclude]] above it."),
         ('[[exclude]]\nname = "a"\ncatgory = "Pets"\n', "line 3, exclude 'a': it has no key catgory. Did you mean cat"),
-        ("[[exclude]]\n", "line 1, exclude 'exclude of line 1': it names no items"),
-        ('[[boost]]\nbrand = "Oak"\nfactor = 0\n', "line 3, boost 'boost of line 1': factor: input should be "),
+        ("[[exclude]]\n", "line 1, exclude 'exclude:1': it names no items"),
+        ('[[boost]]\nbrand = "Oak"\nfactor = 0\n', "line 3, boost 'boost:1': factor: input should be "),
         ('[[quota]]\nbrand = "Oak"\nat_least = 3\nat_most = 2\n', "at_least 3 is above at_most 2"),
         ('[[blackout]]\nbrand = "Oak"\n', "it names no time"),
         ('[[blackout]]\nbrand = "Oak"\nhours = "late"\n', 'hours are "22:00-06:00"'),
@@ -106,7 +106,7 @@ def test_a_rule_of_the_wrong_form_is_refused_with_its_line(tmp_path, text, messa
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('[[exclude]]\nitems = ["nothing"]\n', "line 1, exclude 'exclude of line 1': There is no item with the id"),
+        ('[[exclude]]\nitems = ["nothing"]\n', "line 1, exclude 'exclude:1': There is no item with the id"),
         ('[[exclude]]\ncategory = "Pet"\n', "No item of this shop is in 'Pet'. Did you mean Pets?"),
         ('[[exclude]]\nbrand = "Oka"\n', "has the brand 'Oka'. Did you mean Oak?"),
         ('[[exclude]]\nwhere = { column = "stok", at_most = 0 }\n', "table has no column 'stok'. Did you mean stock?"),
@@ -116,7 +116,7 @@ def test_a_rule_of_the_wrong_form_is_refused_with_its_line(tmp_path, text, messa
         ('[[demand]]\nsame_as_user = "stock"\n', "the users table has no column 'stock'"),
         (
             '[[exclude]]\ncategory = "Pets"\n[[pin]]\nitem = "P-sea-bed-small"\nposition = 1\n',
-            "line 3, pin 'pin of line 3': exclude 'exclude of line 1' of line 1 hides the item that it is about.",
+            "line 3, pin 'pin:3': exclude 'exclude:1' of line 1 hides the item that it is about.",
         ),
         (
             '[[exclude]]\ncategory = "Pets"\n[[quota]]\ncategory = "Pets > bed"\nat_least = 1\n',
@@ -124,7 +124,7 @@ def test_a_rule_of_the_wrong_form_is_refused_with_its_line(tmp_path, text, messa
         ),
         (
             '[[pin]]\nitem = "P-sea-bed-small"\nposition = 1\n[[pin]]\nitem = "P-sun-bed-small"\nposition = 1\n',
-            "line 4, pin 'pin of line 4': pin 'pin of line 1' of line 1 has position 1 too",
+            "line 4, pin 'pin:4': pin 'pin:1' of line 1 has position 1 too",
         ),
         (
             '[[pin]]\nitem = "P-sea-bed-small"\nposition = 1\n[[quota]]\ncategory = "Pets"\nat_most = 0\n',
@@ -132,7 +132,7 @@ def test_a_rule_of_the_wrong_form_is_refused_with_its_line(tmp_path, text, messa
         ),
         (
             '[[quota]]\ncategory = "Pets > bed"\nat_least = 3\n[[quota]]\ncategory = "Pets"\nat_most = 2\n',
-            "quota 'quota of line 1' of line 1 wants 3 of the same items",
+            "quota 'quota:1' of line 1 wants 3 of the same items",
         ),
         ('[[demand]]\nmust = { column = "stock", at_least = 4 }\n', "with it, no item of the shop may be shown"),
     ],

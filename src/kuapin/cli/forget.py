@@ -7,6 +7,9 @@ import typer
 from kuapin.cli.output import AsJson, ShopFolder, open_shop, remark, say, say_json
 from kuapin.counts import counted
 
+SHOWN = 8
+"""Files that are named."""
+
 
 def forget(
     folder: ShopFolder,
@@ -25,5 +28,10 @@ def forget(
         return
     rows, files = counted(receipt.rows, "row"), counted(len(receipt.files), "file")
     say(f"Erased: {rows}, {files}. Receipt {receipt.erasure.receipt}")
+    if receipt.rows == 0:
+        remark("Nothing was found under this id. If it was misspelt, nobody has been forgotten.", quiet=False)
+    if receipt.files:
+        more = f" and {len(receipt.files) - SHOWN:,} more" if len(receipt.files) > SHOWN else ""
+        remark(f"Deleted or written anew: {', '.join(receipt.files[:SHOWN])}{more}.", quiet=False)
     for one in receipt.remains:
         remark(one, quiet=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kuapin.cli.faults import plain_fault, say_faults
-from kuapin.cli.output import AsJson, Quiet, ShopFolder, open_shop, progress, remark, say, say_json
+from kuapin.cli.output import AsJson, Quiet, ShopFolder, open_shop, progress, releases_of, remark, say, say_json
 from kuapin.counts import counted
 from kuapin.errors import InputError
 
@@ -85,7 +85,7 @@ def import_tables(
     for name in report.already:
         say(f"{name}: imported before, nothing to do")
     say_faults(report.validation.faults)
-    remark(f"Next: kuapin train {folder}", quiet=quiet)
+    remark(f"Next: kuapin {'refresh' if releases_of(folder).live() else 'train'} {folder}", quiet=quiet)
 
 
 def _import_store(folder: Path, store: Path, *, as_json: bool) -> None:

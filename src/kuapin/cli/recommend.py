@@ -69,7 +69,9 @@ def recommend(
             show_default=False,
         ),
     ] = None,
-    n: Annotated[int, typer.Option("-n", min=1, help="How many per user.")] = 10,
+    n: Annotated[
+        int, typer.Option("-n", min=1, help="How many per user; of profile, how many statements of each kind.")
+    ] = 10,
     explain: Annotated[bool, typer.Option("--explain", help="Say why, with the evidence.")] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -107,6 +109,8 @@ def recommend(
     strangers = model.strangers(wanted).len()
     if strangers and not item and table.height:
         remark(_of_strangers(strangers, wanted, surface), quiet=quiet)
+    if surface == "similar" and user is not None and not item and (last := model.last_met(user)) is not None:
+        remark(f"In place of what {user} met last: {_called(model, last)}", quiet=quiet)
     if output is not None:
         write_table(table, output)
         remark(f"Wrote {counted(table.height, 'row')} for {counted(len(wanted), 'user')} to {output}", quiet=quiet)
@@ -141,6 +145,11 @@ def _of_item(
     return model.bundle(item, n, categories, user=user, explain=explain)
 
 
+def _called(model: "Model", item: str) -> str:
+    title = model.title("item", item)
+    return item if title is None else f"{item} ({title})"
+
+
 def _of_strangers(strangers: int, wanted: list[str], surface: str) -> str:
     why = "no history in the items of this release"
     if surface in ("similar", "profile"):  # these say something of a history, or nothing
@@ -157,7 +166,7 @@ def _of_strangers(strangers: int, wanted: list[str], surface: str) -> str:
 
 def _show(table: "pl.DataFrame", model: "Model", *, explain: bool) -> None:
     """For people: what they know an item by beside its id, as far as the shop says it."""
-    if not (table[c.KIND] == "item").all() or c.GROWTH in table.columns:
+    if not (table[c.KIND] == "item").all() or c.GROWTH in table.columns or table[c.SURFACE].n_unique() > 1:
         _show_others(table, model, explain=explain)
         return
     known = model.describe(table[c.TARGET_ID])

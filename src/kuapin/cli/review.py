@@ -57,4 +57,6 @@ def review(
     }
     cells[MARGIN] = ["" if margin is None or margin < -1e9 else f"{margin:.2f}" for margin in shown[MARGIN]]
     say_table(cells, right=(MARGIN,), cut=(c.TITLE,), wrap=(c.REASON,))
-    remark(f"{counted(waiting.height, 'item')} in all; the first {shown.height} are shown.", quiet=quiet)
+    if shown.height < waiting.height:
+        rest = waiting.height - shown.height
+        remark(f"{counted(waiting.height, 'item')} in all; -n shows the other {rest:,} too.", quiet=quiet)

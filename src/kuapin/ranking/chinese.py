@@ -1,7 +1,9 @@
 """The sentences of ``phrases.py`` in Chinese."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
+
+from kuapin.counts import share
 
 
 class Chinese:
@@ -165,15 +167,19 @@ class Chinese:
 
     def of_history(self, n: int, total: int, usual: float) -> str:
         """17次互动中有10次（59%），全店平均为6.1% (in Chinese)."""
-        return f"{total}次互动中有{n}次（{n / total:.0%}），全店平均为{usual:.1%}"
+        return f"{total}次互动中有{n}次（{n / total:.0%}），全店平均为{share(usual)}"
 
     def of_searches(self, n: int, total: int) -> str:
         """4次搜索中有3次 (in Chinese)."""
         return f"{total}次搜索中有{n}次"
 
     def latest(self, events: Sequence[str]) -> str:
-        """；最近：b7 (2026-03-01 14:05)、b3 (2026-02-11 09:30) (in Chinese)."""
+        """；最近：b7（2026年3月1日 14:05）、b3（2026年2月11日 09:30） (in Chinese)."""
         return f"；最近：{'、'.join(events)}"
+
+    def event(self, name: str, when: datetime) -> str:
+        """b7（2026年3月1日 14:05） (in Chinese)."""
+        return f"{name}（{when.year}年{when.month}月{when.day}日 {when:%H:%M}）"
 
     def gaps(self, usual: float, n: int, least: int, most: int) -> str:
         """每10天一次，取9次间隔（5至12天）的中位数 (in Chinese)."""

@@ -1,9 +1,9 @@
 """The sentences of ``phrases.py`` in English."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 
-from kuapin.counts import counted
+from kuapin.counts import counted, share
 
 
 class English:
@@ -152,7 +152,7 @@ class English:
 
     def of_history(self, n: int, total: int, usual: float) -> str:
         """10 of 17 interactions (59%); of all people's 6.1%."""
-        return f"{n:,} of {counted(total, 'interaction')} ({n / total:.0%}); of all people's {usual:.1%}"
+        return f"{n:,} of {counted(total, 'interaction')} ({n / total:.0%}); of all people's {share(usual)}"
 
     def of_searches(self, n: int, total: int) -> str:
         """In 3 of 4 searches."""
@@ -161,6 +161,10 @@ class English:
     def latest(self, events: Sequence[str]) -> str:
         """; latest: b7 (2026-03-01 14:05), b3 (2026-02-11 09:30)."""
         return f"; latest: {', '.join(events)}"
+
+    def event(self, name: str, when: datetime) -> str:
+        """b7 (2026-03-01 14:05)."""
+        return f"{name} ({when:%Y-%m-%d %H:%M})"
 
     def gaps(self, usual: float, n: int, least: int, most: int) -> str:
         """Every 10 days, the median of 9 gaps of 5 to 12 days."""

@@ -4,7 +4,7 @@ What is said of a product is found in ``reasons.py``, of other rows by their sur
 """
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -127,6 +127,9 @@ class Phrases(Protocol):
 
     def latest(self, events: Sequence[str]) -> str:
         """Behind such a sentence: the latest of the events, each with its time."""
+
+    def event(self, name: str, when: datetime) -> str:
+        """One of them: an item or a search, and its time."""
 
     def gaps(self, usual: float, n: int, least: int, most: int) -> str:
         """Once in so many days, the median of so many gaps, of so many days at least and at most."""

@@ -288,7 +288,7 @@ def _rules(path: Path, text: str, tables: dict[str, Any]) -> Iterator[Rule]:
         if not isinstance(given, list) or len(lines.get(kind, [])) != len(given):
             raise InputError(f"{path} line {line}: every rule is a table of its own. Write [[{kind}]] above it.")
         for values, begins in zip(given, lines[kind], strict=True):
-            name = values.get("name") or f"{kind} of line {begins}"
+            name = values.get("name") or f"{kind}:{begins}"
             yield _rule(path, text, kind, values | {"name": name, "line": begins})
 
 

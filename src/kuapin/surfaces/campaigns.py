@@ -2,6 +2,7 @@
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -42,7 +43,7 @@ class Campaigns:
         explain: bool = False,
         language: Language = "en",
     ) -> Answer:
-        """The ``n`` best offers of every user; fewer where fewer run.
+        """The ``n`` best offers of every user; fewer where fewer run. A coupon of two campaigns comes once.
 
         Args:
             users: rows; -1 for a stranger, who gets what is open to everybody.
@@ -65,7 +66,8 @@ class Campaigns:
             scores[~offers.may_use(block, running)] = -1
             for place in range(len(block)):
                 best = np.lexsort((running, -scores[place]))
-                best = best[scores[place][best] >= 0][:n]
+                best = best[scores[place][best] >= 0]
+                best = best[_first_of(self._ids[running[best]])][:n]
                 said = self._reasons(running[best], features[place, best], PHRASES[language]) if explain else None
                 asked = np.full(len(best), first + place, np.int64)
                 parts.append(
@@ -74,9 +76,18 @@ class Campaigns:
         return join(parts)
 
     def title(self, offer: str) -> str | None:
-        """Title of an offer's campaign; ``None``: there is no such offer."""
-        found = self.setting.offers.table.filter(pl.col("offer_id") == offer)
-        return found[c.TITLE][0] if found.height else None
+        """Title of an offer's campaign, of several the latest that has begun; ``None``: there is no such offer."""
+        rows = np.flatnonzero(self.setting.offers.table["offer_id"] == offer)
+        if len(rows) == 0:
+            return None
+        start = self.setting.offers.start[rows]
+        title: str | None = self.setting.offers.table[c.TITLE][int(rows[np.lexsort((start, start <= self.now))[-1]])]
+        return title
+
+    @cached_property
+    def _ids(self) -> NDArray[np.int64]:
+        """A number for every offer's id, int64 (n,): offers of one coupon have the same."""
+        return self.setting.offers.table["offer_id"].rank("dense").cast(pl.Int64).to_numpy()
 
     def _reasons(self, offers: NDArray[np.integer], features: NDArray[np.float32], say: Phrases) -> Reasons:
         said = [
@@ -103,3 +114,8 @@ class Campaigns:
         if known["redeemed"] > 0:
             return USES, say.offers_used(round(float(np.expm1(known["redeemed"]))))
         return POPULAR, say.offer(self.setting.offers.table[c.TITLE][offer])
+
+
+def _first_of(ids: NDArray[np.integer]) -> NDArray[np.intp]:
+    """Places at which an id stands for the first time, ascending."""
+    return np.sort(np.unique(ids, return_index=True)[1])

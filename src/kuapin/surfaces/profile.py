@@ -252,7 +252,7 @@ def _named(names: pl.Series, times: pl.Series | None, say: Phrases) -> str:
     """Some events in words, such as "; latest: b7 (2026-03-01 14:05), …"; without a time the name alone."""
     when = [None] * names.len() if times is None else times.to_list()
     told = [
-        name if time is None else f"{name} ({dt.datetime.fromtimestamp(time, dt.UTC):%Y-%m-%d %H:%M})"
+        name if time is None else say.event(name, dt.datetime.fromtimestamp(time, dt.UTC))
         for name, time in zip(names, when, strict=True)
     ]
     return say.latest(told)
