@@ -4,7 +4,8 @@
 of items at random, bulk buyers that buy up one shelf, and users made to meet one of a few items (and one other). Share
 of the planted events that is not learnt from, share of people's events that is not, and NDCG@10 of the last items of
 2,000 people, over the whole catalogue: of the clean log, of the dirty one with the defence and without. The log has no
-times, so that nobody is given away by his hours. ``--set FOLDER`` takes another log.
+times, so that nobody is given away by his hours. The ranker is the shop's without the user model, whose seven
+trainings would take some hours. ``--set FOLDER`` takes another log.
 """
 
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ from kuapin.ranking.live import LiveConfig, fit_live
 from kuapin.ranking.ranker import RankingConfig
 from kuapin.ranking.signals import SignalsConfig
 from kuapin.retrieval.source import Scores, Visible
+from kuapin.retrieval.sources.settings import SourcesConfig
 
 SET = "amazon18_arts_office"
 SHARES = (0.01, 0.05, 0.10)
@@ -34,6 +36,8 @@ ROBOT, BULK = 700, 600
 """Events of a robot, and of a bulk buyer."""
 FAKES = 150
 """Users of one burst."""
+NEVER = 2**31
+"""More users than there are: a source that asks for so many is not trained."""
 
 
 def planted(clean: Histories, dataset: Dataset, share: float, seed: int) -> tuple[Histories, NDArray[np.bool_]]:
@@ -70,7 +74,9 @@ def quality(
     """NDCG@10 of some test users by the ranker trained on a log."""
     visible = Visible(dataset.catalogue, log, vectors, 0)
     live = LiveConfig(suspects=SuspectsConfig(look=look))
-    fitted = fit_live(visible, signals=SignalsConfig(), ranking=RankingConfig(), live=live)
+    usual = SourcesConfig()
+    sources = usual.model_copy(update={"sequence": usual.sequence.model_copy(update={"least_users": NEVER})})
+    fitted = fit_live(visible, signals=SignalsConfig(), ranking=RankingConfig(), live=live, sources=sources)
     test = split.test
     found = fitted.recommender.rank(test.queries.select(users), 60)
     met, lists = test.queries.select(users).matrix(), np.full((len(users), 10), -1, np.int32)

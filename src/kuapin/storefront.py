@@ -320,7 +320,8 @@ class Storefront:
         model, folder = self.model, self._part(trends_surface.NAME, "interactions with times")
         queries = self.searches.select(c.QUERY, c.TIMESTAMP).drop_nulls()
         now = int(model.histories.times.max(initial=0)) + 1
-        return Trends(Growth.load(folder), model.catalogue, model.histories, now, queries)
+        people = model.histories.keep(self.of_people)  # a robot's burst is no trend
+        return Trends(Growth.load(folder), model.catalogue, people, now, queries)
 
     @cached_property
     def of_people(self) -> NDArray[np.bool_]:
