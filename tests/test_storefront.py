@@ -13,6 +13,8 @@ import pytest
 from kuapin import columns as c
 from kuapin.cli.recommend import _show
 from kuapin.data.dataset import build_catalogue, build_dataset
+from kuapin.data.histories import from_interactions
+from kuapin.data.suspects import SuspectsConfig
 from kuapin.errors import InputError, ModelFolderError
 from kuapin.evaluation.page import render
 from kuapin.evaluation.report import Report
@@ -298,6 +300,26 @@ def test_a_shop_that_speaks_chinese_does_so_on_every_surface(model):
     assert profile.filter(kind="rhythm")[c.REASON].item().startswith("每")
     similar = spoken.similar("H-oak-lamp-small", explain=True)[c.REASON]
     assert similar.str.contains("^(同|标题|商品)").all()
+
+
+def test_the_burst_of_a_robot_is_no_trend(model):
+    """Somebody meets one item again and again within the last hour of the log."""
+    met, times = model.histories, 500
+    rare = int(np.bincount(met.items, minlength=met.n_items).argmin())
+    log = from_interactions(
+        np.append(met.users, np.zeros(times, np.int64)),
+        np.append(met.items, np.full(times, rare)),
+        np.append(met.times, met.times.max() - np.arange(times)),
+        np.append(met.events, np.zeros(times, np.uint8)),
+        n_users=len(met), n_items=met.n_items, timed=True,
+    )  # fmt: skip
+    robbed = Model(model.release, model.recommender, model.catalogue, model.users, log, model.reranker)
+    rising = {}
+    for look in (True, False):
+        front = replace(model.storefront, model=robbed, suspects=SuspectsConfig(look=look))
+        rising[look] = front.trends.targets.filter(kind="item")["id"].to_list()
+    assert model.catalogue.items.id(rare) in rising[False]
+    assert model.catalogue.items.id(rare) not in rising[True]
 
 
 def test_growth_is_told_over_http_and_in_the_table_of_the_command_line(model, capsys):

@@ -3,13 +3,16 @@
 import json
 from types import SimpleNamespace
 
+import polars as pl
 import pytest
 
 from kuapin.cli.app import app
 from kuapin.cli.failures import run
 from kuapin.cli.measures import best_simple, told
+from kuapin.list_layer import SAFETY
 from kuapin.model_folder import Releases
 from kuapin.pipeline.suspects_report import write_suspects
+from kuapin.ranking.safety import SCHEMA
 from kuapin.workspace import Shop
 
 METRICS = {
@@ -85,6 +88,13 @@ def test_training_ends_with_what_it_measured_and_what_to_do_next(shop, releases,
     assert [line.split("kuapin ")[1].split()[0] for line in err.splitlines()] == ["evaluate", "recommend"]
     run(app, ["train", str(shop), "--json"])
     assert json.loads(capfd.readouterr().out)["not_learnt_from"] == suspects
+    folder = shop / "models" / releases[1].version
+    folder.mkdir()
+    rows = [(item, what, "hate", "", 0.5, 0.0) for item, what in (("a", "block"), ("b", "penalise"), ("c", "penalise"))]
+    pl.DataFrame(rows, schema=SCHEMA, orient="row").write_parquet(folder / SAFETY)
+    run(app, ["train", str(shop)])
+    said = f"Safety keeps 1 item out of lists and puts 2 lower. See them: kuapin review {shop}"
+    assert said in capfd.readouterr().err.splitlines()
     releases[1].metrics = {}
     write_suspects(Shop.open(shop), {"told": "All of the log was learnt from.", "interactions": 0})
     run(app, ["train", str(shop), "--quiet"])
@@ -93,6 +103,7 @@ def test_training_ends_with_what_it_measured_and_what_to_do_next(shop, releases,
     assert err == ""
     run(app, ["train", str(shop)])
     assert [line.split("kuapin ")[1].split()[0] for line in capfd.readouterr().err.splitlines()] == [
+        "review",
         "import",
         "recommend",
     ]

@@ -1,11 +1,16 @@
 """``kuapin train``: a model from the shop's tables."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kuapin.cli.measures import told
 from kuapin.cli.output import AsJson, Quiet, ShopFolder, open_shop, progress, remark, say, say_json, say_suspects
+from kuapin.counts import counted
+
+if TYPE_CHECKING:
+    from kuapin.workspace import Shop
 
 
 def train(
@@ -35,13 +40,28 @@ def train(
             {"version": live.version, "bytes": live.bytes, "metrics": dict(live.metrics), "not_learnt_from": suspects}
         )
         return
+    kept_safe = _kept_safe(shop, shop.models / live.version)
     measured = told(live.metrics)
     say(f"{live.version} is live. {measured or live.note}")
     if suspects is not None:
         say_suspects(folder, suspects)
+    if kept_safe:
+        remark(f"{kept_safe} See them: kuapin review {folder}", quiet=quiet)
     if measured:
         first = f"kuapin evaluate {folder}  # does it help? against every simple method, with intervals"
     else:
         first = f"kuapin import {folder} --interactions FILE  # more of the log, until training can measure itself"
     remark(f"Next: {first}", quiet=quiet)
     remark(f"      kuapin recommend {folder} --user USER_ID --explain  # look at a list", quiet=quiet)
+
+
+def _kept_safe(shop: "Shop", release: Path) -> str:
+    """How many items safety keeps out or puts lower, on which nobody decided; empty: none."""
+    from kuapin.list_layer import open_decisions
+    from kuapin.ranking.safety import BLOCK, DECISION, PENALISE, queue
+
+    waiting = queue(open_decisions(shop, release))[DECISION]
+    blocked, lower = (int((waiting == decision).sum()) for decision in (BLOCK, PENALISE))
+    if blocked + lower == 0:
+        return ""
+    return f"Safety keeps {counted(blocked, 'item')} out of lists and puts {lower:,} lower."
