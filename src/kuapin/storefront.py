@@ -346,7 +346,9 @@ class Storefront:
         searched, met = self._searches(asked.ids), _in_items(asked.histories, len(self.profiles.catalogue))
         told = [self._told(row) for row in self.model.users.rows(asked.ids).tolist()]
         said = [
-            self.profiles.profile(met.select(np.array([row])), searched[row], told[row], asked.items, self.language)
+            self.profiles.profile(
+                met.select(np.array([row])), searched[row], told[row], asked.items, self.language, asked.n
+            )
             for row in range(len(asked.ids))
         ]
         return profile_surface.table(list(zip(asked.ids, said, strict=True)), asked.n, self.model.release)

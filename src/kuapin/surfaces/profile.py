@@ -137,6 +137,7 @@ class Profiles:
         told: Mapping[str, str] | None = None,
         shown: NDArray[np.integer] | None = None,
         language: Language = "en",
+        most: int | None = None,
     ) -> list[Statement]:
         """All statements about one user, by kind, the surest first.
 
@@ -146,6 +147,7 @@ class Profiles:
             told: column of the users table → what it says of him.
             shown: rows of the items that may be named; ``None``: all.
             language: of what is said.
+            most: of a category, brand, price or attribute so many statements will do; ``None``: all.
         """
         say = PHRASES[language]
         statements = self._searches(searched, say)
@@ -157,7 +159,7 @@ class Profiles:
             draws = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(np.float64)
             for kind in (CATEGORY, BRAND, PRICE, ATTRIBUTE):
                 if kind in self.groups:
-                    statements += self._more_than_usual(kind, history, draws, shown, say)
+                    statements += self._more_than_usual(kind, history, draws, shown, say, most)
             if history.timed:
                 statements += [*self._rhythm(history, shown, say), *self._due(history, shown, say)]
         order = {kind: place for place, kind in enumerate(KINDS)}
@@ -170,8 +172,9 @@ class Profiles:
         draws: NDArray[np.float64],
         shown: NDArray[np.integer] | None,
         say: Phrases,
+        most: int | None,
     ) -> list[Statement]:
-        """Groups of which the history has more than the shop."""
+        """Groups of which the history has more than the shop, the surest first."""
         (matrix, names), usual, items = self.groups[kind], self.usual_share[kind], history.items
         met = matrix[items]
         count = np.asarray(met.sum(axis=0)).ravel()
@@ -182,7 +185,9 @@ class Profiles:
         again = np.asarray(draws @ among) / len(items)
         holds = ((again > LIFT * usual[found]) & (again * len(items) >= LEAST)).mean(axis=0)
         statements = []
-        for place, (group, sure) in enumerate(zip(found.tolist(), holds.tolist(), strict=True)):
+        surest = sorted(range(len(found)), key=lambda place: (-holds[place], names[found[place]]))[:most]
+        for place in surest:
+            group, sure = int(found[place]), float(holds[place])
             said = say.of_history(int(count[group]), len(items), float(usual[group]))
             said = say.level(group, said) if kind == PRICE else said
             latest = self._latest(history, np.sort(among[:, place].indices), shown, say)
