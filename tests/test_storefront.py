@@ -267,6 +267,7 @@ def test_home_pages_that_follow_their_people_say_how_they_were_mixed(model):
     ids = pl.Series([*model.users.ids.head(12), "stranger"])
     pages = mixed.recommend("home", ids, 20, None, explain=True)
     assert pages.columns == [*SCHEMA, "propensity", "strategy"]
+    assert mixed.recommend("home", ids.head(0), 20, None, explain=True).height == 0
     assert pages["user_id"].unique(maintain_order=True).to_list() == ids.to_list()
     assert pages.group_by("user_id").agg(pl.col("strategy").n_unique())["strategy"].max() == 1
     assert pages["propensity"].is_between(0, 1, closed="none").all()
@@ -320,6 +321,14 @@ def test_the_burst_of_a_robot_is_no_trend(model):
         rising[look] = front.trends.targets.filter(kind="item")["id"].to_list()
     assert model.catalogue.items.id(rare) in rising[False]
     assert model.catalogue.items.id(rare) not in rising[True]
+
+
+def test_what_one_person_searches_for_all_day_counts_once(model, monkeypatch):
+    last = int(model.histories.times.max())
+    table = pl.DataFrame({"row": [0] * 500, "query": ["sun"] * 500, "timestamp": [last - k for k in range(500)]})
+    front = replace(model.storefront)
+    front.__dict__["searches"] = table.cast({"row": pl.Int32})
+    assert front.trends.queries.height <= 2  # as many days
 
 
 def test_growth_is_told_over_http_and_in_the_table_of_the_command_line(model, capsys):

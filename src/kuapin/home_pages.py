@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def home_pages(front: "Storefront", asked: Asked) -> pl.DataFrame:
     """The home page of every user, each mixed by the strategy that is chosen for him, if any."""
-    if front.strategies is None:
+    if front.strategies is None or len(asked.ids) == 0:
         return _pages_of(front, asked, None)
     chosen, chance = front.strategies.choose(asked.ids, int(time.time()) // DAY, asked.histories)
     pages = []

@@ -39,7 +39,7 @@ from kuapin.surfaces.home_strategies import HomeStrategies
 from kuapin.surfaces.products import products
 from kuapin.surfaces.profile import DUE
 from kuapin.surfaces.rule_trial import Trial, change
-from kuapin.surfaces.silence import told
+from kuapin.surfaces.silence import with_a_word
 from kuapin.surfaces.similar import SimilarItems
 from kuapin.workspace import Shop
 
@@ -160,7 +160,7 @@ class Model:
             _refuse_beside(surface, per_category=per_category, discovery=discovery)
             rows = self._rows(categories, deny, now)
             table = self._front(surface).recommend(surface, ids, _checked(n), rows, explain=explain, now=now)
-            return told(table, surface, len(ids))
+            return with_a_word(table, surface, len(ids))
         answer = self.answer(
             self.histories_of(ids),
             n,
@@ -174,7 +174,7 @@ class Model:
             now=now,
         )
         table = answer.table(ids, self.catalogue.items.ids, surface=surface, release=self.release)
-        return told(table, surface, len(ids))
+        return with_a_word(table, surface, len(ids))
 
     def answer(
         self,
@@ -287,10 +287,14 @@ class Model:
         )
         return frame.select(c.ITEM_ID, *said, top)
 
-    def title(self, kind: str, target: str) -> str | None:
-        """What people know the target of a row by: the title of an item or an offer; ``None``: it has none."""
+    def title(self, kind: str, target: str, user: str | None = None) -> str | None:
+        """What people know the target of a row by: the title of an item or an offer; ``None``: it has none.
+
+        A coupon of several campaigns has the title of one that the user may use.
+        """
         if kind in (CAMPAIGN, COUPON) and self.storefront is not None:
-            return self.storefront.campaigns.title(target)
+            row = -1 if user is None else int(self.users.rows([user])[0])
+            return self.storefront.campaigns.title(target, row)
         row = int(self.catalogue.items.rows([target])[0]) if kind in OF_ITEMS else -1
         if row < 0 or c.TITLE not in self.catalogue.frame.columns:
             return None
@@ -324,7 +328,7 @@ class Model:
             _refuse_beside(surface, per_category=per_category, discovery=discovery)
             rows, front = self._rows(categories, deny, now), self._front(surface)
             table = front.recommend(surface, nobody, _checked(n), rows, explain=explain, histories=met, now=now)
-            return told(table, surface, 1)
+            return with_a_word(table, surface, 1)
         answer = self.answer(
             met,
             n,
@@ -336,7 +340,7 @@ class Model:
             now=now,
         )
         table = answer.table(nobody, self.catalogue.items.ids, surface=surface, release=self.release)
-        return told(table, surface, 1)
+        return with_a_word(table, surface, 1)
 
     def visitor(self, history: Sequence[str], times: Sequence[int] | None = None) -> Histories:
         """The history of one person who met some items (ids, oldest first), of which the shop lacks none or some.
@@ -345,11 +349,10 @@ class Model:
             InputError: there is not one time for every item, or one that is no time of anything that was met.
         """
         rows = self.catalogue.items.rows(pl.Series(history, dtype=pl.String))
-        if times is None:
-            times = (self.latest + np.arange(len(rows))).tolist()
-        elif self.histories.timed:
+        if times is not None and self.histories.timed:
             check_times(times)
-        return viewed(rows, times, len(self.catalogue), timed=self.histories.timed)
+        when = self.latest + np.arange(len(rows)) if times is None else np.asarray(times, np.int64)
+        return viewed(rows, when, len(self.catalogue), timed=self.histories.timed)
 
     @cached_property
     def latest(self) -> int:
@@ -387,7 +390,7 @@ class Model:
             language=self.reranker.language,
         )
         table = answer.table(asked, self.catalogue.items.ids, surface=similar_surface.NAME, release=self.release)
-        return told(table, similar_surface.NAME, 1)
+        return with_a_word(table, similar_surface.NAME, 1)
 
     def bundle(
         self,
@@ -411,7 +414,7 @@ class Model:
         basket = [items] if isinstance(items, str) else items
         rows = self._rows(categories, deny, now)
         table = self._front("bundles").bundle(basket, user, _checked(n), rows, explain=explain, now=now)
-        return told(table, "bundles", 1)
+        return with_a_word(table, "bundles", 1)
 
     def _front(self, surface: str) -> Storefront:
         if surface not in SURFACES:

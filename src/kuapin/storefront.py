@@ -151,7 +151,7 @@ class Storefront:
         """
         if histories is None:
             histories = queries_of(self.model.histories, self.model.users.rows(ids))
-        asked = Asked(histories, ids, n, items, now, explain)
+        asked = Asked(histories=histories, ids=ids, n=n, items=items, now=now, explain=explain)
         if surface == home_surface.NAME:  # its parts keep the rules
             return home_pages(self, asked)
         return in_order(ids, [self.answer(surface, part) for part in self.audiences(asked)])
@@ -211,7 +211,7 @@ class Storefront:
             events=np.concatenate([owners.events, one.events]),
         )
         ((_, may),) = self.model.reranker.audiences(has, who, items, now)
-        return self._bundles_of(one, Asked(owners, ids, n, may, now, explain))
+        return self._bundles_of(one, Asked(histories=owners, ids=ids, n=n, items=may, now=now, explain=explain))
 
     def _bundles_of(self, baskets: Histories, asked: Asked) -> pl.DataFrame:
         answer = self.bundles.complete(
@@ -301,7 +301,7 @@ class Storefront:
         """In words which date campaigns go by; ``None``: the present, or there are none."""
         return self._clock.lateness() if self.promoted else None
 
-    @property
+    @cached_property
     def _clock(self) -> ShopClock:
         return ShopClock.of(self.model.histories, self.loaded_at)
 
@@ -318,10 +318,11 @@ class Storefront:
     def trends(self) -> Trends:
         """The surface ``trends``; the time is that of the newest interaction."""
         model, folder = self.model, self._part(trends_surface.NAME, "interactions with times")
-        queries = self.searches.select(c.QUERY, c.TIMESTAMP).drop_nulls()
+        searches = self.searches.drop_nulls().with_columns(day=pl.col(c.TIMESTAMP) // DAY)
+        queries = searches.unique([_ROW, c.QUERY, "day"], maintain_order=True)  # said again is no trend
         now = int(model.histories.times.max(initial=0)) + 1
         people = model.histories.keep(self.of_people)  # a robot's burst is no trend
-        return Trends(Growth.load(folder), model.catalogue, people, now, queries)
+        return Trends(Growth.load(folder), model.catalogue, people, now, queries.select(c.QUERY, c.TIMESTAMP))
 
     @cached_property
     def of_people(self) -> NDArray[np.bool_]:

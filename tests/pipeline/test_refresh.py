@@ -13,7 +13,7 @@ from kuapin.cli import refresh as verb
 from kuapin.cli.app import app
 from kuapin.cli.failures import run
 from kuapin.data.dataset import build_dataset
-from kuapin.errors import GateRefusedError, InputError
+from kuapin.errors import InputError
 from kuapin.evaluation.gate import GateConfig, Paired, judge
 from kuapin.manifest import read_routing
 from kuapin.model import Model
@@ -343,7 +343,7 @@ def test_a_log_without_times(tmp_path, log):
 
 def test_too_few_people(shop, tmp_path, log):
     imported(shop, tmp_path, interactions=log[:2_900])
-    with pytest.raises(GateRefusedError, match=r"\d+ users came back .* at least"):
+    with pytest.raises(InputError, match=r"\d+ users came back .* at least"):
         newest_stretch(shop, None, 10_000)
     found = newest_stretch(shop, int(log["timestamp"].max()), 20)  # nothing came since: the last tenth
     assert not found.unseen

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from kuapin.data.dataset import build_dataset
-from kuapin.data.offers import Offers, build_offers
+from kuapin.data.offers import build_offers
 from kuapin.errors import ModelFolderError
 from kuapin.ranking.response import (
     DAY,
@@ -146,24 +146,35 @@ def test_the_own_text_of_a_campaign_is_read():
     assert np.isnan(value(replace(shop, offers=silent), "own_text", 15 * DAY))
 
 
-def test_a_coupon_of_two_campaigns_comes_once_by_the_title_of_the_later(setting):
-    """The first coupon's campaign runs beside one that began later and has the same coupon."""
-    offers = setting.offers
-    row = int(offers.running(67 * DAY)[0])
-    code, twice = offers.table["offer_id"][row], np.append(np.arange(len(offers)), row)
-    table = offers.table[twice].with_columns(
-        title=pl.when(pl.int_range(pl.len()) == len(offers)).then(pl.lit("Later")).otherwise("title")
-    )
-    start = np.append(offers.start, offers.start[row] + 1)
-    both = Offers(table, start, offers.end[twice], offers.targets[twice], offers.campaign[twice], offers.received)
-    surface = Campaigns(Response.fit(setting, ResponseConfig(least=10_000)), replace(setting, offers=both), 67 * DAY)
+def both_at_once(setting: Setting, **changed: object) -> Setting:
+    """The same with the last two campaigns, which have the same coupons, running side by side from day 65 on."""
+    start, end = setting.offers.start.copy(), setting.offers.end.copy()
+    end[setting.offers.campaign == N_CAMPAIGNS - 2] = 99 * DAY
+    return replace(setting, offers=replace(setting.offers, start=start, end=end, **changed))
+
+
+def test_a_coupon_of_two_campaigns_comes_once_as_of_the_later(setting):
+    surface = Campaigns(Response.fit(setting, ResponseConfig(least=10_000)), both_at_once(setting), 67 * DAY)
     answer = surface.campaigns(np.arange(16), 20)
-    for user in range(16):
-        ids = both.table["offer_id"].gather(answer.items[answer.asked == user])
-        assert ids.n_unique() == ids.len()
-    assert surface.title(code) == "Later"
-    assert replace(surface, now=int(offers.start[row])).title(code) != "Later"
+    table = surface.setting.offers.table
+    assert np.bincount(answer.asked).tolist() == [8] * 16
+    assert set(table["campaign_id"].gather(answer.items)) == {"5"}
+    assert surface.title("coupon:0") == "Campaign 5"
+    assert replace(surface, now=57 * DAY).title("coupon:0") == "Campaign 4"  # the last has not begun
+    assert replace(surface, now=90 * DAY).title("coupon:0") == "Campaign 4"  # and is over
+    assert replace(surface, now=999 * DAY).title("coupon:0") == "Campaign 5"
     assert surface.title("coupon:none") is None
+
+
+def test_a_coupon_has_the_title_of_a_campaign_that_the_user_may_use(setting):
+    received = setting.offers.received.tolil()
+    received[0, N_CAMPAIGNS - 1] = 1  # the last campaign was sent to user 0 alone
+    shop = both_at_once(setting, received=received.tocsr())
+    surface = Campaigns(Response.fit(setting, ResponseConfig(least=10_000)), shop, 67 * DAY)
+    for user, campaign in ((0, "5"), (1, "4"), (-1, "4")):
+        answer = surface.campaigns(np.array([user]), 20)
+        assert set(shop.offers.table["campaign_id"].gather(answer.items)) == {campaign}
+        assert surface.title("coupon:0", user) == f"Campaign {campaign}"
 
 
 def test_a_stranger_gets_what_is_open_and_nothing_runs_at_night(setting):

@@ -279,9 +279,3 @@ def test_on_another_device_everything_lies_there_and_the_result_comes_back(
     assert all(np.array_equal(trained.weights[name], found.weights[name]) for name in trained.weights)
     with Elsewhere():
         go_on(trained, *shop, 1)
-
-
-def test_a_graphics_card_is_taken_where_there_is_one(monkeypatch):
-    assert running.training_device().type == ("cuda" if torch.cuda.is_available() else "cpu")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert running.training_device().type == "cuda"

@@ -11,6 +11,8 @@ import pytest
 from kuapin.cli.app import app
 from kuapin.cli.failures import run
 from kuapin.data.sql.erasures import Erasures
+from kuapin.data.store import ParquetStore
+from kuapin.errors import StoreError
 from kuapin.model import Model
 from kuapin.model_folder import Releases
 from kuapin.pipeline import suspects_report
@@ -108,6 +110,17 @@ def test_an_erased_person_is_in_no_file_of_the_shop(shop):
     assert Shop.open(shop.path).dataset().users.rows([USER])[0] == -1
 
 
+def test_tables_that_cannot_be_written_do_not_say_that_nobody_was_found(shop, monkeypatch, capfd):
+    def locked(*_):
+        raise StoreError("Somebody else writes.")
+
+    monkeypatch.setattr(ParquetStore, "erase", locked)
+    assert run(app, ["forget", str(shop.path), "--user", USER]) == 0
+    said = capfd.readouterr().err
+    assert "The tables still hold rows" in said
+    assert "Nothing was found" not in said
+
+
 def test_the_others_stay(shop):
     before = shop.dataset()
     forget(shop, USER)
@@ -146,7 +159,7 @@ def test_a_running_service_learns_of_it_from_the_command_line(shop, capfd):
         said = json.loads(capfd.readouterr().out)
         assert said["rows"] == 24
         assert run(app, ["forget", str(shop.path), "--user", "nobody"]) == 0
-        assert "Nothing was found under this id." in capfd.readouterr().err
+        assert "Nothing was found under this id" in capfd.readouterr().err
         client.app.state.service.erased.look()
         assert basis(client) == "shop_popular"
         client.app.state.service.tidy()

@@ -30,6 +30,14 @@ def of(profiles, shop, searched=None):
     return profiles.profile(shop.histories.select(shop.users.rows(["u0"])), searched)
 
 
+def test_the_surest_of_every_kind_are_the_same_where_only_these_are_written_out(profiles, shop):
+    history = shop.histories.select(shop.users.rows(["u0"]))
+    for n in (1, 2):
+        asked = table([("u0", profiles.profile(history, most=n))], n, "r")
+        assert asked.equals(table([("u0", profiles.profile(history))], n, "r"))
+        assert len(profiles.profile(history, most=n)) < len(profiles.profile(history))
+
+
 def test_statements_with_their_evidence(profiles, shop):
     said = {(one.kind, one.value): one for one in of(profiles, shop)}
     soap = said["category", "Beauty > soap"]

@@ -8,7 +8,7 @@ import pytest
 from kuapin import columns as c
 from kuapin.data.dataset import build_catalogue, build_dataset
 from kuapin.data.histories import empty_histories
-from kuapin.ranking.growth import WEEK, Growth, GrowthConfig
+from kuapin.ranking.growth import WEEK, Estimate, Growth, GrowthConfig, estimate, weekly
 from kuapin.surfaces.trends import Trends
 from tests import market
 
@@ -50,6 +50,18 @@ def test_growth_its_bounds_and_the_day_that_it_began_are_columns(trends):
     assert 1 < rose["growth_low"] < rose["growth"] < rose["growth_high"]
     assert rose["since"] == date(1970, 1, 1) + timedelta(weeks=13)
     assert trends.targets.columns == ["id", "kind", *c.GROWN]
+
+
+@pytest.mark.parametrize(
+    ("growth", "error", "named"),
+    [(1.04, 0.5, False), (1.06, 0.5, True), (1.04, 0.01, True), (0.99, 0.001, False)],
+)
+def test_what_hardly_rises_is_named_beyond_doubt_alone(trends, monkeypatch, growth, error, named):
+    found = estimate(weekly(trends.histories, trends.now), trends.catalogue.category, trends.growth.config)
+    same = np.ones_like(found.growth)
+    slow = Estimate(same * np.log(growth), same * error, found.since)
+    monkeypatch.setattr("kuapin.surfaces.trends.estimate", lambda *_: slow)
+    assert bool(replace(trends)._items(weekly(trends.histories, trends.now)).names) == named
 
 
 def test_an_attribute_rises_with_its_items(trends, shop):

@@ -28,8 +28,11 @@ def forget(
         return
     rows, files = counted(receipt.rows, "row"), counted(len(receipt.files), "file")
     say(f"Erased: {rows}, {files}. Receipt {receipt.erasure.receipt}")
-    if receipt.rows == 0:
-        remark("Nothing was found under this id. If it was misspelt, nobody has been forgotten.", quiet=False)
+    if not receipt.found:
+        remark(
+            "Nothing was found under this id, which stays barred. If it was misspelt, forget the right one.",
+            quiet=False,
+        )
     if receipt.files:
         more = f" and {len(receipt.files) - SHOWN:,} more" if len(receipt.files) > SHOWN else ""
         remark(f"Deleted or written anew: {', '.join(receipt.files[:SHOWN])}{more}.", quiet=False)

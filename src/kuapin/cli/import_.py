@@ -9,7 +9,7 @@ import typer
 from kuapin.cli.faults import plain_fault, say_faults
 from kuapin.cli.output import AsJson, Quiet, ShopFolder, open_shop, progress, releases_of, remark, say, say_json
 from kuapin.counts import counted
-from kuapin.errors import InputError
+from kuapin.errors import InputError, ModelFolderError
 
 if TYPE_CHECKING:
     from kuapin.workspace import ImportReport
@@ -85,7 +85,15 @@ def import_tables(
     for name in report.already:
         say(f"{name}: imported before, nothing to do")
     say_faults(report.validation.faults)
-    remark(f"Next: kuapin {'refresh' if releases_of(folder).live() else 'train'} {folder}", quiet=quiet)
+    if not quiet:
+        remark(f"Next: kuapin {_next(folder)} {folder}", quiet=False)
+
+
+def _next(folder: Path) -> str:
+    try:
+        return "train" if releases_of(folder).live() is None else "refresh"
+    except ModelFolderError:  # whoever trains or refreshes is told
+        return "train"
 
 
 def _import_store(folder: Path, store: Path, *, as_json: bool) -> None:

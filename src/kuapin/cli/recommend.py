@@ -109,7 +109,9 @@ def recommend(
     strangers = model.strangers(wanted).len()
     if strangers and not item and table.height:
         remark(_of_strangers(strangers, wanted, surface), quiet=quiet)
-    if surface == "similar" and user is not None and not item and (last := model.last_met(user)) is not None:
+    if table.height and surface == "similar" and user is not None and not item:
+        last = model.last_met(user)
+        assert last is not None  # else there were no row
         remark(f"In place of what {user} met last: {_called(model, last)}", quiet=quiet)
     if output is not None:
         write_table(table, output)
@@ -181,7 +183,8 @@ def _show_others(table: "pl.DataFrame", model: "Model", *, explain: bool) -> Non
     """Rows that are not, or not all, items, or that say how they grew."""
     import polars as pl
 
-    titles = [model.title(kind, target) for kind, target in table.select(c.KIND, c.TARGET_ID).iter_rows()]
+    shown = table.select(c.KIND, c.TARGET_ID, c.USER_ID).iter_rows()
+    titles = [model.title(kind, target, user) for kind, target, user in shown]
     named = [c.TITLE] if any(titles) else []
     whole = table.with_columns(pl.Series(c.TITLE, titles, dtype=pl.String))
     columns = [c.SURFACE, c.RANK, c.KIND, c.TARGET_ID, *named, c.SCORE]

@@ -78,7 +78,8 @@ def _show_trial(trial: "Trial", model: "Model") -> None:
         c.RANK: [str(rank) for rank in trial.table[c.RANK]],
         c.TARGET_ID: trial.table[c.TARGET_ID].to_list(),
         c.TITLE: [
-            model.title(kind, target) or "" for kind, target in trial.table.select(c.KIND, c.TARGET_ID).iter_rows()
+            model.title(kind, target, who) or ""
+            for kind, target, who in trial.table.select(c.KIND, c.TARGET_ID, c.USER_ID).iter_rows()
         ],
         c.REASON: trial.table[c.REASON].to_list(),
     }

@@ -40,19 +40,20 @@ def train(
             {"version": live.version, "bytes": live.bytes, "metrics": dict(live.metrics), "not_learnt_from": suspects}
         )
         return
-    kept_safe = _kept_safe(shop, shop.models / live.version)
     measured = told(live.metrics)
     say(f"{live.version} is live. {measured or live.note}")
     if suspects is not None:
         say_suspects(folder, suspects)
-    if kept_safe:
-        remark(f"{kept_safe} See them: kuapin review {folder}", quiet=quiet)
+    if quiet:
+        return
+    if kept_safe := _kept_safe(shop, shop.models / live.version):
+        remark(f"{kept_safe} See them: kuapin review {folder}", quiet=False)
     if measured:
         first = f"kuapin evaluate {folder}  # does it help? against every simple method, with intervals"
     else:
         first = f"kuapin import {folder} --interactions FILE  # more of the log, until training can measure itself"
-    remark(f"Next: {first}", quiet=quiet)
-    remark(f"      kuapin recommend {folder} --user USER_ID --explain  # look at a list", quiet=quiet)
+    remark(f"Next: {first}", quiet=False)
+    remark(f"      kuapin recommend {folder} --user USER_ID --explain  # look at a list", quiet=False)
 
 
 def _kept_safe(shop: "Shop", release: Path) -> str:

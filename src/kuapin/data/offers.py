@@ -1,6 +1,7 @@
 """What a shop promotes: campaigns, and the coupons of which they consist, with the items that they are for."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -46,6 +47,17 @@ class Offers:
 
     def __len__(self) -> int:
         return self.table.height
+
+    @cached_property
+    def code(self) -> NDArray[np.int64]:
+        """A number for every offer's id, int64 (n,): the offers of one coupon have the same."""
+        return self.table["offer_id"].rank("dense").cast(pl.Int64).to_numpy()
+
+    def latest(self, rows: NDArray[np.integer]) -> NDArray[np.integer]:
+        """Of some offers (rows), ascending, the one of every id that began last."""
+        order = rows[np.lexsort((rows, self.start[rows], self.code[rows]))]
+        last = np.append(self.code[order][1:] != self.code[order][:-1], True)[: len(order)]
+        return np.sort(order[last])
 
     def running(self, now: int) -> NDArray[np.intp]:
         """Rows of those that can be used at a time (unix seconds); an end is the last day, which counts whole."""

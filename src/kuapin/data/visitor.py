@@ -12,12 +12,12 @@ from kuapin.data.schema import EARLIEST, FUTURE_DAYS
 from kuapin.errors import InputError
 
 
-def viewed(rows: NDArray[np.int32], times: Sequence[int], n_items: int, *, timed: bool) -> Histories:
+def viewed(rows: NDArray[np.int32], times: NDArray[np.int64], n_items: int, *, timed: bool) -> Histories:
     """The history of one person who viewed some items.
 
     Args:
         rows: int32 (n,), of the items, oldest first; below 0: unknown, and passed over.
-        times: unix seconds, one an item.
+        times: int64 (n,), unix seconds.
         n_items: of the catalogue.
         timed: whether the shop's log has times.
 
@@ -28,8 +28,7 @@ def viewed(rows: NDArray[np.int32], times: Sequence[int], n_items: int, *, timed
         raise InputError(f"A history of {len(rows)} items has as many times; {len(times)} came. Give all or none.")
     known = rows >= 0
     views = np.full(int(known.sum()), c.EVENTS.index("view"), np.uint8)
-    when = np.asarray(times, np.int64)[known]
-    return Histories(np.array([0, len(views)], np.int64), rows[known], when, views, n_items, timed)
+    return Histories(np.array([0, len(views)], np.int64), rows[known], times[known], views, n_items, timed)
 
 
 def check_times(times: Sequence[int]) -> None:

@@ -40,12 +40,14 @@ class Receipt:
         rows: rows that were deleted, of the tables and the database.
         files: what was deleted or written anew beside them, relative to the shop's folder.
         remains: what is left, and what ends it.
+        found: whether anything of the person was found; true where the tables could not be searched.
     """
 
     erasure: Erasure
     rows: int
     files: tuple[str, ...]
     remains: tuple[str, ...]
+    found: bool
 
 
 def forget(shop: Shop, user: str, marked: Callable[[], None] = lambda: None) -> Receipt:
@@ -68,16 +70,19 @@ def forget(shop: Shop, user: str, marked: Callable[[], None] = lambda: None) -> 
         events = None if database is None else EventStore(database)
         erasure = Erasures(shop.path, database).add(user, _newest(shop, user, events))
         marked()
-        rows, remains = 0, []
+        rows, remains, searched = 0, [], True
         if events is not None:
             rows += events.erase(user)
         try:
             rows += ParquetStore(shop.path / "data").erase(user)
         except StoreError as error:
+            searched = False
             remains.append(
                 f"The tables still hold rows, which nothing reads: {error} Then run kuapin forget once more."
             )
-        files = [*_exports(shop, user), *_reports(shop, user), *_runs(shop, remains), *_tuned_by_refresh(shop)]
+        own = [*_exports(shop, user), *_reports(shop, user)]
+        found = bool(rows or own or not searched)
+        files = [*own, *_runs(shop, remains), *_tuned_by_refresh(shop)]
         files += finish(shop)
         remains += [
             f"Release {one} holds no row of the person, but sums with a part of it. Run: kuapin train {shop.path}"
@@ -88,7 +93,7 @@ def forget(shop: Shop, user: str, marked: Callable[[], None] = lambda: None) -> 
             f"backbones/{one} was tuned before, by what people did together. Tune it again, or delete it."
             for one in _tuned_by_hand(shop)
         ]
-        return Receipt(erasure, rows, tuple(files), tuple(remains))
+        return Receipt(erasure, rows, tuple(files), tuple(remains), found)
     finally:
         if database is not None:
             database.close()

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from kuapin import columns as c
 from kuapin.counts import counted
 from kuapin.data.dataset import NOT_AN_ANSWER
-from kuapin.errors import GateRefusedError, InputError
+from kuapin.errors import InputError
 from kuapin.model import LOGGED
 from kuapin.workspace import Shop
 
@@ -53,8 +53,7 @@ def newest_stretch(shop: Shop, learnt_until: int | None, least_users: int) -> Ne
         least_users: so many users must have come back after the cut.
 
     Raises:
-        InputError: there is no log.
-        GateRefusedError: not even its last part has so many users.
+        InputError: there is no log, or not even its last part has so many users.
     """
     log = shop.store.read(c.INTERACTIONS, list(LOGGED))
     if c.EVENT in log.columns:
@@ -65,7 +64,7 @@ def newest_stretch(shop: Shop, learnt_until: int | None, least_users: int) -> Ne
     timed = c.TIMESTAMP in log.columns and log[c.TIMESTAMP].null_count() == 0
     found = _cut(log, learnt_until, least_users) if timed else _parted(log, _ends(log), unseen=False, cut=None)
     if len(found.users) < least_users:
-        raise GateRefusedError(
+        raise InputError(
             f"{counted(len(found.users), 'user')} came back in the newest part of the log, and the gate asks for "
             f"{least_users} at least: what is live stays live. "
             f"Import more log, lower gate.least_users, or train without a comparison: kuapin train {shop.path}"

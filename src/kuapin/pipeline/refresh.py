@@ -123,7 +123,7 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
 
     Raises:
         ModelFolderError: nothing is live, or it is damaged.
-        GateRefusedError: too few people came back to compare two models.
+        InputError: too few people came back to compare two models.
         StoreError: another training is running.
     """
     releases = Releases(shop.models, shop.config.releases)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from kuapin.data.histories import Histories
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Asked:
     """What one surface is asked by users who may be shown the same items.
 
@@ -27,8 +27,8 @@ class Asked:
     ids: pl.Series
     n: int
     items: NDArray[np.integer] | None
-    now: datetime | None = None
-    explain: bool = False
+    now: datetime | None
+    explain: bool
 
     def of(self, users: NDArray[np.intp], items: NDArray[np.integer] | None) -> "Asked":
         """The same of some of the users, who may be shown other items."""

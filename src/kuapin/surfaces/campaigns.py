@@ -2,10 +2,8 @@
 
 import datetime as dt
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from kuapin import columns as c
@@ -43,7 +41,9 @@ class Campaigns:
         explain: bool = False,
         language: Language = "en",
     ) -> Answer:
-        """The ``n`` best offers of every user; fewer where fewer run. A coupon of two campaigns comes once.
+        """The ``n`` best offers of every user; fewer where fewer run.
+
+        A coupon of two campaigns that the user may use comes once, as of the one that began last.
 
         Args:
             users: rows; -1 for a stranger, who gets what is open to everybody.
@@ -63,11 +63,11 @@ class Campaigns:
             block = np.asarray(users[first : first + USERS_AT_ONCE])
             features = self.setting.features(block, running, self.now, self.response.config.lately_days)
             scores = self.response.probability(features)
-            scores[~offers.may_use(block, running)] = -1
+            usable = offers.may_use(block, running)
             for place in range(len(block)):
+                usable[place] &= np.isin(running, offers.latest(running[usable[place]]))
                 best = np.lexsort((running, -scores[place]))
-                best = best[scores[place][best] >= 0]
-                best = best[_first_of(self._ids[running[best]])][:n]
+                best = best[usable[place][best]][:n]
                 said = self._reasons(running[best], features[place, best], PHRASES[language]) if explain else None
                 asked = np.full(len(best), first + place, np.int64)
                 parts.append(
@@ -75,19 +75,20 @@ class Campaigns:
                 )
         return join(parts)
 
-    def title(self, offer: str) -> str | None:
-        """Title of an offer's campaign, of several the latest that has begun; ``None``: there is no such offer."""
-        rows = np.flatnonzero(self.setting.offers.table["offer_id"] == offer)
-        if len(rows) == 0:
-            return None
-        start = self.setting.offers.start[rows]
-        title: str | None = self.setting.offers.table[c.TITLE][int(rows[np.lexsort((start, start <= self.now))[-1]])]
-        return title
+    def title(self, offer: str, user: int = -1) -> str | None:
+        """Title of an offer's campaign: of those that run for the user (row), if any, the one that began last.
 
-    @cached_property
-    def _ids(self) -> NDArray[np.int64]:
-        """A number for every offer's id, int64 (n,): offers of one coupon have the same."""
-        return self.setting.offers.table["offer_id"].rank("dense").cast(pl.Int64).to_numpy()
+        ``None``: there is no such offer, or it has none.
+        """
+        offers = self.setting.offers
+        rows = np.flatnonzero(offers.table["offer_id"] == offer)
+        running = np.intersect1d(rows, offers.running(self.now))
+        usable = running[offers.may_use(np.array([user]), running)[0]]
+        first = next((some for some in (usable, running, rows) if len(some)), None)
+        if first is None:
+            return None
+        title: str | None = offers.table[c.TITLE][int(offers.latest(first)[0])]
+        return title
 
     def _reasons(self, offers: NDArray[np.integer], features: NDArray[np.float32], say: Phrases) -> Reasons:
         said = [
@@ -114,8 +115,3 @@ class Campaigns:
         if known["redeemed"] > 0:
             return USES, say.offers_used(round(float(np.expm1(known["redeemed"]))))
         return POPULAR, say.offer(self.setting.offers.table[c.TITLE][offer])
-
-
-def _first_of(ids: NDArray[np.integer]) -> NDArray[np.intp]:
-    """Places at which an id stands for the first time, ascending."""
-    return np.sort(np.unique(ids, return_index=True)[1])

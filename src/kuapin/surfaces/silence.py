@@ -13,7 +13,7 @@ NOTHING = {
 """Surface → why it may have nothing to say."""
 
 
-def told(table: pl.DataFrame, surface: str, asked: int) -> pl.DataFrame:
+def with_a_word(table: pl.DataFrame, surface: str, asked: int) -> pl.DataFrame:
     """An answer as it is; where it is empty, with a warning that says why."""
     if table.height == 0 and asked:
         warnings.warn(f"No row of {surface}: {NOTHING.get(surface, 'nothing may be shown')}.", stacklevel=3)

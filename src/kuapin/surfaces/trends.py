@@ -29,7 +29,7 @@ FIT = 2.0
 FEWEST_ITEMS, MOST_SHARE = 3, 0.2
 """A word or an attribute of fewer items is their own; a word in a larger share of titles says nothing."""
 LEAST = 1.05
-"""Nobody calls it rising if an item is met less than so many times as often as was to be expected."""
+"""So many times what was to be expected an item is met that is called rising where it is not beyond doubt."""
 SOON, STEADY = CODES = ("rising", "will_grow")
 """Reason codes: more than expected beyond doubt (the interval excludes 1); or not that sure, but likely to go on."""
 
@@ -82,10 +82,12 @@ class Trends:
         return {ITEM: self._items(counts)} | {kind: self._beyond_doubt(kind, of, counts) for kind, of in things.items()}
 
     def _items(self, counts: Counts) -> Rising:
-        """Items above expectation by ``LEAST``, by the probability that next week brings more."""
+        """Items above expectation beyond doubt or by ``LEAST``, by the probability that next week brings more."""
         parent = self.catalogue.category
         found, sure = estimate(counts, parent, self.growth.config), self.growth.probability(counts, parent)
-        rows = np.flatnonzero((found.growth > np.log(LEAST)) & ~np.isnan(sure) & self.catalogue.available)
+        rows = np.flatnonzero(
+            ((found.low > 0) | (found.growth > np.log(LEAST))) & ~np.isnan(sure) & self.catalogue.available
+        )
         rows = rows[np.argsort(-sure[rows], kind="stable")]
         one = sparse.csr_matrix(
             (np.ones(len(rows), np.float32), (rows, np.arange(len(rows)))), shape=(len(self.catalogue), len(rows))

@@ -2,7 +2,6 @@
 
 import pytest
 
-from kuapin.device import training_device
 from kuapin.encoding.backbone import Backbone
 from kuapin.finetuning import rewriting
 from kuapin.finetuning.augmentation import AugmentationConfig
@@ -14,12 +13,6 @@ from kuapin.finetuning.tokens import Tokens
 from kuapin.finetuning.trained import from_bytes, to_bytes
 
 torch = pytest.importorskip("torch")
-
-
-def test_the_gpu_is_taken_where_there_is_one(monkeypatch):
-    for there, device in ((True, "cuda"), (False, "cpu")):
-        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
-        assert training_device().type == device
 
 
 def test_what_adalora_keeps_beside_its_matrices_goes_on_where_these_are(material, bert):
