@@ -153,7 +153,7 @@ def main() -> None:
         rows += [[f"{asked.name}: {method}", *(one.mean(m) for m in METRICS)] for method, one in found.items()]
     print_table("The running shop", ["shop: method", *METRICS], rows)
     table = pl.DataFrame(rows, schema=["method", *METRICS], orient="row").to_dicts()
-    write_result("running_shop", figures, seeds=[seed], quick=arguments.quick, extra={"methods": table})
+    write_result("running_shop", figures, seeds=[seed], quick=arguments.quick, extra={"shops": table})
 
 
 if __name__ == "__main__":

@@ -203,6 +203,8 @@ def page(folder: Path = RESULTS) -> str:
             parts.append(_grid(result["grid"]))
         if result.get("methods"):
             parts.append(_methods(result["methods"]))
+        if result.get("shops"):
+            parts.append(_shops(result["shops"]))
         for title, rows in result.get("second_level", {}).items():
             parts.append(f"Second-level categories of {title}:\n\n{_launches(rows)}")
         sections.append("\n".join(parts))
@@ -253,6 +255,12 @@ def _methods(rows: Iterable[Mapping[str, Any]]) -> str:
         for row in rows
     ]
     return _table(("launch", "method", "users", "NDCG@10", "to the best frozen reading, 95 %"), lines)
+
+
+def _shops(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Every method in every shop."""
+    lines = [[row["method"], f"{row['ndcg@10']:.4f}", f"{row['hit_rate@10']:.4f}"] for row in rows]
+    return _table(("shop: method", "NDCG@10", "hit rate@10"), lines)
 
 
 def _ratio(ratio: Mapping[str, float]) -> str:
