@@ -1,10 +1,10 @@
 """A category opens: how long ``kuapin onboard`` takes for 10,000 items, and in how much memory.
 
 A shop of amazon18_arts_office without about 10,000 items (whole shelves of Office, drawn at random) is trained, in
-little time: how well its ranker knows it makes no difference here, and the vectors of its own items come from the
-benchmarks' cache. Then a fresh process opens the others as a category; all their texts are encoded. ``seconds`` is of
-the whole command; ``cpu_s`` what it computed in all its threads, which on a busy machine is the better figure;
-``peak_mb`` its memory.
+little time: how well its ranker knows it makes no difference here, openings do without the user model, and the vectors
+of its own items come from the benchmarks' cache. Then a fresh process opens the others as a category; all their texts
+are encoded. ``seconds`` is of the whole command; ``cpu_s`` what it computed in all its threads, which on a busy machine
+is the better figure; ``peak_mb`` its memory.
 """
 
 import json
@@ -28,8 +28,8 @@ from kuapin.text.template import TextConfig, render, render_titles
 from kuapin.workspace import Shop
 
 ITEMS, NEW = 10_000, "New"
-LITTLE = {"users": 100, "pruned": "false"}
-"""Settings of the live ranker's training, by their first key of that name in ``kuapin.toml``."""
+LITTLE = {"users": 100, "pruned": "false", "least_users": 1_000_000}
+"""Settings by their first key of that name in ``kuapin.toml``: the ranker learns little, the user model nothing."""
 COMMAND = """
 import json, resource, sys, time
 from kuapin import Shop
