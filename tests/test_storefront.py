@@ -105,6 +105,9 @@ def test_a_basket_of_unknown_items_gets_what_is_popular(model):
     table = model.bundle(["nothing", "never"], n=3, explain=True)
     assert table.height == 3
     assert set(table[c.REASON_CODE]) == {"popular"}
+    count = model.storefront.bundles.completion.signals.facts.users
+    found = count[model.catalogue.items.rows(model.bundle([], n=30)[c.TARGET_ID])]
+    assert found[0] == count.max()
 
 
 def test_a_basket_of_unknown_items_is_told(model):

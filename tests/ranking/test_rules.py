@@ -106,6 +106,7 @@ def test_a_rule_of_the_wrong_form_is_refused_with_its_line(tmp_path, text, messa
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("[[exclude]]\nprice_min = 5\nprice_max = 2\n", "'exclude:1': price_min 5 is above price_max 2"),
         ('[[exclude]]\nitems = ["nothing"]\n', "line 1, exclude 'exclude:1': There is no item with the id"),
         ('[[exclude]]\ncategory = "Pet"\n', "No item of this shop is in 'Pet'. Did you mean Pets?"),
         ('[[exclude]]\nbrand = "Oka"\n', "has the brand 'Oka'. Did you mean Oak?"),

@@ -158,7 +158,10 @@ def test_a_running_service_learns_of_it_from_the_command_line(shop, capfd):
         assert run(app, ["forget", str(shop.path), "--user", USER, "--json"]) == 0
         said = json.loads(capfd.readouterr().out)
         assert said["rows"] == 24
+        releases = _versions(shop)
+        write_suspects(shop, {"told": "Not learnt from.", "robots": {"count": 1, "users": ["c"]}})
         assert run(app, ["forget", str(shop.path), "--user", "nobody"]) == 0
+        assert _versions(shop) == releases
         assert "Nothing was found under this id" in capfd.readouterr().err
         client.app.state.service.erased.look()
         assert basis(client) == "shop_popular"

@@ -17,7 +17,7 @@ from kuapin.data.sql.events import EventStore
 from kuapin.data.sql.experiments import ExperimentStore
 from kuapin.data.sql.overlay import ServedTables
 from kuapin.data.store import ParquetStore, without_person
-from kuapin.errors import ModelFolderError, StoreError
+from kuapin.errors import InputError, ModelFolderError, StoreError
 from kuapin.manifest import read_manifest
 from kuapin.model_folder import Releases
 from kuapin.pipeline.suspects_report import NAME as SUSPECTS
@@ -54,7 +54,7 @@ def forget(shop: Shop, user: str, marked: Callable[[], None] = lambda: None) -> 
     """Erase a person.
 
     The tombstone comes first: whatever fails after it, no load, no training and no restored backup shows the person
-    again. An unknown id gets one too: whoever asks shall not learn who was a customer.
+    again. An unknown id gets one too: whoever asks shall not learn who was a customer. Nothing is deleted then.
 
     Args:
         shop: the workspace; a running service takes part within a second.
@@ -62,8 +62,11 @@ def forget(shop: Shop, user: str, marked: Callable[[], None] = lambda: None) -> 
         marked: called once the tombstone is set.
 
     Raises:
+        InputError: the id is empty.
         StoreError: the tombstone could not be set; nothing has changed.
     """
+    if not user:
+        raise InputError("An id is needed to forget somebody; an empty one came.")
     user, url = shop.people.of(user), shop.database_url
     database = None if url is None else open_database(url)
     try:
@@ -81,7 +84,9 @@ def forget(shop: Shop, user: str, marked: Callable[[], None] = lambda: None) -> 
                 f"The tables still hold rows, which nothing reads: {error} Then run kuapin forget once more."
             )
         own = [*_exports(shop, user), *_reports(shop, user)]
-        found = bool(rows or own or not searched)
+        named = [one for one in own if one != f"reports/{SUSPECTS}"]  # that goes whomever it names
+        if searched and not rows and not named:
+            return Receipt(erasure, 0, tuple(own), (), found=False)
         files = [*own, *_runs(shop, remains), *_tuned_by_refresh(shop)]
         files += finish(shop)
         remains += [
@@ -93,7 +98,7 @@ def forget(shop: Shop, user: str, marked: Callable[[], None] = lambda: None) -> 
             f"backbones/{one} was tuned before, by what people did together. Tune it again, or delete it."
             for one in _tuned_by_hand(shop)
         ]
-        return Receipt(erasure, rows, tuple(files), tuple(remains), found)
+        return Receipt(erasure, rows, tuple(files), tuple(remains), found=True)
     finally:
         if database is not None:
             database.close()

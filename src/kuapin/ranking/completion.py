@@ -163,6 +163,9 @@ class Completion:
             features = lists.features[rows]
             scores[rows] = self.rankers[name].score(features)
         scores[cold] = self._by_text(lists, self.learnt(baskets)[lists.users])[cold]
+        empty = (baskets.lengths == 0)[lists.users]
+        count = self.signals.facts.users  # of baskets
+        scores[empty] = np.log((count[lists.items[empty]] + 1) / (count.max(initial=0) + 1))
         return scores
 
     def learnt(self, baskets: Histories) -> NDArray[np.bool_]:

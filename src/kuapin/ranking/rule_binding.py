@@ -110,6 +110,10 @@ def _bound(rule: Rule, tables: Tables) -> BoundRule:
 
 def _meant(rule: Which, tables: Tables) -> Mask:
     catalogue = tables.catalogue
+    if rule.price_min is not None and rule.price_max is not None and rule.price_min > rule.price_max:
+        raise InputError(
+            f"price_min {rule.price_min:g} is above price_max {rule.price_max:g}. Correct one or delete it"
+        )
     mask = Filter(
         leaves=rule.category,
         brands=rule.brand,

@@ -159,7 +159,9 @@ class Trends:
                     c.SINCE: pl.Series(self.now - one.estimate.since * WEEK, dtype=pl.Int64),
                 }
             ).with_columns(
-                pl.when(pl.col(c.SINCE) < self.now).then(pl.from_epoch(c.SINCE).cast(pl.Date)).alias(c.SINCE)
+                pl.when((pl.col(c.SINCE) < self.now) & (pl.col(c.GROWTH_LOW) > 1))
+                .then(pl.from_epoch(c.SINCE).cast(pl.Date))
+                .alias(c.SINCE)
             )
             for kind, one in self.rising.items()
         ]
@@ -231,7 +233,8 @@ class Trends:
         codes, texts = [], []
         for more, least, most, weeks in zip(growth, low, high, since.tolist(), strict=True):
             codes.append(SOON if least > 0 else STEADY)
-            texts.append(say.growth(np.exp(more), np.exp(least), np.exp(most), weeks))
+            since_when = weeks if least > 0 else 0  # of what is in doubt nobody knows the beginning
+            texts.append(say.growth(np.exp(more), np.exp(least), np.exp(most), since_when))
         return Reasons(codes, texts)
 
 
