@@ -20,7 +20,7 @@ needs_prometheus = pytest.mark.skipif(
 )
 
 
-def hurried(rules, stretch="12s", starts="60s"):
+def hurried(rules, stretch="12s", starts="120s"):
     """The same rules with every stretch of time this short, and nothing waited for.
 
     Starts are counted over a longer one: three of them take their time on a busy machine.

@@ -182,6 +182,7 @@ def restarts(fault):
     def again():
         fault.listening.stop()
         fault.listening.start()
+        time.sleep(3)  # up for long enough to be seen, on a slow machine too
 
     return again
 
