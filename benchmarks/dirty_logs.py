@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.harness import Figure, data_set, parse_arguments, print_table, write_result
+from benchmarks.live_shop import without_user_model
 from benchmarks.sets import load_set
 from kuapin.data.dataset import Dataset
 from kuapin.data.histories import Histories, from_interactions
@@ -27,7 +28,6 @@ from kuapin.ranking.live import LiveConfig, fit_live
 from kuapin.ranking.ranker import RankingConfig
 from kuapin.ranking.signals import SignalsConfig
 from kuapin.retrieval.source import Scores, Visible
-from kuapin.retrieval.sources.settings import SourcesConfig
 
 SET = "amazon18_arts_office"
 SHARES = (0.01, 0.05, 0.10)
@@ -36,8 +36,6 @@ ROBOT, BULK = 700, 600
 """Events of a robot, and of a bulk buyer."""
 FAKES = 150
 """Users of one burst."""
-NEVER = 2**31
-"""More users than there are: a source that asks for so many is not trained."""
 
 
 def planted(clean: Histories, dataset: Dataset, share: float, seed: int) -> tuple[Histories, NDArray[np.bool_]]:
@@ -74,9 +72,9 @@ def quality(
     """NDCG@10 of some test users by the ranker trained on a log."""
     visible = Visible(dataset.catalogue, log, vectors, 0)
     live = LiveConfig(suspects=SuspectsConfig(look=look))
-    usual = SourcesConfig()
-    sources = usual.model_copy(update={"sequence": usual.sequence.model_copy(update={"least_users": NEVER})})
-    fitted = fit_live(visible, signals=SignalsConfig(), ranking=RankingConfig(), live=live, sources=sources)
+    fitted = fit_live(
+        visible, signals=SignalsConfig(), ranking=RankingConfig(), live=live, sources=without_user_model()
+    )
     test = split.test
     found = fitted.recommender.rank(test.queries.select(users), 60)
     met, lists = test.queries.select(users).matrix(), np.full((len(users), 10), -1, np.int32)

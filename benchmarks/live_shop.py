@@ -17,6 +17,7 @@ from kuapin.ranking.ranker import RankingConfig
 from kuapin.ranking.recommender import Recommender
 from kuapin.ranking.signals import SignalsConfig
 from kuapin.retrieval.source import Visible
+from kuapin.retrieval.sources.settings import SourcesConfig
 
 TIMED = "amazon18_office_industrial_timed"
 LATER = (
@@ -50,6 +51,16 @@ def shops_of(arguments: Arguments) -> dict[str, Path | None]:
         return {arguments.folder.resolve().name: arguments.folder}
     timed = {TIMED: data_folder() / TIMED}
     return timed if arguments.quick else {"complete_journey": None, **timed}
+
+
+NEVER = 2**31
+"""More users than there are: a source that asks for so many is not trained."""
+
+
+def without_user_model() -> SourcesConfig:
+    """The sources of a shop as usual, but for the user model."""
+    usual = SourcesConfig()
+    return usual.model_copy(update={"sequence": usual.sequence.model_copy(update={"least_users": NEVER})})
 
 
 @dataclass(frozen=True)

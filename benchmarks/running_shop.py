@@ -13,7 +13,7 @@ import polars as pl
 
 from benchmarks.harness import Arguments, Figure, data_set, parse_arguments, print_table, write_result
 from benchmarks.leave_one_out import SET, domains
-from benchmarks.live_shop import shops_of
+from benchmarks.live_shop import shops_of, without_user_model
 from benchmarks.sets import DataSet, complete_journey, load_set
 from kuapin.data.histories import Histories
 from kuapin.evaluation.bootstrap import interval, ratio_interval
@@ -33,7 +33,6 @@ from kuapin.text.template import TextConfig
 OURS, WITHOUT = "Kuapin", "Kuapin without the user model"
 METRICS = ("ndcg@10", "hit_rate@10")
 USERS, QUICK_USERS = 4_000, 500
-NEVER = 2**31
 LONGER = 100
 """Lists are so much longer where what was met is struck out of them."""
 
@@ -79,14 +78,12 @@ def visible_of(data: DataSet, log: Histories, now: int) -> Visible:
 
 def ranked(asked: Asked, *, user_model: bool, seed: int) -> tuple[Candidates, tuple[str, ...]]:
     """The lists of the running shop's ranker, and the sources that it reads."""
-    usual = SourcesConfig()
-    settings = usual.sequence if user_model else usual.sequence.model_copy(update={"least_users": NEVER})
     fitted = fit_live(
         asked.visible,
         signals=SignalsConfig(),
         ranking=RankingConfig(),
         live=LiveConfig(seed=seed),
-        sources=usual.model_copy(update={"sequence": settings}),
+        sources=SourcesConfig() if user_model else without_user_model(),
     )
     recommender = fitted.recommender
     found = struck(asked, lambda histories, n: recommender.rank(histories, n))

@@ -278,14 +278,7 @@ class Model:
         Raises:
             UnknownIdError: the release has no such item.
         """
-        catalogue = self.catalogue
-        rows = [catalogue.items.row(item) for item in items]
-        frame = catalogue.frame[rows]
-        top = pl.Series(c.CATEGORY, [catalogue.categories[code] for code in catalogue.category[rows]], dtype=pl.String)
-        said = (
-            frame[name] if name in frame.columns else pl.lit(None, pl.String).alias(name) for name in (c.TITLE, c.BRAND)
-        )
-        return frame.select(c.ITEM_ID, *said, top)
+        return self.catalogue.described(np.array([self.catalogue.items.row(item) for item in items], np.int64))
 
     def title(self, kind: str, target: str, user: str | None = None) -> str | None:
         """What people know the target of a row by: the title of an item or an offer; ``None``: it has none.
@@ -296,10 +289,7 @@ class Model:
             row = -1 if user is None else int(self.users.rows([user])[0])
             return self.storefront.campaigns.title(target, row)
         row = int(self.catalogue.items.rows([target])[0]) if kind in OF_ITEMS else -1
-        if row < 0 or c.TITLE not in self.catalogue.frame.columns:
-            return None
-        title = self.catalogue.frame[c.TITLE][row]
-        return None if title is None else str(title)
+        return None if row < 0 else self.catalogue.title(row)
 
     def recommend_visitor(
         self,

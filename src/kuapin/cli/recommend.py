@@ -109,9 +109,8 @@ def recommend(
     strangers = model.strangers(wanted).len()
     if strangers and not item and table.height:
         remark(_of_strangers(strangers, wanted, surface), quiet=quiet)
-    if table.height and surface == "similar" and user is not None and not item:
-        last = model.last_met(user)
-        assert last is not None  # else there were no row
+    last = model.last_met(user) if surface == "similar" and user is not None and not item else None
+    if last is not None and table.height:
         remark(f"In place of what {user} met last: {_called(model, last)}", quiet=quiet)
     if output is not None:
         write_table(table, output)

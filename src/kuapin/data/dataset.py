@@ -47,6 +47,20 @@ class Catalogue:
     def __len__(self) -> int:
         return len(self.items)
 
+    def title(self, row: int) -> str | None:
+        """An item's title, as the table has it; ``None``: it has none."""
+        title = self.frame[c.TITLE][row] if c.TITLE in self.frame.columns else None
+        return None if title is None else str(title)
+
+    def described(self, rows: NDArray[np.integer]) -> pl.DataFrame:
+        """What people know items by: item_id, title, brand and top-level category, null where unknown."""
+        frame = self.frame[rows]
+        top = pl.Series(c.CATEGORY, [self.categories[code] for code in self.category[rows]], dtype=pl.String)
+        said = (
+            frame[name] if name in frame.columns else pl.lit(None, pl.String).alias(name) for name in (c.TITLE, c.BRAND)
+        )
+        return frame.select(c.ITEM_ID, *said, top)
+
     def with_items(self, new: pl.DataFrame) -> tuple["Catalogue", NDArray[np.int32]]:
         """The catalogue with more items, and others in place of those with the same id; codes stay what they are.
 

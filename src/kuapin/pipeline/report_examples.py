@@ -58,5 +58,6 @@ def _listed(dataset: Dataset, table: pl.DataFrame) -> tuple[Recommended, ...]:
 
 def _named(dataset: Dataset, row: int, reason: str) -> Recommended:
     catalogue = dataset.catalogue
-    title = catalogue.frame[c.TITLE][row] if c.TITLE in catalogue.frame.columns else None
-    return Recommended(title or catalogue.items.id(row), catalogue.categories[catalogue.category[row]], reason)
+    return Recommended(
+        catalogue.title(row) or catalogue.items.id(row), catalogue.categories[catalogue.category[row]], reason
+    )

@@ -47,7 +47,8 @@ def home_of(
     for name in SHARES:
         part = table.filter(pl.col(c.SURFACE) == name)
         if part.height:
-            rows = tuple(_named(model, dataset, *row) for row in part.select(c.KIND, c.TARGET_ID, c.REASON).iter_rows())
+            shown = part.select(c.KIND, c.TARGET_ID, c.REASON).iter_rows()
+            rows = tuple(_named(model, dataset, user, *row) for row in shown)
             sections.append(Section(name, ABOUT[name], rows, AS_IT_IS.get(name) or told.get(name, "Not measured.")))
     return HomePage(f"{kind} {user}", tuple(sections))
 
@@ -58,13 +59,12 @@ def read_measured() -> dict[str, str]:
     return found
 
 
-def _named(model: Model, dataset: Dataset, kind: str, target: str, reason: str | None) -> Recommended:
+def _named(model: Model, dataset: Dataset, user: str, kind: str, target: str, reason: str | None) -> Recommended:
     items, catalogue = dataset.catalogue.items, dataset.catalogue
     row = int(items.rows(pl.Series([target]))[0]) if kind in ("item", "due") else -1
     if row >= 0:
-        title = catalogue.frame[c.TITLE][row] if c.TITLE in catalogue.frame.columns else None
-        return Recommended(str(title or target), catalogue.categories[catalogue.category[row]], reason or "")
-    title = model.title(kind, target)
+        return Recommended(catalogue.title(row) or target, catalogue.categories[catalogue.category[row]], reason or "")
+    title = model.title(kind, target, user)
     return Recommended(f"{title} ({target})" if title else target, _said(kind), reason or "")
 
 

@@ -159,9 +159,7 @@ class Trends:
                     c.SINCE: pl.Series(self.now - one.estimate.since * WEEK, dtype=pl.Int64),
                 }
             ).with_columns(
-                pl.when((pl.col(c.SINCE) < self.now) & (pl.col(c.GROWTH_LOW) > 1))
-                .then(pl.from_epoch(c.SINCE).cast(pl.Date))
-                .alias(c.SINCE)
+                pl.when(pl.col(c.SINCE) < self.now).then(pl.from_epoch(c.SINCE).cast(pl.Date)).alias(c.SINCE)
             )
             for kind, one in self.rising.items()
         ]
@@ -233,8 +231,7 @@ class Trends:
         codes, texts = [], []
         for more, least, most, weeks in zip(growth, low, high, since.tolist(), strict=True):
             codes.append(SOON if least > 0 else STEADY)
-            since_when = weeks if least > 0 else 0  # of what is in doubt nobody knows the beginning
-            texts.append(say.growth(np.exp(more), np.exp(least), np.exp(most), since_when))
+            texts.append(say.growth(np.exp(more), np.exp(least), np.exp(most), weeks))
         return Reasons(codes, texts)
 
 
@@ -249,4 +246,6 @@ def _has(one: Rising, items: NDArray[np.integer] | None) -> NDArray[np.bool_]:
 
 
 def _of(found: Estimate, rows: NDArray[np.integer]) -> Estimate:
-    return Estimate(found.growth[rows], found.error[rows], found.since[rows])
+    """Of some rows; of what is in doubt nobody knows the beginning."""
+    since = np.where(found.low[rows] > 0, found.since[rows], 0)
+    return Estimate(found.growth[rows], found.error[rows], since)
