@@ -26,6 +26,14 @@ def test_of_an_opening_those_alone_count_who_have_been_there(visible, of):
     np.testing.assert_allclose(scores, [[0, 0, 2 / np.sqrt(7 * 7)], [0, 0, 0]], rtol=1e-6)
 
 
+def test_of_an_opening_nothing_else_takes_up_room(visible, of):
+    # c opens. Were a and b kept beside c, one neighbour a row would be the other of the two.
+    shop = replace(visible("abc", "abc", "ab", "ab", n_items=3), opening=np.array([2], np.int32))
+    similarity = ItemKnn(ItemKnnConfig(neighbours=1)).fit(shop).similarity
+    assert np.diff(similarity.indptr).tolist() == [1, 1, 0]
+    np.testing.assert_allclose(similarity.toarray()[:2, 2], 2 / np.sqrt(7 * 7), rtol=1e-6)
+
+
 def test_only_the_nearest_neighbours_stay(visible, of):
     shop = visible("ab", "ab", "ac", "ad", n_items=4)
     scores = ItemKnn(ItemKnnConfig(neighbours=1, shrinkage=0)).fit(shop).score(of("a", "c", n_items=4))

@@ -11,6 +11,9 @@ from kuapin.errors import InputError
 from kuapin.retrieval.source import Arrays, Scores, Visible
 from kuapin.retrieval.sources.content import Content, ContentConfig, distinct_rows
 
+BASKETS = 8_192
+"""So many at a time: all of a year's would be twice as large as everything else that training holds."""
+
 
 class ComplementConfig(ContentConfig):
     """How strongly the projection is held back."""
@@ -46,21 +49,28 @@ class Complement(Content):
         self.vectors, self.text_of = distinct_rows(white)
         matrix = visible.histories.matrix()
         matrix = matrix[np.diff(matrix.indptr) > 1]
-        self.projection = np.asarray(self._fitted(matrix, self.vectors[self.text_of]), np.float32)
+        self.projection = np.asarray(self._fitted(matrix), np.float32)
         return self
 
-    def _fitted(self, matrix: sparse.csr_matrix, vectors: Scores) -> NDArray[np.float64]:
-        d = vectors.shape[1]
+    def _fitted(self, matrix: sparse.csr_matrix) -> NDArray[np.float64]:
+        d = self.vectors.shape[1]
         if matrix.shape[0] == 0:
             return np.eye(d)
         share = 1.0 / (np.diff(matrix.indptr) - 1)
-        bought = np.asarray(matrix.sum(axis=0)).ravel()
-        total = np.asarray(matrix @ vectors, np.float64)
-        own = vectors.T @ (vectors * np.asarray(matrix.T @ share)[:, None])
-        rest = total.T @ (total * share[:, None]) - own
-        gram = vectors.T @ (vectors * bought[:, None])
+        n = len(self.text_of)
+        texts = matrix @ sparse.csr_matrix((np.ones(n), self.text_of, np.arange(n + 1)), (n, len(self.vectors)))
+        rest = -self._squares(texts.T @ share)  # an item is not beside itself
+        for start in range(0, texts.shape[0], BASKETS):
+            part = slice(start, start + BASKETS)
+            total = np.asarray(texts[part] @ self.vectors, np.float64)
+            rest += total.T @ (total * share[part, None])
+        gram = self._squares(np.asarray(texts.sum(axis=0)).ravel())
         ridge = max(self.settings.l2 * float(np.trace(gram)) / d, 1e-9)
         return np.asarray(np.linalg.solve(gram + ridge * np.eye(d), rest), np.float64)
+
+    def _squares(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Σ w z zᵀ over the distinct texts, float64 (d, d)."""
+        return np.asarray(self.vectors.T @ (self.vectors * weights[:, None]), np.float64)
 
     def _mean(self, total: Scores) -> Scores:
         return super()._mean(total @ self.projection)

@@ -41,7 +41,8 @@ class ItemKnn(Source):
 
     X is the binary user × item matrix, c its column sums, s the shrinkage. For a launch, A and B being the columns of
     X in the old and the new category, the block of S from A to B is diag(c_A + s)^-½ · AᵀB · diag(c_B + s)^-½; there
-    X has the rows of those alone who have been in the new category, so that c_A counts who could be in common at all.
+    X has the rows of those alone who have been in the new category, so that c_A counts who could be in common at all,
+    and S has the columns of the new category alone, for nothing else is ranked.
 
     A shop of some ten thousand items keeps all of S, for cutting costs quality (Amazon, launch of Office from Arts:
     NDCG@10 .049 whole, .041 with 200 neighbours, .036 with 50). A larger one keeps the largest similarities of every
@@ -57,13 +58,15 @@ class ItemKnn(Source):
 
     def fit(self, visible: Visible) -> Self:
         """Count which items share users."""
-        matrix = visible.histories.matrix()
+        matrix = ranked = visible.histories.matrix()
         if visible.opening is not None:
-            matrix = matrix[np.diff(matrix[:, visible.opening].indptr) > 0]
-        neighbours = row_limit(matrix, self.config.max_pairs)
+            ranked = only_columns(matrix, visible.opening)
+            been = np.diff(ranked.indptr) > 0
+            matrix, ranked = matrix[been], ranked[been]
+        neighbours = row_limit(matrix, self.config.max_pairs, ranked)
         if self.config.neighbours is not None:
             neighbours = min(neighbours, self.config.neighbours)
-        self.similarity = item_similarity(matrix, self.config.shrinkage, neighbours)
+        self.similarity = item_similarity(matrix, self.config.shrinkage, neighbours, ranked)
         return self
 
     def score(self, histories: Histories, items: NDArray[np.integer] | None = None) -> Scores:
@@ -120,9 +123,19 @@ def _one(history: sparse.csr_matrix, similarity: sparse.csr_matrix, user: int) -
     return scores
 
 
-def row_limit(matrix: sparse.csr_matrix, max_pairs: int) -> int:
+def only_columns(matrix: sparse.csr_matrix, columns: NDArray[np.integer]) -> sparse.csr_matrix:
+    """The matrix with nothing in its other columns."""
+    wanted = np.zeros(matrix.shape[1], np.bool_)
+    wanted[columns] = True
+    kept = wanted[matrix.indices]
+    indptr = np.concatenate(([0], np.cumsum(kept)))[matrix.indptr]
+    return sparse.csr_matrix((matrix.data[kept], matrix.indices[kept], indptr), shape=matrix.shape)
+
+
+def row_limit(matrix: sparse.csr_matrix, max_pairs: int, ranked: sparse.csr_matrix | None = None) -> int:
     """The longest row that S may have so that it holds at most ``max_pairs`` entries; at least 1."""
-    longest = np.minimum(pairs_of(matrix), matrix.shape[1])  # of every row, counting users in common twice
+    columns = matrix.shape[1] if ranked is None else np.unique(ranked.indices).size
+    longest = np.minimum(pairs_of(matrix, ranked), columns)  # of every row, counting users in common twice
     low, high = 1, max(matrix.shape[1], 1)
     while low < high:
         middle = (low + high + 1) // 2
@@ -130,37 +143,44 @@ def row_limit(matrix: sparse.csr_matrix, max_pairs: int) -> int:
     return low
 
 
-def pairs_of(matrix: sparse.csr_matrix) -> NDArray[np.float64]:
-    """How many interactions the users of every item have together, float64 (n_items,)."""
-    return np.asarray(matrix.T @ np.diff(matrix.indptr).astype(np.float64))
+def pairs_of(matrix: sparse.csr_matrix, ranked: sparse.csr_matrix | None = None) -> NDArray[np.float64]:
+    """How many interactions (in ``ranked``) the users of every item have together, float64 (n_items,)."""
+    lengths = np.diff((matrix if ranked is None else ranked).indptr)
+    return np.asarray(matrix.T @ lengths.astype(np.float64))
 
 
-def item_similarity(matrix: sparse.csr_matrix, shrinkage: float, neighbours: int) -> sparse.csr_matrix:
-    """S of ``ItemKnn`` as float32 CSR (n_items, n_items), from a binary user × item matrix."""
+def item_similarity(
+    matrix: sparse.csr_matrix, shrinkage: float, neighbours: int, ranked: sparse.csr_matrix | None = None
+) -> sparse.csr_matrix:
+    """S of ``ItemKnn`` as float32 CSR (n_items, n_items), from a binary user × item matrix; see ``weighed_pairs``."""
     count = np.bincount(matrix.indices, minlength=matrix.shape[1])
     with np.errstate(divide="ignore"):
         damping = np.where(count > 0, 1 / np.sqrt(count + shrinkage), 0.0).astype(np.float32)
-    return weighed_pairs(matrix, lambda both, one, other: both * damping[one] * damping[other], neighbours)
+    return weighed_pairs(matrix, lambda both, one, other: both * damping[one] * damping[other], neighbours, ranked)
 
 
-def weighed_pairs(matrix: sparse.csr_matrix, weigh: Weigh, neighbours: int) -> sparse.csr_matrix:
+def weighed_pairs(
+    matrix: sparse.csr_matrix, weigh: Weigh, neighbours: int, ranked: sparse.csr_matrix | None = None
+) -> sparse.csr_matrix:
     """The items that share users, weighed; float32 CSR (n_items, n_items), the diagonal 0.
 
     Args:
         matrix: binary user × item matrix.
         weigh: (users in common, rows of the one items, rows of the other items), all (k,) → float32 (k,); 0: not kept.
         neighbours: the largest of every row that are kept.
+        ranked: the matrix with only the columns that S is to have; ``None``: all.
     """
+    others = matrix if ranked is None else ranked
     users_of = matrix.T.tocsr()
 
     def rows(run: tuple[int, int]) -> sparse.csr_matrix:
-        block = (users_of[run[0] : run[1]] @ matrix).tocsr()
+        block = (users_of[run[0] : run[1]] @ others).tocsr()
         row = np.repeat(np.arange(*run), np.diff(block.indptr))
         block.data = np.where(block.indices == row, 0, weigh(block.data, row, block.indices))
         block.eliminate_zeros()
         return _largest(block, neighbours)
 
-    parts = in_threads(rows, list(blocks(pairs_of(matrix))))
+    parts = in_threads(rows, list(blocks(pairs_of(matrix, ranked))))
     similarity = sparse.vstack(parts, format="csr", dtype=np.float32)
     similarity.sort_indices()
     return similarity
