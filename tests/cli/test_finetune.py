@@ -209,6 +209,8 @@ def test_every_preset_is_valid_and_is_what_it_says(name):
         assert (config.pooling, config.reads) == ("ends", "title")
     elif name == "refresh":
         assert (config.objective, config.strategy) == ("co-interaction", "lora")  # merged: nothing is slower by it
+    elif name == "few-labels":
+        assert (config.objective, config.item_classification.contrast) == ("item-classification", 0.3)
     else:
         assert f"{name.removesuffix('-tuned')}-tuned" in PRESETS
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from kuapin.finetuning.contrast import in_batch_softmax
+from kuapin.finetuning.contrast import in_batch_softmax, supervised_contrast
 
 torch = pytest.importorskip("torch")
 
@@ -65,3 +65,21 @@ def test_a_hard_negative_counts_for_its_own_row():
     hard = torch.tensor([[[1.0, 0.0]], [[1.0, 0.0]]])
     expected = [math.log(1 + math.exp(-1.2) + math.exp(0.8)), math.log(1 + math.exp(-0.4) + math.exp(-2))]
     assert in_batch_softmax(A, B, 0.5, hard=hard).tolist() == pytest.approx(expected, rel=1e-6)
+
+
+def test_those_of_a_label_draw_together_by_hand():
+    """Three vectors, 0 and 1 alike, cosines 0·1 = .6, 0·2 = 0, 1·2 = .8, τ = ½; row 2 has nobody and does not count."""
+    vectors = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])
+    alike = torch.tensor([[True, True, False], [True, True, False], [False, False, True]])
+    first = math.log(1 + math.exp(0 - 1.2))  # against 2 at 0
+    second = math.log(1 + math.exp(1.6 - 1.2))  # against 2 at .8 / ½
+    assert supervised_contrast(vectors, alike, 0.5).item() == pytest.approx((first + second) / 2, rel=1e-6)
+
+
+def test_a_batch_of_strangers_teaches_nothing():
+    vectors = torch.nn.functional.normalize(torch.tensor([[1.0, 0.2], [0.1, 1.0]]), dim=-1).requires_grad_()
+    loss = supervised_contrast(vectors, torch.eye(2, dtype=torch.bool), 0.1)
+    loss.backward()
+    assert loss.item() == 0.0
+    assert torch.isfinite(vectors.grad).all()
+    assert vectors.grad.abs().max() == 0

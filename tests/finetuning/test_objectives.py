@@ -10,6 +10,7 @@ import pytest
 from kuapin.encoding.backbone import Backbone
 from kuapin.errors import InputError
 from kuapin.finetuning.change import assembled
+from kuapin.finetuning.contrast import supervised_contrast
 from kuapin.finetuning.decoder import written
 from kuapin.finetuning.objectives.item_classification import ItemClassification, ItemClassificationConfig, class_loss
 from kuapin.finetuning.objectives.masked_lm import MaskedLM, MaskedLMConfig
@@ -23,6 +24,7 @@ from kuapin.finetuning.objectives.token_classification import (
     without_overlaps,
     word_tags,
 )
+from kuapin.finetuning.reader import open_reader
 from kuapin.finetuning.settings import FinetuningConfig
 from kuapin.finetuning.strategies.registry import make_strategy
 from kuapin.finetuning.tokens import IGNORED, Tokens
@@ -254,6 +256,29 @@ def named(titles, rows, **options):
     material = material_of(market.dataset(), labels=labels_of(rows))
     material = replace(material, titles=(*titles, *material.titles[len(titles) :]))
     return ItemClassification(ItemClassificationConfig(task="t", **options), material)
+
+
+@pytest.mark.parametrize("labels", [["a", "b"], ["a", "b", "c"], ["a", "b", "c", "ab"]])
+def test_contrast_draws_items_of_a_label_together_in_training(labels, bert):
+    """Binary, one of three, and several a title: alike are those that share a label."""
+    rows = [(IDS[n], "t", one) for n in range(32) for one in labels[n % len(labels)]]
+    backbone = Backbone.resolve(str(bert))
+    found = {}
+    for weight in (0.0, 0.5):
+        objective = classified(rows, contrast=weight, temperature=0.2)
+        reader = open_reader(backbone, dropout=0.0)
+        torch.manual_seed(0)
+        reader.head = torch.nn.Linear(reader.width, 1 if objective.kind == "binary" else len(objective.labels))
+        examples = objective.train[:12]
+        batch = objective.collate(examples, Tokens(backbone, 64))
+        reader.train()
+        found[weight] = float(objective.loss(reader, batch).detach())
+        reader.eval()
+        assert float(objective.loss(reader, batch).detach()) == pytest.approx(found[0.0], rel=1e-5)
+    alike = torch.tensor([[bool(set(one) & set(other)) for _, other in examples] for _, one in examples])
+    vectors = reader.vectors(batch["input_ids"], batch["attention_mask"])
+    expected = found[0.0] + 0.5 * float(supervised_contrast(vectors, alike, 0.2).detach())
+    assert found[0.5] == pytest.approx(expected, rel=1e-4)
 
 
 def test_items_of_one_title_are_trained_on_or_measured_together():

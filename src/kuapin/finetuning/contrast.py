@@ -60,6 +60,26 @@ def in_batch_softmax(
     return (1 - smoothing) * right + smoothing * uniform
 
 
+def supervised_contrast(vectors: Tensor, alike: Tensor, temperature: float) -> Tensor:
+    """−mean over the alike p of log softmax_j (cos(i, j) / τ) at p, j ≠ i; the mean over the rows that have any.
+
+    Khosla et al. 2020 (arXiv:2004.11362), eq. 2; beside the cross-entropy of few labels Gunel et al. 2021
+    (arXiv:2011.01403). A batch without two that are alike gives 0.
+
+    Args:
+        vectors: unit vectors float32 (B, d).
+        alike: bool (B, B), which share a label; the diagonal is not looked at.
+        temperature: τ.
+    """
+    torch = require("torch", "train")
+    itself = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
+    log_p = (vectors @ vectors.T / temperature).masked_fill(itself, float("-inf")).log_softmax(dim=1)
+    right = alike & ~itself
+    count = right.sum(dim=1)
+    mean = log_p.masked_fill(~right, 0.0).sum(dim=1) / count.clamp(min=1)
+    return -mean.sum() / (count > 0).sum().clamp(min=1)
+
+
 def found_again(
     first: Tensor,
     second: Tensor,

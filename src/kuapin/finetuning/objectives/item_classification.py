@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from kuapin.errors import InputError
 from kuapin.extras import require
 from kuapin.finetuning.augmentation import augmented
+from kuapin.finetuning.contrast import supervised_contrast
 from kuapin.finetuning.labelled import Labelled, frequent, labelled_items, split_by_class
 from kuapin.finetuning.material import Material
 from kuapin.finetuning.objective import Counted, Facts, Measured, Objective, batches, to_device
@@ -51,6 +52,14 @@ class ItemClassificationConfig(BaseModel):
         default=True,
         description="The head starts as the regression on the frozen vectors, so that the first steps spoil nothing.",
     )
+    contrast: float = Field(
+        0.0,
+        ge=0,
+        le=10,
+        description="Weight of the supervised contrastive loss beside the labels' own: vectors of one label draw "
+        "together. It wants several titles of a label in a batch.",
+    )
+    temperature: float = Field(0.1, gt=0, le=10, description="Of that loss's softmax over cosines.")
     held_out: float = Field(0.2, gt=0, lt=1, description="Share of a label's titles that measure and do not train.")
 
 
@@ -59,6 +68,7 @@ class ItemClassification(Objective):
 
     binary, multi-label: L = −mean [y log σ(z) + (1 − y) log(1 − σ(z))], z for the second of two labels, or one a label.
     multi-class: L = −log softmax(z)_y.
+    With ``contrast``: + contrast · ``supervised_contrast``, those being alike that share a label.
 
     Args:
         config: task and kind.
@@ -172,13 +182,21 @@ class ItemClassification(Objective):
     def loss(self, reader: Reader, batch: Batch) -> Tensor:
         """The mean over the batch, and over the labels where each is a question of its own."""
         smoothing = self.label_smoothing if reader.training else 0.0
-        logits = reader.head(reader.pooled(batch["input_ids"], batch["attention_mask"]))
+        pooled = reader.pooled(batch["input_ids"], batch["attention_mask"])
+        logits = reader.head(pooled)
         loss = class_loss(logits, batch["wanted"], self.kind, smoothing)
+        added = self._contrast(pooled, batch["wanted"]) if self.config.contrast and reader.training else 0.0
         if not (self.r_drop and reader.training):
-            return loss
+            return loss + added
         again = reader.head(reader.pooled(batch["input_ids"], batch["attention_mask"]))
         loss = (loss + class_loss(again, batch["wanted"], self.kind, smoothing)) / 2
-        return loss + self.r_drop * disagreement(logits, again, "softmax" if self.kind == "multi-class" else "sigmoid")
+        apart = disagreement(logits, again, "softmax" if self.kind == "multi-class" else "sigmoid")
+        return loss + added + self.r_drop * apart
+
+    def _contrast(self, pooled: Tensor, wanted: Tensor) -> Tensor:
+        unit = require("torch", "train").nn.functional.normalize(pooled.float(), dim=-1)
+        alike = wanted == wanted.T if self.kind == "binary" else wanted @ wanted.T > 0
+        return self.config.contrast * supervised_contrast(unit, alike, self.config.temperature)
 
     def measure(self, reader: Reader, tokens: Tokens, batch_size: int) -> Measured:
         """``loss``, ``macro_f1`` over the labels, and ``accuracy``: all of an item's labels right."""
