@@ -198,6 +198,7 @@ def figures_of(rows: Iterable[Row]) -> dict[str, Figure]:
         name, ratio, ours, best = f"{row.launch}.{row.shot:g}", row.ratio(), row.estimate(MODEL), row.estimate(row.best)
         figures |= {
             f"{name}.ratio": _figure(ratio),
+            f"{name}.ranker_only.ndcg": _figure(ours),  # no launch asks the user model: the ranker is all there is
             f"{name}.low": Figure(ratio.low),
             f"{name}.ndcg": _figure(ours),
             f"{name}.best_baseline": _figure(best),
