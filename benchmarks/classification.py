@@ -8,8 +8,8 @@ on held-out labels, and of a training the last step is kept.
 
 Baselines: logistic regression (scikit-learn, C = 10) on TF-IDF of words and word pairs, and on frozen MiniLM vectors.
 ``best_baseline`` is the better of the two *on the test itself*; ``K.…`` is the mean over both sets, ``SET.K.…`` one of
-them. Ours: the preset ``few-labels``, whose settings were chosen on draws and titles that are not asked here; in the
-figures it is called by its strategy. An interrupted run of a clean commit goes on.
+them. Ours: the preset ``few-labels``, with passes as in ``EPOCHS``; its settings were chosen on other draws and titles
+(``docs/experiments.md``), and the figures call it by its strategy. An interrupted run of a clean commit goes on.
 """
 
 import hashlib
@@ -49,7 +49,7 @@ LABELS, DRAWS = (1, 5, 20, 100), 5
 TESTED = 2_000
 TFIDF, FROZEN, TUNED = "tfidf", "frozen", "top-layers"
 EPOCHS = {1: 20, 5: 15, 20: 10, 100: 3}
-"""Passes over the labels: about as many steps for few as for many."""
+"""Passes over the labels a class: the more labels, the fewer."""
 RESAMPLES = 1_000
 
 

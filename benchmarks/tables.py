@@ -25,8 +25,7 @@ ABOUT = {
     "launch": (
         "A category opens. NDCG@10 over its full catalogue, of users who are in no training, against the best single "
         "baseline at the same shot level. Asked for over five seeds: ratio ≥ 1.7 / 1.15 / 1.2 / 1.5 at shot 0 / 1 % / "
-        "10 % / 100 %, lower ends ≥ 1; a cell ≤ 4 minutes. `ranker_only` is the same: no launch asks the user model, "
-        "which adds nothing there (docs/experiments.md)."
+        "10 % / 100 %, lower ends ≥ 1; a cell ≤ 4 minutes. `ranker_only` is the same: no launch asks the user model."
     ),
     "onboard": "`kuapin onboard` of 10,000 items in a trained shop, with encoding. Asked for: ≤ 120 s on two cores.",
     "expectations": (
@@ -99,8 +98,9 @@ ABOUT = {
         "training."
     ),
     "classification": (
-        "Titles → categories from K labels a class, macro-F1 on titles that are in no draw; mean of two sets. Asked "
-        "for: the fine-tuned model above the best baseline at 20 and 100, beyond the interval (`gain`)."
+        "Titles → categories from K labels a class, macro-F1 on titles that are in no draw; mean of two sets. "
+        "`top-layers` is the preset `few-labels`, at 1, 5, 20 and 100 labels with 20, 15, 10 and 3 passes. Asked for: "
+        "the fine-tuned model above the best baseline at 20 and 100, beyond the interval (`gain`)."
     ),
     "finetuning_matrix": (
         "What each strategy trains, costs and brings (co-interaction, 60 steps of 32 pairs on MiniLM, MRR of users who "

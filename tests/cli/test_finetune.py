@@ -215,6 +215,12 @@ def test_every_preset_is_valid_and_is_what_it_says(name):
         assert f"{name.removesuffix('-tuned')}-tuned" in PRESETS
 
 
+def test_help_names_every_preset(capsys):
+    assert run(app, ["finetune", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in PRESETS)
+
+
 def test_a_preset_runs_by_its_name(shop, capsys):
     small = ["--set", "scratch.width=16", "--set", "scratch.layers=1", "--set", "scratch.vocabulary=400"]
     command = ["finetune", str(shop.path), "--preset", "beauty", "--no-measure", "--json", "--set", "training.epochs=1"]

@@ -122,6 +122,17 @@ def test_settings_that_an_objective_would_do_nothing_with_are_refused(material, 
         make_objective(FinetuningConfig(objective=objective, training=TrainingConfig(**loop)), material)
 
 
+@pytest.mark.parametrize(
+    ("strategy", "loop", "message"),
+    [("head-only", {}, "strategy is head-only"), ("full", {"batch_size": 1}, r"training\.batch_size is 1")],
+)
+def test_a_contrast_without_vectors_to_draw_together_is_refused(material, strategy, loop, message):
+    settings = {"objective": "item-classification", "strategy": strategy, "item_classification": {"contrast": 0.3}}
+    config = FinetuningConfig.model_validate(settings | {"training": loop})
+    with pytest.raises(InputError, match=rf"item_classification\.contrast is 0\.3 and {message}"):
+        make_objective(config, material)
+
+
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_every_objective_heeds_what_it_says(material, bert, gpt, name):
     """The loss of a batch that is learnt from is another under each setting that is heeded."""

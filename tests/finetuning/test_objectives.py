@@ -273,6 +273,8 @@ def test_contrast_draws_items_of_a_label_together_in_training(labels, bert):
         batch = objective.collate(examples, Tokens(backbone, 64))
         reader.train()
         found[weight] = float(objective.loss(reader, batch).detach())
+        objective.r_drop = 1.0  # two readings without dropout are one: what is added is added once
+        assert float(objective.loss(reader, batch).detach()) == pytest.approx(found[weight], rel=1e-5)
         reader.eval()
         assert float(objective.loss(reader, batch).detach()) == pytest.approx(found[0.0], rel=1e-5)
     alike = torch.tensor([[bool(set(one) & set(other)) for _, other in examples] for _, one in examples])

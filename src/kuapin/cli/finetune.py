@@ -48,7 +48,8 @@ def finetune(
         typer.Option(
             "--preset",
             metavar="NAME|FILE",
-            help="apparel, apparel-tuned, beauty, beauty-tuned, launch, refresh, or a TOML file; options go first.",
+            help="apparel, apparel-tuned, beauty, beauty-tuned, few-labels, launch, refresh, or a TOML file; "
+            "options go first.",
             show_default=False,
         ),
     ] = None,

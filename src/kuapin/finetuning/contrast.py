@@ -1,4 +1,4 @@
-"""The in-batch softmax: of all second texts of a batch, which belongs to the first?"""
+"""Softmaxes over the vectors of a batch: which second text belongs to a first, and which texts share a label?"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +73,8 @@ def supervised_contrast(vectors: Tensor, alike: Tensor, temperature: float) -> T
     """
     torch = require("torch", "train")
     itself = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
-    log_p = (vectors @ vectors.T / temperature).masked_fill(itself, float("-inf")).log_softmax(dim=1)
+    cosines = (vectors @ vectors.T).float()  # autocast may have rounded them; the softmax is of full width
+    log_p = (cosines / temperature).masked_fill(itself, float("-inf")).log_softmax(dim=1)
     right = alike & ~itself
     count = right.sum(dim=1)
     mean = log_p.masked_fill(~right, 0.0).sum(dim=1) / count.clamp(min=1)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from kuapin.retrieval.sources import complement
 from kuapin.retrieval.sources.complement import Complement, ComplementConfig
 from kuapin.retrieval.sources.lift import Lift, LiftConfig
 
@@ -31,6 +32,26 @@ def test_a_complement_is_found_for_what_nobody_bought(visible, of):
     scores = source.score(of("c", n_items=5))[0]
     assert scores[3] == max(scores[[0, 2, 3, 4]])  # the cold case completes the cold phone
     assert scores[3] > 0.5 > scores[2]  # another phone does not
+
+
+@pytest.mark.parametrize("size", [1, 3, 10**9])
+def test_the_projection_is_the_ridge_regression_of_the_rest_of_a_basket(visible, monkeypatch, size):
+    """From the texts of all pairs of a basket, however many baskets are read at a time; d and e have one text."""
+    monkeypatch.setattr(complement, "BASKETS", size)
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(6, 4)).astype(np.float32)
+    vectors[4] = vectors[3]
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    baskets = ["ab", "abc", "de", "bdef", "f", "ace", "cf"]
+    shop = visible(*baskets, n_items=6, vectors=vectors)
+    z = shop.whitened()
+    gram, rest = np.zeros((4, 4)), np.zeros((4, 4))
+    for basket in (["abcdef".index(item) for item in one] for one in baskets if len(one) > 1):
+        for item in basket:
+            gram += np.outer(z[item], z[item])
+            rest += np.outer(z[item], np.mean([z[other] for other in basket if other != item], axis=0))
+    expected = np.linalg.solve(gram + 0.1 * np.trace(gram) / 4 * np.eye(4), rest)
+    np.testing.assert_allclose(Complement().fit(shop).projection, expected, atol=1e-5)
 
 
 def test_without_baskets_of_two_texts_alone_speak(visible, of):

@@ -44,6 +44,13 @@ def check_heeded(config: FinetuningConfig) -> None:
                 f"training.{name} is set and the objective is {kind.name}, which does nothing with it. Leave it out, "
                 f"or choose an objective that does: {able}."
             )
+    idle = "strategy is head-only" if config.strategy == "head-only" else "training.batch_size is 1"
+    contrast = config.item_classification.contrast if kind is ItemClassification else 0.0
+    if contrast and (config.strategy == "head-only" or loop.batch_size == 1):
+        raise InputError(
+            f"item_classification.contrast is {contrast:g} and {idle}: there are no vectors to draw together. Set it "
+            "to 0, or choose another strategy and several titles a batch."
+        )
 
 
 def make_objective(config: FinetuningConfig, material: Material) -> Objective:

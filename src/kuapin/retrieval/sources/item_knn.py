@@ -42,7 +42,8 @@ class ItemKnn(Source):
     X is the binary user × item matrix, c its column sums, s the shrinkage. For a launch, A and B being the columns of
     X in the old and the new category, the block of S from A to B is diag(c_A + s)^-½ · AᵀB · diag(c_B + s)^-½; there
     X has the rows of those alone who have been in the new category, so that c_A counts who could be in common at all,
-    and S has the columns of the new category alone, for nothing else is ranked.
+    and S has the columns of the new category alone, for nothing else is ranked. (An item that is moved into the
+    category afterwards has none until the next training.)
 
     A shop of some ten thousand items keeps all of S, for cutting costs quality (Amazon, launch of Office from Arts:
     NDCG@10 .049 whole, .041 with 200 neighbours, .036 with 50). A larger one keeps the largest similarities of every
@@ -133,7 +134,7 @@ def only_columns(matrix: sparse.csr_matrix, columns: NDArray[np.integer]) -> spa
 
 
 def row_limit(matrix: sparse.csr_matrix, max_pairs: int, ranked: sparse.csr_matrix | None = None) -> int:
-    """The longest row that S may have so that it holds at most ``max_pairs`` entries; at least 1."""
+    """The longest row of S with which it holds at most ``max_pairs`` entries, 1 at least (``weighed_pairs``)."""
     columns = matrix.shape[1] if ranked is None else np.unique(ranked.indices).size
     longest = np.minimum(pairs_of(matrix, ranked), columns)  # of every row, counting users in common twice
     low, high = 1, max(matrix.shape[1], 1)
