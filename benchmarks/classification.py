@@ -8,8 +8,9 @@ on held-out labels, and of a training the last step is kept.
 
 Baselines: logistic regression (scikit-learn, C = 10) on TF-IDF of words and word pairs, and on frozen MiniLM vectors.
 ``best_baseline`` is the better of the two *on the test itself*; ``K.…`` is the mean over both sets, ``SET.K.…`` one of
-them. Ours: the preset ``few-labels``, with passes as in ``EPOCHS``; its settings were chosen on other draws and titles
-(``docs/experiments.md``), and the figures call it by its strategy. An interrupted run of a clean commit goes on.
+them. Ours: the preset ``few-labels``, with passes as in ``EPOCHS``; its settings were chosen on other draws and titles,
+after a first look at two of these draws (``docs/experiments.md``), and the figures call it by its strategy. An
+interrupted run of a clean commit goes on.
 """
 
 import hashlib
