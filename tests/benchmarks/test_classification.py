@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch")
-from benchmarks.classification import Titles, drawn, macro_f1s, rolled_up, titles_of
+from benchmarks.classification import Titles, drawn, figures_of, macro_f1s, rolled_up, titles_of
 
 
 def test_an_item_is_in_the_deepest_category_with_enough_items():
@@ -37,3 +37,12 @@ def test_a_draw_has_so_many_labels_of_every_class_and_none_that_is_tested(monkey
     assert np.bincount(data.classes[one]).tolist() == [2, 2, 2]
     assert set(one) <= set(pool)
     assert set(one) != set(other)
+
+
+def test_gains_are_over_the_better_regression():
+    found = {"tfidf": np.full(9, 0.5), "frozen": np.full(9, 0.6), "top-layers": np.full(9, 0.61)}
+    figures = figures_of("", 20, found | {"ensemble": np.full(9, 0.65)})
+    assert figures["20.best_baseline.macro_f1"].value == 0.6
+    assert figures["20.gain"].value == pytest.approx(0.01)
+    assert figures["20.ensemble_gain"].value == pytest.approx(0.05)
+    assert "20.ensemble_gain" not in figures_of("", 20, found)
