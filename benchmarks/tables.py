@@ -174,7 +174,9 @@ ABOUT = {
     ),
     "gate": (
         "How often the gate of `kuapin refresh` lets a model pass, by categories, users in each, and what it loses. "
-        "Asked for: a loss of 15 % among 1,000 users passes in ≤ 10 % of trials."
+        "Asked for: a loss of 15 % among 1,000 users passes in ≤ 10 % of trials. `year`: one live model challenged "
+        "every week, ten categories; share of the years in which a challenger that loses the margin of 10 %, or 15 %, "
+        "ever passes in one of them (`uncorrected`: as if every look were the first); asked for at the margin: ≤ .05."
     ),
     "demo": "`make demo`. Asked for: ≤ 10 minutes, ≤ 4 GB.",
 }
