@@ -7,7 +7,8 @@ same for all. Every encoder is read in one way: the means of its embeddings and 
 source's texts, over the history by log-sum-exp. ``untrained`` is the frozen encoder read so, which is what training
 has to be compared with; ``best_frozen`` the best of six readings of it on the users asked. ``steps.full-N``: every
 parameter for so many steps. ``steps.half-N``: its weights and the frozen ones, in equal parts (Wortsman et al. 2022,
-arXiv:2109.01903).
+arXiv:2109.01903). ``--full``: the rows that were best (``BEST_ROWS``, or ``--rows``) both ways under three seeds, all
+pooled; ``finetuning_best.json``.
 
 Left-to-right objectives need a backbone that reads so: a small one from scratch, which knows what the source's titles
 say and nothing else. An interrupted run of a clean commit goes on.
@@ -52,6 +53,7 @@ from kuapin.retrieval.whitening import fit_whitening
 from kuapin.text.template import TextConfig, render_titles
 
 UNTRAINED, BEST = "untrained", "best_frozen"
+BEST_ROWS, FULL_SEEDS = ("objective.token-classification", "objective.item-classification", "objective.regression"), 3
 LARGE = ("full", "top-layers")
 STEPS, LONG = 30, 150
 MET = "met"
@@ -147,23 +149,29 @@ def base(bench: Bench, opening: Opening, launch: Launch) -> Cell:
     return Cell(0.0, 0, launch.test_users, judged(bench, launch, lists), 0.0)
 
 
-def figures_of(rows: Mapping[str, Cell], first: Cell) -> tuple[dict[str, Figure], list[list[object]]]:
-    """Every row's NDCG@10, in ratio to the best frozen reading and to the untrained one."""
+def figures_of(
+    rows: Mapping[str, Sequence[Cell]], firsts: Sequence[Cell]
+) -> tuple[dict[str, Figure], list[list[object]]]:
+    """Every row's NDCG@10, in ratio to the best frozen reading and to the untrained one; one cell a seed, pooled."""
+    users = np.concatenate([one.users for one in firsts])
 
-    def of(cell: Cell, name: str) -> NDArray[np.float64]:
-        return cell.outcomes[name].users[METRIC]
+    def of(cells: Sequence[Cell], name: str) -> NDArray[np.float64]:
+        return np.concatenate([cell.outcomes[name].users[METRIC] for cell in cells])
 
-    frozen = [name for name in first.outcomes if name.startswith(FROZEN)]
-    best = max(frozen, key=lambda name: float(of(first, name).mean()))
-    bars = {BEST: of(first, best), UNTRAINED: of(first, UNTRAINED)}
+    frozen = [name for name in firsts[0].outcomes if name.startswith(FROZEN)]
+    best = max(frozen, key=lambda name: float(of(firsts, name).mean()))
+    bars = {BEST: of(firsts, best), UNTRAINED: of(firsts, UNTRAINED)}
     figures, table = {f"{name}.ndcg": Figure(float(one.mean())) for name, one in bars.items()}, []
-    for name, cell in rows.items():
-        mine = of(cell, name)
-        ratios = {bar: ratio_interval(mine, one) for bar, one in bars.items()}
+    ratio = ratio_interval(bars[UNTRAINED], bars[BEST], clusters=users)
+    figures[f"{UNTRAINED}.to_{BEST}"] = Figure(ratio.value, ratio.low, ratio.high)
+    for name, cells in rows.items():
+        mine = of(cells, name)
+        ratios = {bar: ratio_interval(mine, one, clusters=users) for bar, one in bars.items()}
+        minutes = float(np.mean([cell.seconds for cell in cells])) / 60
         figures[f"{name}.ndcg"] = Figure(float(mine.mean()))
         figures |= {f"{name}.to_{bar}": Figure(one.value, one.low, one.high) for bar, one in ratios.items()}
-        figures[f"{name}.minutes"] = Figure(cell.seconds / 60, unit="min")
-        table.append([name, float(mine.mean()), *(one.value for one in ratios.values()), cell.seconds / 60])
+        figures[f"{name}.minutes"] = Figure(minutes, unit="min")
+        table.append([name, float(mine.mean()), *(one.value for one in ratios.values()), minutes])
     return figures, table
 
 
@@ -175,25 +183,11 @@ def names_of(*, quick: bool) -> Sequence[str]:
     return (*rows, f"steps.full-{LONG}", f"steps.half-{LONG}")
 
 
-def main() -> None:
-    """Run, print, write ``finetuning_depth.json``."""
-    started = time.perf_counter()
-    commit()  # before anything else may move
-    options = {
-        "--rows": {"nargs": "+", "metavar": "NAME", "help": "some of the rows"},
-        "--only": {"metavar": "SOURCE->TARGET", "help": "another of the launches than the first"},
-    }
-    arguments = parse_arguments(__doc__, options=options)
-    quick, seed = arguments.quick, (arguments.seeds or (0,))[0]
-    steps = 3 if quick else STEPS
-    data = load_set(arguments.folder or data_set(SET))
-    opening = next(one for one in domains(data) if arguments.extra.only in (None, one.name))
-    rows: dict[str, Cell] = {}
-    bench = Bench(data, settings("strategy.full", steps), 300 if quick else 2_000, ranker=False)
+def measured(bench: Bench, opening: Opening, names: Sequence[str], steps: int, seed: int) -> tuple[Cell, list[Cell]]:
+    """The frozen readings and every row, of one launch under one seed."""
     launch = bench.launch(opening, seed)
-    first = base(bench, opening, launch)
-    source = material(bench, opening, launch, seed)
-    for name in arguments.extra.rows or names_of(quick=quick):
+    source, cells = material(bench, opening, launch, seed), []
+    for name in names:
         config = settings(name, steps).model_copy(update={"seed": seed})
         kept = KeptCells(f"finetuning depth {opening.name} {name}", config.model_dump(mode="json"))
         cell = kept.get(0.0, seed)
@@ -210,12 +204,42 @@ def main() -> None:
             lists = {name: top_of(bench, launch, vectors, "logsumexp")}
             cell = Cell(0.0, seed, launch.test_users, judged(bench, launch, lists), seconds)
             kept.put(cell)
-        rows[name] = cell
-        print(f"{name}: {cell.outcomes[name].users[METRIC].mean():.4f} ({cell.seconds:.0f} s)", flush=True)
-    figures, table = figures_of(rows, first)
-    print_table(opening.name, ["row", METRIC, "to best frozen", "to untrained", "minutes"], table)
-    extra = {"launch": opening.name, "steps": steps, "minutes": round((time.perf_counter() - started) / 60, 1)}
-    write_result("finetuning_depth", figures, seeds=[seed], quick=quick, extra=extra)
+        cells.append(cell)
+        found = f"{cell.outcomes[name].users[METRIC].mean():.4f} ({cell.seconds:.0f} s)"
+        print(f"{opening.name} seed {seed} {name}: {found}", flush=True)
+    return base(bench, opening, launch), cells
+
+
+def main() -> None:
+    """Run, print, write ``finetuning_depth.json``, or ``finetuning_best.json`` with ``--full``."""
+    started = time.perf_counter()
+    commit()  # before anything else may move
+    options = {
+        "--rows": {"nargs": "+", "metavar": "NAME", "help": "some of the rows"},
+        "--only": {
+            "metavar": "SOURCE->TARGET",
+            "help": "another of the launches than the first; with --full, it alone",
+        },
+        "--full": {"action": "store_true", "help": "the best rows both ways, under three seeds"},
+    }
+    arguments = parse_arguments(__doc__, options=options)
+    quick, full = arguments.quick, arguments.extra.full
+    seeds = (arguments.seeds or range(FULL_SEEDS)) if full else (arguments.seeds or (0,))[:1]
+    steps = 3 if quick else STEPS
+    names = arguments.extra.rows or (BEST_ROWS if full else names_of(quick=quick))
+    data = load_set(arguments.folder or data_set(SET))
+    openings = [one for one in domains(data) if arguments.extra.only in (None, one.name)][: 2 if full else 1]
+    bench = Bench(data, settings("strategy.full", steps), 300 if quick else 2_000, ranker=False)
+    figures: dict[str, Figure] = {}
+    for opening in openings:
+        cells = [measured(bench, opening, names, steps, seed) for seed in seeds]
+        rows = {name: [of_seed[number] for _, of_seed in cells] for number, name in enumerate(names)}
+        found, table = figures_of(rows, [first for first, _ in cells])
+        figures |= {f"{opening.name}.{name}" if full else name: one for name, one in found.items()}
+        print_table(opening.name, ["row", METRIC, "to best frozen", "to untrained", "minutes"], table)
+    extra = {"launches": [one.name for one in openings], "steps": steps}
+    extra["minutes"] = round((time.perf_counter() - started) / 60, 1)
+    write_result("finetuning_best" if full else "finetuning_depth", figures, seeds=seeds, quick=quick, extra=extra)
 
 
 if __name__ == "__main__":
