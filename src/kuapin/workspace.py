@@ -3,7 +3,6 @@
 import datetime as dt
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from kuapin.data.faults import Action, Fault, Faults, Validation
 from kuapin.data.identity import with_event_ids
 from kuapin.data.importers import Importer, choose
 from kuapin.data.ledger import ImportedFile, sha256_of
-from kuapin.data.locking import locked
+from kuapin.data.locking import cleared, locked
 from kuapin.data.merging import Change
 from kuapin.data.people import People, privacy_key
 from kuapin.data.store import ParquetStore, TableStore
@@ -35,6 +34,8 @@ FORMAT = 1
 
 _MARKER = "workspace.json"
 _CONFIG = "kuapin.toml"
+LOCK = ".lock"
+"""In the folder of a run."""
 DATABASE = "service.sqlite"
 """The service's database, where no other is configured."""
 TUNED = "refresh-"
@@ -376,10 +377,9 @@ class Shop:
             StoreError: another process works in it.
         """
         folder = self.runs / run_id
-        folder.mkdir(exist_ok=True)
-        with locked(folder / ".lock", f"the run {run_id}"):
+        with locked(folder / LOCK, f"the run {run_id}"):
             yield folder
-            shutil.rmtree(folder)
+            cleared(folder, LOCK)
 
 
 def _entries(

@@ -4,11 +4,12 @@ The null hypothesis is a loss of at least the margin: mean(challenger) ≤ (1 - 
 the users' differences d = challenger - (1 - margin) · champion by a one-sided t test (Fieller's device for a ratio of
 paired means; Hauschke et al. 1999). Over categories the levels are Holm's (1979), so that the chance to let any bad
 one pass is the level; over repeated looks at one champion the k-th look spends level · 6 / (π² k²), which sums to the
-level. A category with few users borrows from the whole shop: its mean difference is drawn towards that of all others,
-by ``trust`` users' worth; the standard error of the mixture is bounded by the sum of both parts'. What others gain
-does not carry a category over its own loss: their difference counts as none where it is a gain, and the category's own
-users must pass as well, at ``OWN_LEVEL``. Few users hide a rare loss (NDCG is 0 for most, and where nobody in the
-sample lost a hit the variance is small): every category is tested with one more user, who had a hit and lost it.
+level. A category with few users is drawn towards the whole shop: its mean difference towards that of all others, by
+``trust`` users' worth; the standard error of the mixture is bounded by the sum of both parts'. It passes when both rule
+the loss out, its own users and they and the shop together. So a shop that loses elsewhere holds a small category back,
+and one that gains carries none over its own loss: the level is that of its own users' test, whatever others do. Few
+users hide a rare loss (NDCG is 0 for most, and where nobody in the sample lost a hit the variance is small): every
+category is tested with one more user, who had a hit and lost it.
 """
 
 from collections.abc import Mapping
@@ -20,8 +21,6 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import ndtri, stdtr, stdtrit
 
-OWN_LEVEL = 0.2
-"""Level at which a category's own users must rule the loss out, without what is borrowed."""
 POWER = 0.8
 """Chance to see the smallest loss that counts as visible."""
 CONFIDENCE = 0.95
@@ -48,7 +47,10 @@ class GateConfig(BaseModel):
         50, ge=2, description="A category with fewer users who can be asked keeps the model that it has."
     )
     trust: int = Field(
-        100, ge=0, description="So many users of a category count as much as what the whole shop says of it."
+        100,
+        ge=0,
+        description="So many users of a category count as much as what the whole shop says of it, which can hold it "
+        "back and never carries it.",
     )
 
 
@@ -66,7 +68,7 @@ class Verdict:
         high: the upper end.
         least: the lower end of the change at the level that the test used: a greater loss can be ruled out.
         visible: the smallest loss that so many users show: it would be told from none with a chance of ``POWER``.
-        p: of the test, after the parent's share.
+        p: of the test: of the category's own users, or of them with the shop's share where that is greater.
         level: that the test used.
         decision: ``passes``, or why not: a loss of the margin or more is what the data say (``loses``), the data
             cannot rule it out (``undecided``), or nobody knows (``too few users``).
@@ -126,20 +128,21 @@ def judge(
 
 @dataclass(frozen=True)
 class _Test:
-    """Mean margin-shifted difference and its standard error, of the category alone and with its parent's share."""
+    """Mean margin-shifted difference and its standard error, of the category alone and drawn towards the shop."""
 
     own: tuple[float, float]
-    mean: float
-    error: float
+    drawn: tuple[float, float]
     freedom: float
 
     @property
     def p(self) -> float:
-        alone, borrowed = (
+        return max(
             float(stdtr(self.freedom, -mean / error)) if error > 0 else float(mean <= 0)
-            for mean, error in (self.own, (self.mean, self.error))
+            for mean, error in (self.own, self.drawn)
         )
-        return borrowed if alone <= OWN_LEVEL else 1.0
+
+    def least(self, level: float) -> float:
+        return min(mean - self.reach(level, error) for mean, error in (self.own, self.drawn))
 
     def reach(self, level: float, error: float) -> float:
         return -float(stdtrit(self.freedom, level)) * error
@@ -155,10 +158,9 @@ def _test(own: Paired, shop: Mapping[str, Paired], config: GateConfig) -> _Test:
         usual = float(np.concatenate([one.champion for one in others]).mean())
         share = n / (n + config.trust)
         of_parent, its_error = (value / usual for value in _moments(parent))
-        of_parent = min(of_parent, config.margin)  # no change: what others gain is theirs
         mean = share * mean + (1 - share) * of_parent * scale
         error = share * error + (1 - share) * its_error * scale
-    return _Test(alone, mean, error, n)
+    return _Test(alone, (mean, error), n)
 
 
 def _shifted(one: Paired, margin: float) -> NDArray[np.float64]:
@@ -195,11 +197,10 @@ def _verdict(name: str, one: Paired, test: _Test | None, level: float, config: G
     told = name, n, champion, challenger, change, change - reach, change + reach
     if test is None:
         return Verdict(*told, nothing, nothing, nothing, 0.0, "too few users")
-    scale = champion if champion > 0 else float("nan")
-    reach = test.reach(level, test.error)
+    scale, error = champion if champion > 0 else float("nan"), test.own[1]
     # The estimate of the test is shifted by the margin: without it, relative to the champion, it is a change again.
-    least = (test.mean - reach) / scale - config.margin
-    visible = (reach + float(ndtri(POWER)) * test.error) / scale
+    least = test.least(level) / scale - config.margin
+    visible = (test.reach(level, error) + float(ndtri(POWER)) * error) / scale
     decision: Decision = "undecided"
     if test.p <= level:
         decision = "passes"

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from kuapin import columns as c
-from kuapin.data.locking import locked
+from kuapin.data.locking import cleared, locked
 from kuapin.data.sql.database import open_database
 from kuapin.data.sql.erasures import NEVER, Erasure, Erasures
 from kuapin.data.sql.events import EventStore
@@ -21,7 +21,7 @@ from kuapin.errors import InputError, ModelFolderError, StoreError
 from kuapin.manifest import read_manifest
 from kuapin.model_folder import Releases
 from kuapin.pipeline.suspects_report import NAME as SUSPECTS
-from kuapin.workspace import ADAPTED, TUNED, Shop
+from kuapin.workspace import ADAPTED, LOCK, TUNED, Shop
 
 EXPORTS = "exports"
 """In the shop's folder: what ``kuapin export`` writes, unless it is told another place."""
@@ -207,8 +207,8 @@ def _runs(shop: Shop, remains: list[str]) -> list[str]:
         if not path.is_dir():
             continue
         try:
-            with locked(path / ".lock", f"the run {path.name}"):
-                shutil.rmtree(path)
+            with locked(path / LOCK, f"the run {path.name}"):
+                cleared(path, LOCK)
         except StoreError:
             remains.append(f"The run {path.name} is being worked on: end it, then run kuapin forget once more.")
         else:
