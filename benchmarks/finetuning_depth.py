@@ -53,7 +53,9 @@ from kuapin.retrieval.whitening import fit_whitening
 from kuapin.text.template import TextConfig, render_titles
 
 UNTRAINED, BEST = "untrained", "best_frozen"
-BEST_ROWS, FULL_SEEDS = ("objective.token-classification", "objective.item-classification", "objective.regression"), 3
+BEST_ROWS = ("objective.token-classification", "objective.item-classification", "objective.regression")
+FULL_SEEDS = (1, 2, 3)
+"""Others than the one by which the rows were found the best."""
 LARGE = ("full", "top-layers")
 STEPS, LONG = 30, 150
 MET = "met"
@@ -224,7 +226,7 @@ def main() -> None:
     }
     arguments = parse_arguments(__doc__, options=options)
     quick, full = arguments.quick, arguments.extra.full
-    seeds = (arguments.seeds or range(FULL_SEEDS)) if full else (arguments.seeds or (0,))[:1]
+    seeds = (arguments.seeds or FULL_SEEDS) if full else (arguments.seeds or (0,))[:1]
     steps = 3 if quick else STEPS
     names = arguments.extra.rows or (BEST_ROWS if full else names_of(quick=quick))
     data = load_set(arguments.folder or data_set(SET))

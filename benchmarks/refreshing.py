@@ -91,16 +91,20 @@ def timed(fit: Fitted | None, at: Moment, seed: int) -> tuple[Fitted, float]:
     return done, time.perf_counter() - started
 
 
-def measure(data: DataSet, most: int, seed: int) -> tuple[dict[str, list[tuple[Vector, Vector]]], dict[str, float]]:
-    """Of every way, what was found after each refresh; and the mean seconds of its fits."""
+def measure(
+    data: DataSet, most: int, seed: int
+) -> tuple[dict[str, list[tuple[Vector, Vector]]], NDArray[np.int64], dict[str, float]]:
+    """Of every way, what was found after each refresh; who was asked, all refreshes together; mean seconds of a fit."""
     vectors = data.vectors()
     stale, first = timed(None, moment(data, vectors, BEGINNING, most, seed), seed)
     print(f"{data.name}: trained on the first {BEGINNING:.0%} in {first:.0f} s", flush=True)
     gone_on = stale
     found: dict[str, list[tuple[Vector, Vector]]] = {STALE: [], GONE_ON: [], ANEW: []}
     seconds: dict[str, list[float]] = {GONE_ON: [], ANEW: []}
+    users: list[NDArray[np.int64]] = []
     for share in REFRESHES:
         at = moment(data, vectors, share, most, seed)
+        users.append(at.users)
         gone_on, took = timed(gone_on, at, seed)
         seconds[GONE_ON].append(took)
         anew, took = timed(None, at, seed)
@@ -110,22 +114,25 @@ def measure(data: DataSet, most: int, seed: int) -> tuple[dict[str, list[tuple[V
             told = ", ".join(f"{np.nanmean(values):.4f}" for values in found[name][-1])
             print(f"{data.name} after {share:.0%}, {name}: NDCG@10 and of what is new {told}", flush=True)
         del anew
-    return found, {name: float(np.mean(values)) for name, values in seconds.items()}
+    return found, np.concatenate(users), {name: float(np.mean(values)) for name, values in seconds.items()}
 
 
 def figures_of(
-    name: str, found: Mapping[str, list[tuple[Vector, Vector]]], seconds: Mapping[str, float]
+    name: str,
+    found: Mapping[str, list[tuple[Vector, Vector]]],
+    users: NDArray[np.int64],
+    seconds: Mapping[str, float],
 ) -> dict[str, Figure]:
-    """Means and ratios of both metrics, and the time."""
+    """Means and ratios of both metrics, and the time; a person who was asked twice is one cluster."""
     figures = {}
     for place, of in ((0, ""), (1, "new.")):
         pooled = {way: np.concatenate([one[place] for one in parts]) for way, parts in found.items()}
         kept = np.isfinite(pooled[ANEW])
         for way, values in pooled.items():
-            mean = interval(values[kept])
+            mean = interval(values[kept], clusters=users[kept])
             figures[f"{name}.{way}.{of}ndcg"] = Figure(mean.value, mean.low, mean.high)
             if way != ANEW:
-                ratio = ratio_interval(values[kept], pooled[ANEW][kept])
+                ratio = ratio_interval(values[kept], pooled[ANEW][kept], clusters=users[kept])
                 figures[f"{name}.{way}.{of}ratio"] = Figure(ratio.value, ratio.low, ratio.high)
     for way, value in seconds.items():
         figures[f"{name}.{way}.seconds"] = Figure(value, unit="s")
@@ -142,8 +149,8 @@ def main() -> None:
     rows: list[list[object]] = []
     for name, folder in shops_of(arguments).items():
         data = complete_journey() if folder is None else load_set(folder)
-        found, seconds = measure(data, QUICK_USERS if arguments.quick else USERS, seed)
-        figures |= figures_of(name, found, seconds)
+        found, users, seconds = measure(data, QUICK_USERS if arguments.quick else USERS, seed)
+        figures |= figures_of(name, found, users, seconds)
         rows += [
             [name, way, *(f"{np.nanmean(one):.4f}" for part in parts for one in part), f"{seconds.get(way, 0):.0f}"]
             for way, parts in found.items()

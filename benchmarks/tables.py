@@ -152,7 +152,8 @@ ABOUT = {
     "batch": "`kuapin recommend --users FILE` on Complete Journey, n = 10. Asked for: ≥ 500 users/s, ≤ 3 GB.",
     "dirty_logs": (
         "Robots, bulk buyers and fake bursts planted into amazon18_arts_office: share found, share of people's events "
-        "taken for them, NDCG@10 kept of the clean log's, with the defence and without."
+        "taken for them, NDCG@10 kept of the clean log's, with the defence and without; `KIND.N.found`: of robots and "
+        "bulk buyers with N events or more (up to the next N), of bursts of N users or more."
     ),
     "service": (
         "`kuapin serve` on Complete Journey, SQLite, a process a core (`one_process.*`: one), under an open-loop load "

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kuapin.arrays import load_arrays, save_arrays
-from kuapin.errors import InputError, ModelFolderError, UnknownIdError
+from kuapin.errors import InputError, ModelFolderError, StoreError, UnknownIdError
 from kuapin.manifest import Route, Routing
 from kuapin.model_folder import Releases, ReleasesConfig
 
@@ -98,6 +98,18 @@ def test_a_release_can_be_published_without_going_live(releases):
     b = publish(releases, activate=False)
     assert releases.live() == a
     assert [release.version for release in releases.versions()] == [a, b]
+
+
+def test_what_rests_on_a_release_that_was_taken_back_does_not_go_live(releases):
+    a, b = publish(releases, value=1), publish(releases, value=2)
+    rests_on_b = publish(releases, value=3, activate=False)
+    releases.rollback()
+    with pytest.raises(StoreError, match=f"Another release than {b}, on which {rests_on_b} rests"):
+        releases.activate(rests_on_b, after=b)
+    assert releases.live() == a
+    releases.activate(b)
+    releases.activate(rests_on_b, after=b)
+    assert releases.live() == rests_on_b
 
 
 def test_unknown_release(releases):

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 import kuapin
 from kuapin.data.locking import locked
 from kuapin.durable import sync_folder, sync_tree, write_durably
-from kuapin.errors import InputError, ModelFolderError, UnknownIdError
+from kuapin.errors import InputError, ModelFolderError, StoreError, UnknownIdError
 from kuapin.integrity import entry_of, files_of, verify
 from kuapin.manifest import MANIFEST, ROUTING, Manifest, Routing, check_parts, read_manifest
 
@@ -217,16 +217,26 @@ class Releases:
         self.verify(self.folder / version)
         return self.folder / version
 
-    def activate(self, version: str) -> None:
+    def activate(self, version: str, *, after: str | None = None) -> None:
         """Make a release live after verifying it; the one that was live stays for rollback.
+
+        Args:
+            version: its name.
+            after: what must be live until then, for what was made on top of it; ``None``: whatever is.
 
         Raises:
             UnknownIdError: there is no such release.
             ModelFolderError: it is damaged; what is live stays live.
+            StoreError: another release went live meanwhile, and stays.
         """
         with self._locked():
             self._check_known(version)
             self.verify(self.folder / version)
+            if after is not None and self.live() != after:
+                raise StoreError(
+                    f"Another release than {after}, on which {version} rests, went live meanwhile; it stays. "
+                    f"Run the command again, or choose: kuapin models {self.folder.parent}"
+                )
             if version != self.live():
                 self._switch(version, "activate")
 

@@ -20,6 +20,7 @@ from kuapin.pipeline import onboard as job
 from kuapin.pipeline import stages
 from kuapin.pipeline.challenges import CHALLENGES, read_challenges
 from kuapin.pipeline.onboard import onboard, slug
+from kuapin.pipeline.parts import identity
 from kuapin.pipeline.refresh import refresh
 from kuapin.pipeline.train import train
 from kuapin.ranking.expectations import Expectations, NegativeTransfer, Range
@@ -279,7 +280,11 @@ def test_the_verdict_is_told_and_is_json(shop, trained, capsys, monkeypatch, hig
 
 
 def test_refresh_moves_a_young_category_to_the_stage_that_measures_best(shop, trained, tmp_path, monkeypatch):
+    before = read_manifest(Releases(shop.models).open_live())
     opened = onboard(shop, trained / "pets.csv", "Pets", simulation=LITTLE)
+    pets, with_pets = f"parts/{slug('Pets')}", read_manifest(shop.models / opened.release)
+    assert identity(with_pets, ".") == identity(before, ".")  # what serves the others has been challenged as often
+    assert identity(with_pets, pets) != identity(before, ".")
     later = pl.read_csv(trained / "pets_log.csv").with_columns(pl.col("timestamp") + 200 * market.DAY)
     everything = pl.read_csv(trained / "log.csv").with_columns(pl.col("timestamp") + 200 * market.DAY)
     pl.concat([later, everything]).write_csv(tmp_path / "later.csv")
@@ -308,6 +313,8 @@ def test_refresh_moves_a_young_category_to_the_stage_that_measures_best(shop, tr
     routing, said = (read(shop.models / done.release) for read in (read_routing, read_manifest))
     assert routing.categories["Pets"].ranker == f"parts/{slug('Pets')}/ranker"
     assert said.config["opened"]["Pets"]["shot"] > 0
+    assert said.config["opened"]["Pets"]["strategy"] == done.stages["Pets"].now  # what passed is what serves
+    assert identity(said, pets) != identity(with_pets, pets)  # fitted anew: nobody has challenged it yet
     assert Model.load(shop).recommend("user 001", n=5, categories=["Pets"]).height == 5
 
     monkeypatch.setattr(stages, "paired", lambda *a, **k: {"Pets": Paired(np.ones(50), np.zeros(50))})

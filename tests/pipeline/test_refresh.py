@@ -173,7 +173,7 @@ def test_how_much_of_what_was_taken_had_been_shown():
     assert np.isnan(shown_share(taken, after, 0))
 
 
-def test_refused_where_no_loss_can_be_ruled_out(shop, log, tmp_path):
+def test_refused_where_no_loss_can_be_ruled_out(shop, log, tmp_path, capfd):
     shop = with_settings(shop, {"margin = 0.5": "margin = 0.0001"})
     imported(shop, tmp_path, interactions=log)
     before = Releases(shop.models).live()
@@ -182,6 +182,17 @@ def test_refused_where_no_loss_can_be_ruled_out(shop, log, tmp_path):
     assert not done.nothing_new
     assert Releases(shop.models).live() == before
     assert {verdict.decision for verdict in done.verdicts} == {"undecided"}
+    assert set(done.kept) == {"Beauty", "Garden", "Home", "Pets"}
+
+    spent = (shop.models / CHALLENGES).read_text()
+    same = refresh(shop)  # the same question has the same answer: nothing is trained, no look is spent
+    assert (same.release, same.verdicts, same.nothing_new) == (None, (), False)
+    assert same.refused_at == json.loads(spent)["at"]
+    assert (shop.models / CHALLENGES).read_text() == spent
+    assert run(app, ["refresh", str(shop.path)]) == 3
+    assert "since the gate refused at" in capfd.readouterr().err
+
+    imported(shop, tmp_path, interactions=log.with_columns(pl.col("timestamp") + 1)[-40:])
     again = refresh(shop)  # the second look at the same champion spends a quarter of the level
     levels = [sorted(verdict.level for verdict in one.verdicts) for one in (done, again)]
     assert levels[1] == pytest.approx([level / 4 for level in levels[0]])
@@ -220,7 +231,11 @@ def test_a_category_that_loses_keeps_what_it_had(shop, log, tmp_path, monkeypatc
     assert lists(Model.load(shop), "Home").height == 20
     looks = [json.loads(line) for line in (shop.models / CHALLENGES).read_text().splitlines()]
     assert [look["negative_transfer"] for look in looks] == [["Home"], ["Home"]]
-    assert [{v["category"]: v["served_by"] for v in look["verdicts"]}["Home"] for look in looks] == [first, first]
+    served = [{v["category"]: v["served_by"] for v in look["verdicts"]} for look in looks]
+    assert served[0]["Home"] == served[1]["Home"] == served[0]["Pets"]  # of the first release, whatever it is called
+    assert served[1]["Pets"] != served[0]["Pets"]
+    levels = [{v["category"]: v["level"] for v in look["verdicts"]}["Home"] for look in looks]
+    assert levels[1] == pytest.approx(levels[0] / 4)
 
 
 def test_a_category_that_the_champion_does_not_know_is_served_by_the_new_model(tmp_path, log):
@@ -394,4 +409,7 @@ def test_the_verb(shop, log, tmp_path, capfd, monkeypatch):
     assert run(app, ["refresh", str(shop.path), "--json"]) == 0
     said = json.loads(capfd.readouterr().out)
     assert said["release"] == Releases(shop.models).live()
-    assert {verdict["decision"] for verdict in said["verdicts"]} == {"passes"}
+    passing = [verdict["category"] for verdict in said["verdicts"] if verdict["decision"] == "passes"]
+    assert said["passed"] == passing
+    assert passing
+    assert set(said["kept"]) == {verdict["category"] for verdict in said["verdicts"]} - set(passing)

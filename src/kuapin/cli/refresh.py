@@ -62,8 +62,13 @@ def refresh(
             f"Nothing was imported since {done.champion} was trained; it stays live. Settings that were changed since "
             f"count in: kuapin train {folder}"
         )
-    else:
+    elif done.refused_at is None:
         _say(done, folder, quiet=quiet)
+    if done.refused_at is not None:
+        raise GateRefusedError(
+            f"Nothing was imported or set since the gate refused at {done.refused_at}. {done.champion} stays live. "
+            "Import more log, or --force."
+        )
     if done.release is None and not done.nothing_new:
         raise GateRefusedError(
             f"The gate refused: {_why_none(done, shop.config.gate.margin)}. {done.champion} stays live. "
@@ -115,7 +120,7 @@ def _say(done: "Refreshed", folder: Path, *, quiet: bool) -> None:
             "what they are shown, so a model that shows other things is judged too low."
         )
     if done.release is not None:
-        kept = len(done.verdicts) - len(done.passed)
+        kept = len(done.kept)
         rest = f"; {counted(kept, 'category keeps what it has', 'categories keep what they have')}" if kept else ""
         say(f"{done.release} is live{rest}.")
         remark(f"To take it back: kuapin rollback {folder}", quiet=quiet)
@@ -168,11 +173,13 @@ def _plain(done: "Refreshed") -> dict[str, object]:
         "champion": done.champion,
         "release": done.release,
         "nothing_new": done.nothing_new,
+        "refused_at": done.refused_at,
         "anew": done.anew,
         "encoder": done.encoder,
         "untuned": done.untuned,
         "new": list(done.new),
         "passed": list(done.passed),
+        "kept": list(done.kept),
         "held": dict(done.held),
         "verdicts": [known(asdict(verdict)) for verdict in done.verdicts],
         "drift": [asdict(moved) | {"size": moved.size} for moved in done.drift],

@@ -60,9 +60,10 @@ def _held(path: Path, what: str) -> int:
 def _opened(path: Path) -> int:
     try:
         for _ in range(99):
-            with suppress(FileNotFoundError, FileExistsError):  # the folder was cleared away in between
-                path.parent.mkdir(exist_ok=True)
+            with suppress(FileNotFoundError):  # the folder may be cleared away at any time
                 return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            with suppress(FileExistsError):
+                path.parent.mkdir(exist_ok=True)
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise StoreError(f"{path} cannot be written ({error.strerror}). Check the folder's permissions.") from error

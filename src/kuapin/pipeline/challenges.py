@@ -44,8 +44,20 @@ def last_challenge(models: Path) -> dict[str, Any] | None:
         return None
 
 
+def refused_before(challenges: Sequence[Mapping[str, Any]], champion: str, asked: str) -> str | None:
+    """When the gate last refused what is ``asked`` for once more; ``None``: something is different now."""
+    last = challenges[-1] if challenges else {}
+    return str(last["at"]) if last.get("champion") == champion and last.get("refused") == asked else None
+
+
 def record_challenge(
-    models: Path, champion: str, verdicts: Sequence[Verdict], served: Mapping[str, str], drift: Sequence[Moved]
+    models: Path,
+    champion: str,
+    verdicts: Sequence[Verdict],
+    served: Mapping[str, str],
+    drift: Sequence[Moved],
+    *,
+    refused: str | None = None,
 ) -> None:
     """Write down that both were compared, before anything comes of it: a look was had, whatever ends the work.
 
@@ -53,8 +65,9 @@ def record_challenge(
         models: folder of the releases.
         champion: the release that is live.
         verdicts: by category.
-        served: category → the part that serves it.
+        served: category → the part that serves it, by what it consists of (``parts.identity``).
         drift: what moved since the champion was trained.
+        refused: where nothing comes of it, what it depended on: as long as that stays, it need not be tried again.
     """
     line = {
         "verdicts": [
@@ -64,6 +77,7 @@ def record_challenge(
         ],
         "negative_transfer": [verdict.category for verdict in verdicts if verdict.decision == "loses"],
         "drift": {moved.part: round(moved.index, 4) for moved in drift},
+        "refused": refused,
     }
     _record(models, champion, line)
 

@@ -42,6 +42,7 @@ from kuapin.ranking.opening import Opening, open_category
 from kuapin.ranking.recommender import RANKER, SOURCES
 from kuapin.ranking.signals import TEXTS
 from kuapin.ranking.simulation import SimulationConfig, shot_level
+from kuapin.ranking.strategies import Strategy
 from kuapin.release_parts import CATALOGUE, LATER, PARTS
 from kuapin.retrieval.source import Visible
 from kuapin.retrieval.whitening import fit_whitening, save_whitening
@@ -95,7 +96,7 @@ def onboard(
         rows = np.sort(dataset.catalogue.items.rows(fresh[c.ITEM_ID]))
         suspects = find_suspects(dataset.histories, config.live.suspects)
         visible = learnable(dataset, read, suspects)
-        opening = opening_of(config, visible, rows, simulation, progress)
+        opening = opening_of(config, visible, rows, simulation, progress=progress)
         with progress.step("Comparing texts"):
             surroundings = look_around(visible, rows, opening)
         with progress.step("Writing the release"):
@@ -192,9 +193,10 @@ def opening_of(
     visible: Visible,
     rows: NDArray[np.int32],
     simulation: SimulationConfig | None = None,
+    strategy: Strategy | None = None,
     progress: Progress = SILENT,
 ) -> Opening:
-    """What serves the items ``rows`` (ascending) best at the shot level that they have."""
+    """What serves the items ``rows`` (ascending) best at the shot level that they have; or a strategy chosen before."""
     return open_category(
         visible,
         rows,
@@ -204,6 +206,7 @@ def opening_of(
         ranking=config.ranking,
         sources=config.sources,
         simulation=simulation,
+        strategy=strategy,
         progress=progress,
     )
 
@@ -276,7 +279,7 @@ def _go_live(
         if releases.live() != before:
             raise StoreError(f"Another release went live while {shop.path} was at work. Run the command again.")
         shop.store.write({c.ITEMS: fresh}, entries)
-        releases.activate(version)
+        releases.activate(version, after=before)
     except BaseException:
         if releases.live() != version:
             shutil.rmtree(releases.folder / version, ignore_errors=True)

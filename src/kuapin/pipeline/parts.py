@@ -3,6 +3,7 @@
 Files of a release never change, so they are linked where the file system can, not copied.
 """
 
+import hashlib
 import os
 import shutil
 import warnings
@@ -18,7 +19,7 @@ from kuapin.encoding.items import encoded_now
 from kuapin.encoding.opening import load_encoder
 from kuapin.errors import ModelFolderError
 from kuapin.integrity import files_of
-from kuapin.manifest import MANIFEST, ROUTING, Route, part_of
+from kuapin.manifest import MANIFEST, ROUTING, Manifest, Route, part_of
 from kuapin.pipeline.train import ENCODER, Texts, kept
 from kuapin.ranking.recommender import DESCRIPTION, RANKER, SOURCES
 from kuapin.release_parts import CATALOGUE, LATER, LATER_VECTORS, PARTS, write_later
@@ -28,6 +29,19 @@ from kuapin.text.template import TextConfig
 
 OF_A_PART = (CATALOGUE, DESCRIPTION, RANKER, SOURCES, WHITENING)
 """Files and folders that a part consists of; what came later is written anew."""
+
+
+def identity(manifest: Manifest, part: str) -> str:
+    """Hash of what a part of a release consists of: the same in every release that takes it over, whatever its name.
+
+    Args:
+        manifest: of the release.
+        part: ``.``, or ``parts/<name>``.
+    """
+    prefix = "" if part == "." else f"{part}/"
+    inside = {path.removeprefix(prefix): entry for path, entry in manifest.files.items() if path.startswith(prefix)}
+    own = sorted((path, entry.sha256) for path, entry in inside.items() if path.split("/")[0] in OF_A_PART)
+    return hashlib.sha256(repr(own).encode()).hexdigest()[:16]
 
 
 def take_over(release: Path, draft: Path) -> None:

@@ -1,5 +1,6 @@
 """``refresh``: take in what is new, go on or train anew, and let the new model serve where it is no worse."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,22 +11,22 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+import kuapin
 from kuapin import columns as c
 from kuapin.data.dataset import Dataset, build_dataset
 from kuapin.data.suspects import find_suspects
-from kuapin.errors import StoreError
 from kuapin.evaluation.drift import Moved, favourites_moved, scores_moved, share_moved, texts_moved
 from kuapin.evaluation.gate import Verdict, judge
 from kuapin.manifest import Manifest, Route, Routing, part_of, read_manifest, read_routing
 from kuapin.model import Model
 from kuapin.model_folder import Releases
 from kuapin.pipeline.challenge import everything_available, own_share, paired, shown_share, together
-from kuapin.pipeline.challenges import read_challenges, record_challenge
+from kuapin.pipeline.challenges import read_challenges, record_challenge, refused_before
 from kuapin.pipeline.forget import finish
 from kuapin.pipeline.going_on import WENT_ON, default_of, went_on, whitened_as, why_anew
 from kuapin.pipeline.newest import Newest, newest_stretch
 from kuapin.pipeline.onboard import OPENED, write_part
-from kuapin.pipeline.parts import in_order_of, keep_part
+from kuapin.pipeline.parts import identity, in_order_of, keep_part
 from kuapin.pipeline.served_worse import held_back, lift
 from kuapin.pipeline.stages import Stage, compare_stages, opened_again, still_young, young
 from kuapin.pipeline.surfaces import fit_surfaces
@@ -46,6 +47,7 @@ from kuapin.pipeline.tuned_encoder import Tuned, tuned, wants_tuning
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.live import Fitted, go_on_live
 from kuapin.ranking.recommender import RANKER, Recommender
+from kuapin.ranking.strategies import Strategy
 from kuapin.storefront import FOLDER
 from kuapin.workspace import Shop
 
@@ -73,12 +75,15 @@ class Refreshed:
         forced: whether the gate was overruled.
         stages: categories that opened lately → where they stand; it holds where they pass.
         nothing_new: whether the tables were those that the champion was trained on.
+        refused_at: when the gate refused on the same tables, with the same settings, so that nothing was trained and no
+            look was spent; ``None``: it did not.
         anew: why everything was trained anew, in words; ``None``: it went on from the champion.
         encoder: the language model that was tuned for what moved and now reads, a folder in ``backbones``.
         untuned: why it could not be tuned; ``None``: it was, or nothing asked for it.
         held: categories that stay whatever the gate says, for fine-tuning found that the encoder serves them worse →
             what it measured.
         passed: what of ``verdicts`` the new model serves.
+        kept: categories that keep what they had, those where nobody could be asked among them.
         suspects: what of the log taught nothing and was not asked for, see ``Suspects.named``.
         own_share: share of the people in whose lists the champion had what they took, see ``challenge.own_share``.
         shown_share: share of what was taken that the champion had shown to the same people before, by the log's
@@ -98,11 +103,13 @@ class Refreshed:
     own_share: float = float("nan")
     shown_share: float = float("nan")
     nothing_new: bool = False
+    refused_at: str | None = None
     anew: str | None = None
     encoder: str | None = None
     untuned: str | None = None
     held: Mapping[str, str] = field(default_factory=dict)
     passed: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Progress = SILENT) -> Refreshed:
@@ -135,6 +142,10 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
         snapshot, dataset = tables_of(shop)
         if snapshot == manifest.snapshot and _read_alike(manifest, shop) and not force:
             return Refreshed(live.name, None, nothing_new=True)
+        asked = _asked(shop, snapshot, held, full=full)
+        refused_at = refused_before(challenges, live.name, asked)
+        if refused_at is not None and not force:
+            return Refreshed(live.name, None, refused_at=refused_at)
         newest = newest_stretch(shop, learnt_until(manifest.config), shop.config.gate.least_users)
         champion = Model.load(shop, version=live.name, log=newest.before)
         dataset = in_order_of(dataset, champion.catalogue)
@@ -172,17 +183,17 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
         held = {name: why for name, why in held.items() if name in known}
         start = None if anew else fitted
         del champion, challenger, fitted, started  # their sources would lie in memory beside the final ones
-        served = {name: _served_by(routing, live.name, name) for name in pairs}
+        served = {name: identity(manifest, part_of(routing.of(name))) for name in pairs}
         looks = _looks(challenges, served)
         looks |= {name: looks[name] + 1 for name in stages}  # the better of two was chosen by what it is judged on
         verdicts = judge(pairs, shop.config.gate, looks)
-        record_challenge(shop.models, live.name, verdicts, served, drift)
         staying = {*held, WHOLE_SHOP} if held else set()
         passed = [one.category for one in verdicts if force or (one.passes and one.category not in staying)]
-        release = None
-        if passed or (new and mixes) or force:
-            kept = [name for name in known if name not in passed] if mixes and not force else []
-            own = [name for name in passed if name in stages and stages[name].own]
+        refused = not (passed or (new and mixes) or force)
+        record_challenge(shop.models, live.name, verdicts, served, drift, refused=asked if refused else None)
+        release, kept = None, [name for name in known if name not in passed] if mixes and not force else []
+        if not refused:
+            own = {name: by for name in passed if name in stages and (by := stages[name].own)}
             release = _publish(shop, releases, snapshot, dataset, read, live, kept, own, start, language, run, progress)
             if force:
                 lift(shop)
@@ -208,6 +219,7 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
             untuned=language if isinstance(language, str) else None,
             held=held,
             passed=tuple(passed),
+            kept=tuple(kept if release else known),
         )
 
 
@@ -271,7 +283,7 @@ def _publish(
     read: Texts,
     live: Path,
     kept: Sequence[str],
-    own: Sequence[str],
+    own: Mapping[str, Strategy],
     start: Fitted | None,
     language: Tuned | str | None,
     run: Path,
@@ -290,7 +302,7 @@ def _publish(
         fitted = fit(shop.config, dataset, read, run, progress=progress)
     else:
         fitted = _gone_on(shop, dataset, read, start.recommender, start.metrics, run, progress)
-    opened = {name: opened_again(shop, dataset, read, name, progress) for name in own}
+    opened = {name: opened_again(shop, dataset, read, name, by, progress) for name, by in own.items()}
     visible = learnable(dataset, read, fitted.suspects)
     learned = fit_surfaces(visible, fitted.recommender, shop.store, dataset.users, shop.config, progress=progress)
     default = Route(encoder=ENCODER, ranker=RANKER)
@@ -322,14 +334,9 @@ def _publish(
             metrics=fitted.metrics,
             activate=False,
         )
-        if releases.live() != live.name:
-            raise StoreError(
-                f"Another release went live while the new one was made; {draft.version} is there and not live. "
-                f"Choose: kuapin models {shop.path}"
-            )
-        if isinstance(language, Tuned):
+        if isinstance(language, Tuned) and releases.live() == live.name:
             language.keep()
-        releases.activate(draft.version)
+        releases.activate(draft.version, after=live.name)
     return draft.version
 
 
@@ -348,8 +355,10 @@ def _name_of(part: str, release: str) -> str:
     return release if part == "." else Path(part).name
 
 
-def _served_by(routing: Routing, release: str, category: str) -> str:
-    return _name_of(part_of(routing.of(category)), release)
+def _asked(shop: Shop, snapshot: str, held: Mapping[str, str], *, full: bool) -> str:
+    """Hash of all that a refresh of one live release depends on."""
+    settings = shop.config.model_dump_json()
+    return hashlib.sha256(repr((kuapin.__version__, snapshot, settings, sorted(held), full)).encode()).hexdigest()[:16]
 
 
 def _looks(challenges: Sequence[Mapping[str, Any]], served: Mapping[str, str]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -18,10 +19,11 @@ from kuapin.pipeline.train import Texts, learnable
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.opening import Opening
 from kuapin.ranking.routed import Routed, Served
+from kuapin.ranking.strategies import Strategy
 from kuapin.release_parts import PARTS
 from kuapin.workspace import Shop
 
-RUNNING = "running shop"
+RUNNING: Literal["running shop"] = "running shop"
 """The last stage: a category is served by what serves all others."""
 
 
@@ -35,12 +37,12 @@ class Stage:
     """
 
     before: str
-    now: str
+    now: Strategy | Literal["running shop"]
 
     @property
-    def own(self) -> bool:
-        """Whether the challenger is a part of the category's own."""
-        return self.now != RUNNING
+    def own(self) -> Strategy | None:
+        """What the category's own part serves it by; ``None``: the challenger is what serves all others."""
+        return None if self.now == "running shop" else self.now
 
 
 def young(routing: Routing, config: Mapping[str, JsonValue]) -> dict[str, str]:
@@ -54,12 +56,19 @@ def young(routing: Routing, config: Mapping[str, JsonValue]) -> dict[str, str]:
     return found
 
 
-def opened_again(shop: Shop, dataset: Dataset, read: Texts, category: str, progress: Progress = SILENT) -> Opening:
-    """What serves a category best at the shot level that it has in a dataset."""
+def opened_again(
+    shop: Shop,
+    dataset: Dataset,
+    read: Texts,
+    category: str,
+    strategy: Strategy | None = None,
+    progress: Progress = SILENT,
+) -> Opening:
+    """What serves a category best at the shot level that it has in a dataset; or the strategy that passed the gate."""
     catalogue = dataset.catalogue
     rows = np.flatnonzero(catalogue.category == catalogue.categories.index(category)).astype(np.int32)
     visible = learnable(dataset, read, find_suspects(dataset.histories, shop.config.live.suspects))
-    return opening_of(shop.config, visible, rows, progress=progress)
+    return opening_of(shop.config, visible, rows, strategy=strategy, progress=progress)
 
 
 def compare_stages(
@@ -91,7 +100,7 @@ def compare_stages(
     for name, strategy in categories.items():
         if name not in pairs:
             continue
-        opening = opened_again(shop, before, read, name, progress)
+        opening = opened_again(shop, before, read, name, progress=progress)
         part = Served.of(opening.recommender, before.catalogue, [name], "", before.catalogue)
         routed = Routed.of(challenger.recommender, [part])
         model = Model("challenger", routed, before.catalogue, before.users, before.histories)

@@ -49,6 +49,7 @@ def open_category(
     ranking: RankingConfig,
     sources: SourcesConfig | None = None,
     simulation: SimulationConfig | None = None,
+    strategy: Strategy | None = None,
     progress: Progress = SILENT,
 ) -> Opening:
     """Replay other openings, choose the strategy that served them best at this shot level, and fit it.
@@ -63,6 +64,7 @@ def open_category(
         ranking: how a ranker is trained.
         sources: how the sources are set; ``None``: the defaults.
         simulation: how much is replayed.
+        strategy: that was chosen before, where it can be had; ``None``: it is chosen.
         progress: told of every step.
     """
     visible = opened(visible, items)
@@ -73,7 +75,8 @@ def open_category(
     found = simulate(
         visible, items, fitted, present=shot, signals=signals, ranking=ranking, config=simulation, progress=progress
     )
-    strategy = found.at(shot).best if found else UNMEASURED
+    if strategy is None or (found and strategy not in found.scores):
+        strategy = found.at(shot).best if found else UNMEASURED
     with progress.step("Training what serves it best"):
         lists = launch_lists(
             visible, items, shot, config, ReplayConfig(), fitted, others=found.lists if found else None

@@ -160,7 +160,7 @@ def opening_of(
         visible: all that may be seen.
         group: int32, ascending rows of its items.
         number: of the draws.
-        shot: share of the others who entered that is seen in it.
+        shot: share of the others who entered that is seen in it; above 0 at least one.
         config: how many are asked.
     """
     histories = visible.histories
@@ -172,7 +172,7 @@ def opening_of(
     most = config.users if shot > 0 else config.first_day_users
     asked = np.sort(rng.permutation(users)[: min(most, len(users) // 2)])
     met = np.setdiff1d(np.unique(histories.users[inside]), asked)
-    shown = rng.permutation(met)[: round(shot * len(met))]
+    shown = rng.permutation(met)[: max(1, round(shot * len(met)))] if shot > 0 else met[:0]
     keep = ~inside | _member(shown, len(histories))[histories.users]
     hidden = opened(replace(visible, histories=histories.keep(keep)), group)
     return _ask(hidden, asked, inside, group, len(asked), histories)
