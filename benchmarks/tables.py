@@ -34,8 +34,8 @@ ABOUT = {
     ),
     "leave_one_out": (
         "The user model on the papers' Beauty and Sports, last item, full catalogue, at most 50 read. Asked for: "
-        "NDCG@10 above SASRec with sampled softmax as published, .0531 and .0314; ≤ 60 minutes of training each. Our own "
-        "SASRec (`sasrec_ss`) stays 9 % and 19 % below the published one, so that `ratio`, which is to it, flatters."
+        "NDCG@10 above SASRec with sampled softmax as published, .0531 and .0314; ≤ 60 minutes of training each. Our "
+        "own SASRec (`sasrec_ss`), to which `ratio` is, stays 9 % and 19 % below the published one."
     ),
     "running_shop": (
         "The ranker of the running shop with and without the user model, and the best baseline, on the same users: the "

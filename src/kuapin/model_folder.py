@@ -315,7 +315,8 @@ class Releases:
             return None
         except ValidationError as error:
             raise ModelFolderError(
-                f"{path} is damaged. Delete it and choose a release: kuapin publish SHOP VERSION"
+                f"{path} is damaged. Delete it, list the releases (kuapin models SHOP) and choose one: "
+                "kuapin publish SHOP VERSION"
             ) from error
 
     def _switch(self, version: str, action: Literal["publish", "activate"]) -> None:

@@ -353,7 +353,23 @@ def test_a_log_without_times(tmp_path, log):
     ends = newest.after.group_by("user_id").len()
     lengths = untimed.group_by("user_id").len().join(ends, on="user_id", suffix="_hidden")
     assert (lengths["len_hidden"] == (lengths["len"] * 0.2).ceil()).all()
-    assert refresh(shop).verdicts
+    done = refresh(shop)
+    assert done.verdicts
+    assert np.isnan(done.own_share)
+
+
+def test_a_model_that_knows_the_answers_makes_no_loss_of_what_others_find(tmp_path, log, monkeypatch, capfd):
+    shop = with_settings(Shop.init(tmp_path / "untimed"), SETTINGS)
+    imported(shop, tmp_path, items=market.items(), interactions=log.drop("timestamp")[:3_000])
+    train(shop, quick=True)
+    imported(shop, tmp_path, interactions=log.drop("timestamp")[3_000:])
+    good = np.random.default_rng(0).random(100)
+    monkeypatch.setattr(refreshing, "paired", lambda *_, **__: {"Home": Paired(good, good / 4)})
+    assert run(app, ["refresh", str(shop.path)]) == 3
+    assert "The live model has learnt those answers" in capfd.readouterr().out
+    (line,) = (json.loads(one) for one in (shop.models / CHALLENGES).read_text().splitlines())
+    assert line["negative_transfer"] == []
+    assert {verdict["decision"] for verdict in line["verdicts"]} == {"undecided"}
 
 
 def test_too_few_people(shop, tmp_path, log):

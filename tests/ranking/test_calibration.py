@@ -174,3 +174,14 @@ def test_with_few_right_candidates_a_line_stays_a_line():
     few = rng.normal(size=120)
     taken = np.tile([True, False, False, False, False, False], 20)
     assert fit_calibration(asked(lists_of([6] * 20, taken)), few, np.zeros(120, np.int64), 1).bend.size == 0
+
+
+def test_beyond_what_was_seen_nothing_more_is_promised_and_the_order_stays():
+    scale = Calibration(2.0, -1.0, np.array([0.0]), top=3.0)
+    promised = scale.logit(np.array([0.0, 2.0, 2.5, 50.0]), np.zeros(4, np.int64))
+    assert promised[:2].tolist() == [-1.0, 3.0]
+    assert (np.diff(promised) > 0).all()
+    assert promised[3] < 3.0 + 0.1
+    again = Calibration.from_json(scale.to_json())
+    assert again.top == 3.0
+    assert "top" not in Calibration(2.0, -1.0, np.array([0.0])).to_json()

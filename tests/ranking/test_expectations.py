@@ -67,6 +67,16 @@ def test_the_best_is_chosen_and_of_equals_the_plainest():
     )
 
 
+def test_a_clear_gain_is_named_before_an_unclear_one():
+    today = level(0.0, 0, popularity=(0.1,) * 4, text=(0.30, 0.31, 0.30, 0.31))
+    unclear = level(0.01, 5, popularity=(0.1,) * 4, text=(0.29, 0.33, 0.31, 0.33))
+    clear = level(0.1, 50, popularity=(0.6, 0.62, 0.6, 0.62), text=(0.3,) * 4)
+    assert expectations(today, unclear, clear).next_stage("text", 0.0).shot == 0.1
+    stage = expectations(today, unclear).next_stage("text", 0.0)
+    assert (stage.shot, stage.gain.low < 1) == (0.01, True)
+    assert expectations(today).next_stage("text", 0.0) is None
+
+
 def test_stages_follow_each_other():
     found = expectations(
         level(0.0, 0, popularity=(0.1, 0.1, 0.1), text=(0.3, 0.3, 0.3)),
@@ -76,8 +86,8 @@ def test_stages_follow_each_other():
     )
     assert found.at(0.05).shot == 0.01
     stage = found.next_stage("text", 0.0)
-    assert (stage.shot, stage.strategy, stage.people, stage.interactions) == (0.1, "popularity", 50, 150)
-    assert stage.sure == pytest.approx(2 / 3)
+    assert (stage.shot, stage.strategy, stage.people, stage.interactions) == (1.0, "popularity", 500, 1500)
+    assert stage.sure == 1.0  # at .1 it was better in two of three, and its range held 1
     assert found.next_stage("popularity", 1.0) is None
     assert found.matched("text", 0.0).shot == 0.01  # popularity has .267 there and .367 at 10 %
     assert found.matched("popularity", 0.0) is None

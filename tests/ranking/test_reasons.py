@@ -186,7 +186,7 @@ def test_what_nobody_met_is_new(fitted, visible):
         found=Candidates(np.array([0, 1]), np.array([5], np.int32), np.array([0.1], np.float32)),
     )
     said = explain_products(recommender, visible.catalogue, nobody, ranked)
-    assert (said.codes, said.texts) == (["new"], ["New: nobody has met it yet"])
+    assert (said.codes, said.texts) == (["new"], ["New: nobody had met it at the last training"])
     assert len(said.evidence[0]) == 0
 
 

@@ -68,6 +68,12 @@ def onboard(
         _say_negative_transfer(done, done.opening.expectations)
         _say_next(done, done.opening.expectations)
     _say_promoted(done)
+    if done.read_otherwise:
+        remark(
+            "kuapin.toml names another language model than the live release has: texts were read by the release's. "
+            f"To move to the other: kuapin refresh {folder}",
+            quiet=quiet,
+        )
     remark(
         f"Next: kuapin recommend {folder} --user USER_ID --category '{done.category}'  # look at a list", quiet=quiet
     )
@@ -82,8 +88,9 @@ def _say_served(done: "Onboarded") -> None:
     near = wording.listed(f"{name} ({wording.percent(share)})" for name, share in done.surroundings.near[:3])
     people = counted(done.people, "person", "people")
     say(
-        f"To {people} with a history it recommends by {SERVES[done.opening.strategy]}. To everybody "
-        "else it shows what is popular there, before anything is seen what texts let expect."
+        f"To {people} with a history it recommends by {SERVES[done.opening.strategy]}. To everybody else it shows what "
+        "is popular there by the log of today; where nothing was seen yet, what texts let expect. What people do there "
+        f"counts in their own lists at once, in everybody's after kuapin refresh."
     )
     say(f"Its items read most like those of {near}: what people did there tells most of what they get here.")
     if done.opening.expectations is None:
@@ -117,8 +124,30 @@ def _say_expected(done: "Onboarded", found: "Expectations") -> None:
     )
     matched = found.matched(today, shot)
     if matched is not None and today != POPULARITY:
-        say(f"Today's list is as good as popularity is when {matched.seen[0]:,} people have been seen in the category.")
+        people = f"{matched.seen[0]:,} people have been seen in the category"
+        last = matched.shot == levels[-1].shot
+        as_good = "better than popularity even when all of" if last else "as good as popularity is when"
+        say(f"Today's list is {as_good} {people}.")
+    if shot == 0:
+        say(
+            "On the first day popularity is only what texts let expect, which may be nearly nothing: read that day's "
+            "ratio as better or not, and go by how many find something."
+        )
+    _say_size(done, found)
     _say_distance(done)
+
+
+def _say_size(done: "Onboarded", found: "Expectations") -> None:
+    from kuapin.counts import counted
+
+    sizes = sorted(len(group) for group in found.groups)
+    if not sizes[0] / 2 <= done.items <= 2 * sizes[-1]:
+        how = "fewer" if done.items < sizes[0] else "more"
+        easier = "more" if done.items < sizes[0] else "fewer"
+        say(
+            f"{done.category} has {counted(done.items, 'item')}, far {how} than the parts that were replayed "
+            f"({sizes[0]:,} to {sizes[-1]:,}): {easier} people will find something among ten than the table says."
+        )
 
 
 def _say_distance(done: "Onboarded") -> None:
@@ -157,8 +186,9 @@ def _say_next(done: "Onboarded", found: "Expectations") -> None:
     people, events = counted(stage.people, "person", "people"), counted(stage.interactions, "interaction")
     same = stage.strategy == done.opening.strategy
     what = f"{stage.strategy}{', trained on them,' if same else ''}"
+    clear = "Next stage" if stage.gain.low > 1 else "No clear gain at any later level. The first that looks better"
     say(
-        f"Next stage: with about {people} ({events}) in it, {what} is {_ratio(stage.gain)} of today's list; it was "
+        f"{clear}: with about {people} ({events}) in it, {what} is {_ratio(stage.gain)} of today's list; it was "
         f"better in {stage.sure:.0%} of the replayed openings."
     )
 
@@ -201,6 +231,8 @@ def _plain(done: "Onboarded") -> dict[str, Any]:
         "expected": expected_json(found) if found else None,
         "negative_transfer": negative_transfer_json(found, done.opening.shot) if found else [],
         "as_good_as_popularity_of_people": matched.seen[0] if matched else None,
+        "better_than_popularity_at_all_levels": bool(matched and found and matched.shot == found.levels[-1].shot),
+        "replayed_items": [len(group) for group in found.groups] if found else [],
         "distance": around.distance,
         "so_far_seen": bool(around.as_far),
         "near": [{"category": name, "share": share} for name, share in around.near],

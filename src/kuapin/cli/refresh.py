@@ -94,6 +94,7 @@ def _say(done: "Refreshed", folder: Path, *, quiet: bool) -> None:
         say(f"The language model was tuned for what moved: backbones/{done.encoder} reads from now on.")
     if done.untuned:
         say(f"The language model stays as it is: {done.untuned}")
+    _say_leak(done)
     say_table(_table(done), right=("users", "live", "new", "change", "95 % interval"), wrap=("verdict",))
     for name, why in done.held.items():
         say(f"{name} is held back from the encoder of the new model: {why}. It keeps what it has.")
@@ -102,19 +103,12 @@ def _say(done: "Refreshed", folder: Path, *, quiet: bool) -> None:
     for name, stage in done.stages.items():
         now = "now" if name in done.passed else "best at hand"
         say(f"{name} opened lately, served by {stage.before}; {now}: {stage.now}.")
-    if done.cut is None:
-        say("The log has no times: both were asked for the end of every history, of which the live model has learnt.")
-    elif not done.unseen:
-        say(
-            f"Too few people came back since {done.champion} was trained, so both were asked for the last part of the "
-            "log. The live model had learnt from it: it looks better than it is."
-        )
     if not isnan(done.shown_share):
         say(
             f"Of what was taken, the live model had shown {done.shown_share:.0%} to the same people before, as the "
             "impressions in the log say."
         )
-    if done.verdicts:
+    if not isnan(done.own_share):
         say(
             f"In {done.own_share:.0%} of its lists of ten the live model had something that was taken. People take "
             "what they are shown, so a model that shows other things is judged too low."
@@ -124,6 +118,19 @@ def _say(done: "Refreshed", folder: Path, *, quiet: bool) -> None:
         rest = f"; {counted(kept, 'category keeps what it has', 'categories keep what they have')}" if kept else ""
         say(f"{done.release} is live{rest}.")
         remark(f"To take it back: kuapin rollback {folder}", quiet=quiet)
+
+
+def _say_leak(done: "Refreshed") -> None:
+    """That the live model knows the answers, where it does: before the table, for it says less than it seems to."""
+    if done.unseen or not done.verdicts:
+        return
+    why = f"Too few people came back since {done.champion} was trained; both were asked for the last part of the log"
+    if done.cut is None:
+        why = "The log has no times; both were asked for the end of every history"
+    say(
+        f"{why}. The live model has learnt those answers and looks far better than it is: of what does not pass, "
+        "nothing can be told."
+    )
 
 
 def _table(done: "Refreshed") -> dict[str, list[str]]:
@@ -149,17 +156,24 @@ def _why_none(done: "Refreshed", margin: float) -> str:
 
 
 def _told(verdict: "Verdict", done: "Refreshed") -> str:
-    words = _WORDS[verdict.decision]
+    known = verdict.decision == "undecided" and not done.unseen
+    words = (
+        "cannot be told, for the live model knows the answers: keeps what it has"
+        if known
+        else (_WORDS[verdict.decision])
+    )
     if verdict.passes and verdict.category not in done.passed:
         words += ", but is held back: keeps what it has"
     if done.forced and not verdict.passes:
         words = words.replace("keeps what it has", "forced")
-    if verdict.decision == "too few users":
+    if known or verdict.decision == "too few users":
         return words
     if isnan(verdict.visible):
         return f"{words}; the live model found nothing that could be lost"
     if verdict.passes:
         words = f"{words}: no loss above {max(0.0, -verdict.least):.0%}"
+    elif verdict.decision == "undecided" and verdict.least > -1:
+        words = f"{words}; only a loss above {max(0.0, -verdict.least):.1%} is ruled out"
     return f"{words}; so many users show a loss of {verdict.visible:.0%}"
 
 

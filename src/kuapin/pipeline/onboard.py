@@ -82,8 +82,6 @@ def onboard(
     """
     started, config = time.monotonic(), shop.config
     releases = Releases(shop.models, config.releases)
-    if releases.live() is None:
-        raise InputError(f"{shop.path} has no model yet, so that nothing can open in it. Run: kuapin train {shop.path}")
     live = _Live.read(releases.open_live())
     with progress.step("Reading and checking the items"):
         checked = shop.check_items(items, format)
@@ -117,6 +115,7 @@ def onboard(
         named,
         tuple(fault for fault in checked.validation.faults if fault.column != c.CATEGORY),  # it is given by name
         time.monotonic() - started,
+        live.manifest.config.get("encoding") != config.encoding.model_dump(mode="json"),
     )
 
 
@@ -147,7 +146,10 @@ class _Live:
 
     def check_unserved(self, category: str) -> None:
         if category in {*self.routing.categories, *self.known.categories}:
-            raise InputError(f"The live release serves a category {category!r} already. Choose another name.")
+            raise InputError(
+                f"The live release serves a category {category!r} already. Choose another name; to add items to it: "
+                "kuapin import SHOP --items FILE, then kuapin refresh SHOP."
+            )
 
 
 def _encoder(live: _Live, shop: Shop) -> Encoder:

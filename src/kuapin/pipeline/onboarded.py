@@ -73,6 +73,7 @@ class Onboarded:
         suspects: what of the log taught nothing, see ``Suspects.named``.
         faults: what was found in the file.
         seconds: how long it took.
+        read_otherwise: whether the shop names another language model than the live one, which read the texts.
     """
 
     release: str
@@ -84,6 +85,7 @@ class Onboarded:
     suspects: Mapping[str, JsonValue]
     faults: tuple[Fault, ...]
     seconds: float
+    read_otherwise: bool = False
 
 
 def look_around(visible: Visible, rows: NDArray[np.int32], opening: Opening) -> Surroundings:

@@ -85,7 +85,8 @@ class Refreshed:
         passed: what of ``verdicts`` the new model serves.
         kept: categories that keep what they had, those where nobody could be asked among them.
         suspects: what of the log taught nothing and was not asked for, see ``Suspects.named``.
-        own_share: share of the people in whose lists the champion had what they took, see ``challenge.own_share``.
+        own_share: share of the people in whose lists the champion had what they took, see ``challenge.own_share``; NaN
+            where it had learnt from what was asked for.
         shown_share: share of what was taken that the champion had shown to the same people before, by the log's
             impressions; NaN where there are none since it was trained, or where it had learnt from what was asked for.
     """
@@ -187,6 +188,8 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
         looks = _looks(challenges, served)
         looks |= {name: looks[name] + 1 for name in stages}  # the better of two was chosen by what it is judged on
         verdicts = judge(pairs, shop.config.gate, looks)
+        if not newest.unseen:  # the champion has learnt the answers: that it finds more of them is no loss
+            verdicts = [replace(one, decision="undecided") if one.decision == "loses" else one for one in verdicts]
         staying = {*held, WHOLE_SHOP} if held else set()
         passed = [one.category for one in verdicts if force or (one.passes and one.category not in staying)]
         refused = not (passed or (new and mixes) or force)
@@ -212,7 +215,7 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
             forced=force,
             stages=stages,
             suspects=named,
-            own_share=own_share(pairs.values()),
+            own_share=own_share(pairs.values()) if newest.unseen else float("nan"),
             shown_share=_shown_share(shop, manifest, newest, after),
             anew=anew,
             encoder=language.name if isinstance(language, Tuned) and release else None,

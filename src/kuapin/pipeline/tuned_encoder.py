@@ -86,16 +86,18 @@ def tuned(shop: Shop, before: Dataset, newest: Newest, progress: Progress = SILE
         return "The bundled e5 has 4-bit weights, which cannot be trained."
     config = validated(FinetuningConfig, read_preset(find_preset(PRESET)), f"preset {PRESET}")
     config = config.model_copy(update={"seed": shop.config.seed})
-    frame = before.catalogue.frame
-    material = Material(
-        dataset=before,
-        texts=tuple(render(frame, shop.config.text).to_list()),
-        titles=tuple(render_titles(frame, shop.config.text)),
-        allowed=np.ones(len(before.catalogue), np.bool_),
-        labels=shop.store.read(c.LABELS),
-        log=newest.before,
-        seed=config.seed,
-    )
+    why = "Much moved, so that the language model is tuned (refresh.encoder = false leaves it)"
+    with progress.step(why):
+        frame = before.catalogue.frame
+        material = Material(
+            dataset=before,
+            texts=tuple(render(frame, shop.config.text).to_list()),
+            titles=tuple(render_titles(frame, shop.config.text)),
+            allowed=np.ones(len(before.catalogue), np.bool_),
+            labels=shop.store.read(c.LABELS),
+            log=newest.before,
+            seed=config.seed,
+        )
     named = shop.named_backbone
     try:
         backbone = starting_backbone(shop, config, material)

@@ -39,16 +39,21 @@ class Calibration:
         offset: float64 (n_categories,).
         bend: float64 (2, k), rising knots: log odds as the line has them and as they are, straight between two knots
             and parallel to the line outside; without knots the line stands.
+        top: log odds of the line up to which it was seen; what scores higher comes first and is promised no more.
     """
 
     slope: float
     intercept: float
     offset: NDArray[np.float64]
     bend: NDArray[np.float64] = field(default_factory=lambda: np.empty((2, 0)))
+    top: float = np.inf
 
     def logit(self, scores: NDArray[np.float64], category: NDArray[np.integer]) -> NDArray[np.float64]:
         """Log odds, float64 (n,), from scores (n,) and top-level category codes (n,)."""
-        return np.asarray(_bent(self.slope * scores + self.intercept, self.bend) + self.offset[category], np.float64)
+        line = self.slope * scores + self.intercept
+        if np.isfinite(self.top):
+            line = np.minimum(line, self.top) + LEAST_RISE * np.maximum(line - self.top, 0)
+        return np.asarray(_bent(line, self.bend) + self.offset[category], np.float64)
 
     @staticmethod
     def shown(logit: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -62,13 +67,15 @@ class Calibration:
     def to_json(self) -> dict[str, Any]:
         """Plain values, for a file."""
         line = {"slope": self.slope, "intercept": self.intercept, "offset": self.offset.tolist()}
-        return line | ({"bend": self.bend.tolist()} if self.bend.size else {})
+        line |= {"bend": self.bend.tolist()} if self.bend.size else {}
+        return line | ({"top": self.top} if np.isfinite(self.top) else {})
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Calibration":
         """Read what ``to_json`` gave."""
         bend = np.array(values.get("bend", [[], []]), np.float64)
-        return cls(float(values["slope"]), float(values["intercept"]), np.array(values["offset"], np.float64), bend)
+        offset, top = np.array(values["offset"], np.float64), float(values.get("top", np.inf))
+        return cls(float(values["slope"]), float(values["intercept"]), offset, bend, top)
 
 
 def no_calibration(n_categories: int) -> Calibration:

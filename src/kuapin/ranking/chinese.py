@@ -84,8 +84,8 @@ class Chinese:
         return f"已有{n}人选择"
 
     def new(self) -> str:
-        """新品，尚无人选择 (in Chinese)."""
-        return "新品，尚无人选择"
+        """新品，上次训练时尚无人选择 (in Chinese)."""
+        return "新品，上次训练时尚无人选择"
 
     def rule(self, name: str) -> str:
         """按店铺规则“春季”展示 (in Chinese)."""

@@ -68,8 +68,8 @@ class English:
         return f"Met by {n:,} {'person' if n == 1 else 'people'}"
 
     def new(self) -> str:
-        """New: nobody has met it yet."""
-        return "New: nobody has met it yet"
+        """New: nobody had met it at the last training."""
+        return "New: nobody had met it at the last training"
 
     def rule(self, name: str) -> str:
         """Placed by the shop's rule “spring”."""

@@ -147,14 +147,17 @@ class Expectations:
         return passed[-1] if passed else None
 
     def next_stage(self, strategy: Strategy, shot: float) -> Stage | None:
-        """The first later level whose best list beat today's in more launches than not; ``None``: there is none."""
-        today = self.at(shot)
+        """The first later level whose best list clearly beats today's; else the first that did in most launches.
+
+        Clearly: the range of the gain lies above 1. ``None``: none did in more launches than not.
+        """
+        today, found = self.at(shot), []
         for level in self.levels:
             better = level.means(level.best) > today.means(strategy)
             if level.shot > shot and level.people.min() > 0 and better.mean() > 1 / 2:
                 gain = self._ratio(level.quality[level.best], today.quality[strategy])
-                return Stage(level.shot, level.best, *level.seen, gain, float(better.mean()))
-        return None
+                found.append(Stage(level.shot, level.best, *level.seen, gain, float(better.mean())))
+        return next((stage for stage in found if stage.gain.low > 1), next(iter(found), None))
 
     def negative_transfer(self, shot: float) -> tuple[NegativeTransfer, ...]:
         """The strategies of few signals whose mean over launches is above that of ``transfer``."""

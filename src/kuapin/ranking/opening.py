@@ -109,10 +109,12 @@ def _scale(scores: NDArray[np.float64], right: NDArray[np.bool_], share: float, 
     """The scale of replayed openings, for people of whom it is not known that they will enter.
 
     There everybody who was asked had entered at some time; here ``share`` of the shop's people will in a stretch of
-    time as long as the one that the live ranker's probabilities are of.
+    time as long as the one that the live ranker's probabilities are of. Nobody has met anything of a category that
+    opens: what somebody meets there later reads like nothing that was replayed, and is promised no more than that.
     """
     if np.ptp(scores) > 0:
         slope, intercept = platt(scores, right, share)
     else:  # nothing tells the items apart
         slope, intercept = 1.0, float(logit(share * (right.sum() + 1) / (len(right) + 2)) - scores[0])
-    return Calibration(slope, intercept, np.zeros(n_categories))
+    top = slope * float(scores.max(initial=-np.inf)) + intercept
+    return Calibration(slope, intercept, np.zeros(n_categories), top=top)
