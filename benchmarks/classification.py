@@ -239,7 +239,9 @@ def _said(
         one_and_all = len(set(learnt)) == 1
         seeds = list(range(DRAWS)) if one_and_all else [(draw + member) % DRAWS for member in range(MEMBERS)]
     each = [
-        _kept_or(kept, f"{data.name}-{learnt[draw]}-{seed}", partial(by_tuning, data, train, test, labels, seed))
+        _kept_or(
+            kept, f"{data.name}-{labels}-{learnt[draw]}-{seed}", partial(by_tuning, data, train, test, labels, seed)
+        )
         for seed in seeds
     ]
     return np.asarray(np.mean(each, axis=0).argmax(axis=1))

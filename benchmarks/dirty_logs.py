@@ -190,7 +190,7 @@ def main() -> None:
             figures[f"{name}.{end}"] = Figure(ratio.value, ratio.low, ratio.high)
     heads = ["planted", "found", "false alarms", "NDCG@10 kept", "without the defence"]
     print_table("Dirty logs", heads, [row_of(share, figures) for share in dirty])
-    by_size = found_of(list(dirty.values()), BANDS) | in_a_log_with_times(seed)
+    by_size = found_of(list(dirty.values()), BANDS) | ({} if arguments.folder else in_a_log_with_times(seed))
     print_table("By kind and size", ["figure", "share"], [[name, f"{one.value:.1%}"] for name, one in by_size.items()])
     figures |= by_size
     write_result("dirty_logs", figures, seeds=[seed], quick=arguments.quick, extra={"set": data.name, "users": n})

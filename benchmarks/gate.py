@@ -61,7 +61,7 @@ def shop_of(pool: Paired, users: int, loss: float, categories: int, rng: np.rand
     shop = {}
     for number in range(categories):
         rows = rng.integers(0, len(pool.champion), users)
-        kept = rng.random(users) < ((1 - loss) / max(better, 1.0) if number == 0 else 1.0)
+        kept = rng.random(users) < ((1 - loss) / better if number == 0 else 1.0)
         shop[str(number)] = Paired(pool.champion[rows], pool.challenger[rows] * kept)
     return shop
 

@@ -104,7 +104,9 @@ def test_what_rests_on_a_release_that_was_taken_back_does_not_go_live(releases):
     a, b = publish(releases, value=1), publish(releases, value=2)
     rests_on_b = publish(releases, value=3, activate=False)
     releases.rollback()
-    with pytest.raises(StoreError, match=f"Another release than {b}, on which {rests_on_b} rests"):
+    with pytest.raises(
+        StoreError, match=f"Another release went live meanwhile: {rests_on_b}, which rests on {b}, does not"
+    ):
         releases.activate(rests_on_b, after=b)
     assert releases.live() == a
     releases.activate(b)

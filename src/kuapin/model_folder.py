@@ -234,8 +234,8 @@ class Releases:
             self.verify(self.folder / version)
             if after is not None and self.live() != after:
                 raise StoreError(
-                    f"Another release than {after}, on which {version} rests, went live meanwhile; it stays. "
-                    f"Run the command again, or choose: kuapin models {self.folder.parent}"
+                    f"Another release went live meanwhile: {version}, which rests on {after}, does not. "
+                    "Run the command again."
                 )
             if version != self.live():
                 self._switch(version, "activate")

@@ -377,7 +377,7 @@ class Shop:
             StoreError: another process works in it.
         """
         folder = self.runs / run_id
-        with locked(folder / LOCK, f"the run {run_id}"):
+        with locked(folder / LOCK, f"the run {run_id}", make_folder=True):
             yield folder
             cleared(folder, LOCK)
 

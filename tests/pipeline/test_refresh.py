@@ -192,10 +192,15 @@ def test_refused_where_no_loss_can_be_ruled_out(shop, log, tmp_path, capfd):
     assert run(app, ["refresh", str(shop.path)]) == 3
     assert "since the gate refused at" in capfd.readouterr().err
 
+    otherwise = refresh(with_settings(shop, {"margin = 0.0001": "margin = 0.0002"}))
+    assert (otherwise.refused_at, otherwise.release) == (None, None)  # another question, a second look
+    shop = with_settings(shop, {"margin = 0.0002": "margin = 0.0001"})
+    assert refresh(shop).refused_at == same.refused_at  # and the first one is not forgotten for it
+
     imported(shop, tmp_path, interactions=log.with_columns(pl.col("timestamp") + 1)[-40:])
-    again = refresh(shop)  # the second look at the same champion spends a quarter of the level
+    again = refresh(shop)  # the third look at the same champion spends a ninth of the level
     levels = [sorted(verdict.level for verdict in one.verdicts) for one in (done, again)]
-    assert levels[1] == pytest.approx([level / 4 for level in levels[0]])
+    assert levels[1] == pytest.approx([level / 9 for level in levels[0]])
     with (shop.models / CHALLENGES).open("a") as file:
         file.write('{"at": "2026')  # torn by a crash: passed over
     forced = refresh(shop, force=True)
@@ -230,7 +235,7 @@ def test_a_category_that_loses_keeps_what_it_had(shop, log, tmp_path, monkeypatc
     assert {name: route.ranker for name, route in routing.categories.items()} == {"Home": f"parts/{first}/ranker"}
     assert lists(Model.load(shop), "Home").height == 20
     looks = [json.loads(line) for line in (shop.models / CHALLENGES).read_text().splitlines()]
-    assert [look["negative_transfer"] for look in looks] == [["Home"], ["Home"]]
+    assert [look["negative_transfer"] for look in looks] == [["Home"], []]  # too few came back: it knew the answers
     served = [{v["category"]: v["served_by"] for v in look["verdicts"]} for look in looks]
     assert served[0]["Home"] == served[1]["Home"] == served[0]["Pets"]  # of the first release, whatever it is called
     assert served[1]["Pets"] != served[0]["Pets"]

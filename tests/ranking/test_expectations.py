@@ -91,6 +91,10 @@ def test_stages_follow_each_other():
     assert found.next_stage("popularity", 1.0) is None
     assert found.matched("text", 0.0).shot == 0.01  # popularity has .267 there and .367 at 10 %
     assert found.matched("popularity", 0.0) is None
+    assert not found.above_popularity("text", 0.0)
+    assert not found.above_popularity("popularity", 1.0)
+    never = expectations(level(0.0, 0, popularity=(0.1,), text=(0.3,)), level(1.0, 9, popularity=(0.2,), text=(0.3,)))
+    assert never.above_popularity("text", 0.0)
     np.testing.assert_allclose(found.by_launch("text", 0.0), 3.0, rtol=0.25)  # drawn to 1 by the one more user
 
 

@@ -90,7 +90,7 @@ def _say_served(done: "Onboarded") -> None:
     say(
         f"To {people} with a history it recommends by {SERVES[done.opening.strategy]}. To everybody else it shows what "
         "is popular there by the log of today; where nothing was seen yet, what texts let expect. What people do there "
-        f"counts in their own lists at once, in everybody's after kuapin refresh."
+        "counts at once where lists follow a history, and in what is popular after kuapin refresh."
     )
     say(f"Its items read most like those of {near}: what people did there tells most of what they get here.")
     if done.opening.expectations is None:
@@ -125,9 +125,8 @@ def _say_expected(done: "Onboarded", found: "Expectations") -> None:
     matched = found.matched(today, shot)
     if matched is not None and today != POPULARITY:
         people = f"{matched.seen[0]:,} people have been seen in the category"
-        last = matched.shot == levels[-1].shot
-        as_good = "better than popularity even when all of" if last else "as good as popularity is when"
-        say(f"Today's list is {as_good} {people}.")
+        better = found.above_popularity(today, shot)
+        say(f"Today's list is {'better than popularity even' if better else 'as good as popularity is'} when {people}.")
     if shot == 0:
         say(
             "On the first day popularity is only what texts let expect, which may be nearly nothing: read that day's "
@@ -146,7 +145,7 @@ def _say_size(done: "Onboarded", found: "Expectations") -> None:
         easier = "more" if done.items < sizes[0] else "fewer"
         say(
             f"{done.category} has {counted(done.items, 'item')}, far {how} than the parts that were replayed "
-            f"({sizes[0]:,} to {sizes[-1]:,}): {easier} people will find something among ten than the table says."
+            f"({sizes[0]:,} to {sizes[-1]:,}): {easier} people should find something among ten than the table says."
         )
 
 
@@ -231,7 +230,9 @@ def _plain(done: "Onboarded") -> dict[str, Any]:
         "expected": expected_json(found) if found else None,
         "negative_transfer": negative_transfer_json(found, done.opening.shot) if found else [],
         "as_good_as_popularity_of_people": matched.seen[0] if matched else None,
-        "better_than_popularity_at_all_levels": bool(matched and found and matched.shot == found.levels[-1].shot),
+        "better_than_popularity_at_all_levels": bool(
+            found and found.above_popularity(done.opening.strategy, done.opening.shot)
+        ),
         "replayed_items": [len(group) for group in found.groups] if found else [],
         "distance": around.distance,
         "so_far_seen": bool(around.as_far),

@@ -67,12 +67,16 @@ def refresh(
     if done.refused_at is not None:
         raise GateRefusedError(
             f"Nothing was imported or set since the gate refused at {done.refused_at}. {done.champion} stays live. "
-            "Import more log, or --force."
+            f"Import more log, or --force; to replace it without comparing: kuapin train {folder}"
         )
     if done.release is None and not done.nothing_new:
         raise GateRefusedError(
             f"The gate refused: {_why_none(done, shop.config.gate.margin)}. {done.champion} stays live. "
-            "Import more log, or --force."
+            + (
+                "Import more log, or --force."
+                if done.unseen
+                else f"To replace it without comparing: kuapin train {folder}"
+            )
         )
 
 

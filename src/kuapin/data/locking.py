@@ -11,21 +11,22 @@ from kuapin.errors import BusyError, StoreError
 
 
 @contextmanager
-def locked(path: Path, what: str) -> Iterator[None]:
+def locked(path: Path, what: str, *, make_folder: bool = False) -> Iterator[None]:
     """Hold the lock file ``path`` while the ``with`` block runs.
 
     Args:
-        path: the lock file; it is created, with its folder, and stays unless :func:`cleared` takes it away.
+        path: the lock file; it is created, and stays unless :func:`cleared` takes it away.
         what: what is locked, for the message (``"the tables of shop"``).
+        make_folder: make its folder where there is none, as often as others clear it away meanwhile.
 
     Raises:
         BusyError: another process, or another part of this one, holds it.
         StoreError: the file cannot be written.
     """
-    handle = _held(path, what)
+    handle = _held(path, what, make_folder=make_folder)
     while not _names(path, handle):  # it was cleared away between opening and locking: nobody would meet us there
         os.close(handle)
-        handle = _held(path, what)
+        handle = _held(path, what, make_folder=make_folder)
     try:
         os.truncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
@@ -44,8 +45,8 @@ def cleared(folder: Path, lock: str) -> None:
         folder.rmdir()
 
 
-def _held(path: Path, what: str) -> int:
-    handle = _opened(path)
+def _held(path: Path, what: str, *, make_folder: bool) -> int:
+    handle = _opened(path, tries=99 if make_folder else 0)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -57,9 +58,9 @@ def _held(path: Path, what: str) -> int:
     return handle
 
 
-def _opened(path: Path) -> int:
+def _opened(path: Path, tries: int) -> int:
     try:
-        for _ in range(99):
+        for _ in range(tries):
             with suppress(FileNotFoundError):  # the folder may be cleared away at any time
                 return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
             with suppress(FileExistsError):

@@ -46,8 +46,8 @@ def last_challenge(models: Path) -> dict[str, Any] | None:
 
 def refused_before(challenges: Sequence[Mapping[str, Any]], champion: str, asked: str) -> str | None:
     """When the gate last refused what is ``asked`` for once more; ``None``: something is different now."""
-    last = challenges[-1] if challenges else {}
-    return str(last["at"]) if last.get("champion") == champion and last.get("refused") == asked else None
+    same = [one for one in challenges if one["champion"] == champion and one.get("refused") == asked]
+    return str(same[-1]["at"]) if same else None
 
 
 def record_challenge(

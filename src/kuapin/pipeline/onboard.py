@@ -65,7 +65,8 @@ def onboard(
     """Open a category: check and encode its items, measure what to expect, choose what serves it best, make it live.
 
     The release that is live is taken over whole; the category is routed to a part of its own. The items are stored in
-    the shop last but one, the release goes live last: whatever ends it before leaves both as they were.
+    the shop last but one, the release goes live last: whatever ends it before leaves both as they were. Where another
+    release goes live just between the two, the items are stored and served by nothing: the same command opens them.
 
     Args:
         shop: with a live release and at least two categories.
@@ -115,7 +116,7 @@ def onboard(
         named,
         tuple(fault for fault in checked.validation.faults if fault.column != c.CATEGORY),  # it is given by name
         time.monotonic() - started,
-        live.manifest.config.get("encoding") != config.encoding.model_dump(mode="json"),
+        _reads(live.manifest.config.get("encoding")) != _reads(config.encoding.model_dump(mode="json")),
     )
 
 
@@ -123,6 +124,11 @@ def slug(category: str) -> str:
     """A plain name for a category's folder: what of it is letters and digits, and a hash that tells it from others."""
     plain = re.sub(r"[^a-z0-9]+", "-", category.lower()).strip("-")[:40]
     return f"{plain or 'category'}-{hashlib.sha256(category.encode()).hexdigest()[:8]}"
+
+
+def _reads(encoding: JsonValue) -> list[JsonValue]:
+    """Which language model settings name, and how it reads; not how fast."""
+    return [encoding.get(name) for name in ("backbone", "pooling", "max_length")] if isinstance(encoding, dict) else []
 
 
 @dataclass(frozen=True)

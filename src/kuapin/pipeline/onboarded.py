@@ -73,7 +73,7 @@ class Onboarded:
         suspects: what of the log taught nothing, see ``Suspects.named``.
         faults: what was found in the file.
         seconds: how long it took.
-        read_otherwise: whether the shop names another language model than the live one, which read the texts.
+        read_otherwise: whether the shop names another language model than the live release's, which read the texts.
     """
 
     release: str

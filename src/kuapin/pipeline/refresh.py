@@ -43,7 +43,7 @@ from kuapin.pipeline.train import (
     visible_of,
     write_default,
 )
-from kuapin.pipeline.tuned_encoder import Tuned, tuned, wants_tuning
+from kuapin.pipeline.tuned_encoder import Tuned, can_tune, tuned, wants_tuning
 from kuapin.progress import SILENT, Progress
 from kuapin.ranking.live import Fitted, go_on_live
 from kuapin.ranking.recommender import RANKER, Recommender
@@ -193,11 +193,15 @@ def refresh(shop: Shop, *, force: bool = False, full: bool = False, progress: Pr
         staying = {*held, WHOLE_SHOP} if held else set()
         passed = [one.category for one in verdicts if force or (one.passes and one.category not in staying)]
         refused = not (passed or (new and mixes) or force)
-        record_challenge(shop.models, live.name, verdicts, served, drift, refused=asked if refused else None)
+        lasting = refused and not isinstance(language, str)  # a tuning that failed may go well the next time
+        record_challenge(shop.models, live.name, verdicts, served, drift, refused=asked if lasting else None)
         release, kept = None, [name for name in known if name not in passed] if mixes and not force else []
         if not refused:
             own = {name: by for name in passed if name in stages and (by := stages[name].own)}
-            release = _publish(shop, releases, snapshot, dataset, read, live, kept, own, start, language, run, progress)
+            release, lost = _publish(
+                shop, releases, snapshot, dataset, read, live, kept, own, start, language, run, progress
+            )
+            passed, kept = [name for name in passed if name not in lost], [*kept, *lost]
             if force:
                 lift(shop)
             finish(shop)
@@ -291,13 +295,14 @@ def _publish(
     language: Tuned | str | None,
     run: Path,
     progress: Progress,
-) -> str:
+) -> tuple[str, list[str]]:
     """Learn from everything, and publish it beside the parts that some categories keep, or have of their own.
 
     ``start`` is gone on from; ``None``: everything is trained anew. ``run`` is the folder of the work in progress.
 
     Returns:
-        The release's name.
+        The release's name, and the categories that keep what they had because the strategy that passed for them cannot
+        be had on the whole log.
     """
     before, manifest = read_routing(live), read_manifest(live)
     said, alike = manifest.config, _read_alike(manifest, shop)
@@ -306,6 +311,8 @@ def _publish(
     else:
         fitted = _gone_on(shop, dataset, read, start.recommender, start.metrics, run, progress)
     opened = {name: opened_again(shop, dataset, read, name, by, progress) for name, by in own.items()}
+    lost = [name for name, opening in opened.items() if opening.strategy != own[name]]
+    opened, kept = {name: one for name, one in opened.items() if name not in lost}, [*kept, *lost]
     visible = learnable(dataset, read, fitted.suspects)
     learned = fit_surfaces(visible, fitted.recommender, shop.store, dataset.users, shop.config, progress=progress)
     default = Route(encoder=ENCODER, ranker=RANKER)
@@ -340,7 +347,7 @@ def _publish(
         if isinstance(language, Tuned) and releases.live() == live.name:
             language.keep()
         releases.activate(draft.version, after=live.name)
-    return draft.version
+    return draft.version, lost
 
 
 def _told(config: dict[str, JsonValue], kept: Sequence[str], before: str | None) -> dict[str, JsonValue]:
@@ -360,8 +367,8 @@ def _name_of(part: str, release: str) -> str:
 
 def _asked(shop: Shop, snapshot: str, held: Mapping[str, str], *, full: bool) -> str:
     """Hash of all that a refresh of one live release depends on."""
-    settings = shop.config.model_dump_json()
-    return hashlib.sha256(repr((kuapin.__version__, snapshot, settings, sorted(held), full)).encode()).hexdigest()[:16]
+    asked = kuapin.__version__, snapshot, shop.config.model_dump_json(), sorted(held), full, can_tune()
+    return hashlib.sha256(repr(asked).encode()).hexdigest()[:16]
 
 
 def _looks(challenges: Sequence[Mapping[str, Any]], served: Mapping[str, str]) -> dict[str, int]:

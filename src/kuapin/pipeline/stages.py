@@ -42,7 +42,7 @@ class Stage:
     @property
     def own(self) -> Strategy | None:
         """What the category's own part serves it by; ``None``: the challenger is what serves all others."""
-        return None if self.now == "running shop" else self.now
+        return None if self.now == RUNNING else self.now
 
 
 def young(routing: Routing, config: Mapping[str, JsonValue]) -> dict[str, str]:

@@ -67,7 +67,12 @@ def wants_tuning(shop: Shop, drift: Sequence[Moved]) -> bool:
     """
     moved = any(one.much and one.part in READ for one in drift)
     free = shop.config.refresh.encoder and shop.config.sources.sequence.start is None
-    return moved and free and all(map(find_spec, ("torch", "peft")))
+    return moved and free and can_tune()
+
+
+def can_tune() -> bool:
+    """Whether what training needs is installed."""
+    return all(map(find_spec, ("torch", "peft")))
 
 
 def tuned(shop: Shop, before: Dataset, newest: Newest, progress: Progress = SILENT) -> Tuned | str:

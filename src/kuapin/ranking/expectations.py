@@ -146,6 +146,11 @@ class Expectations:
         passed = [level for level in self.levels if level.shot > 0 and level.means(POPULARITY).mean() <= ours]
         return passed[-1] if passed else None
 
+    def above_popularity(self, strategy: Strategy, shot: float) -> bool:
+        """Whether this list at ``shot`` is better than popularity is at any level with people in it."""
+        ours, later = self.at(shot).means(strategy).mean(), [level for level in self.levels if level.shot > 0]
+        return bool(later) and all(level.means(POPULARITY).mean() < ours for level in later)
+
     def next_stage(self, strategy: Strategy, shot: float) -> Stage | None:
         """The first later level whose best list clearly beats today's; else the first that did in most launches.
 

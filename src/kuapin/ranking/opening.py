@@ -75,8 +75,10 @@ def open_category(
     found = simulate(
         visible, items, fitted, present=shot, signals=signals, ranking=ranking, config=simulation, progress=progress
     )
-    if strategy is None or (found and strategy not in found.scores):
-        strategy = found.at(shot).best if found else UNMEASURED
+    if found is None:
+        strategy = UNMEASURED
+    elif strategy is None or strategy not in found.scores:
+        strategy = found.at(shot).best
     with progress.step("Training what serves it best"):
         lists = launch_lists(
             visible, items, shot, config, ReplayConfig(), fitted, others=found.lists if found else None
@@ -116,5 +118,5 @@ def _scale(scores: NDArray[np.float64], right: NDArray[np.bool_], share: float, 
         slope, intercept = platt(scores, right, share)
     else:  # nothing tells the items apart
         slope, intercept = 1.0, float(logit(share * (right.sum() + 1) / (len(right) + 2)) - scores[0])
-    top = slope * float(scores.max(initial=-np.inf)) + intercept
+    top = slope * float(scores.max()) + intercept
     return Calibration(slope, intercept, np.zeros(n_categories), top=top)
