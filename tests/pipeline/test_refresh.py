@@ -403,7 +403,10 @@ def test_the_table_says_what_was_seen_and_what_could_have_been():
     better, worse, alike, few, blank = told["verdict"]
     assert re.fullmatch(r"passes: no loss above 4%; so many users show a loss of \d+%", better)
     assert re.fullmatch(r"negative transfer: keeps what it has; so many users show a loss of \d+%", worse)
-    assert re.fullmatch(r"cannot be told: keeps what it has; so many users show a loss of \d+%", alike)
+    ruled_out = r"only a loss above \d+\.\d% is ruled out"
+    assert re.fullmatch(rf"cannot be told: keeps what it has; {ruled_out}; so many users show a loss of \d+%", alike)
+    known = verb._table(refreshing.Refreshed("r0", "r1", verdicts, unseen=False))["verdict"]
+    assert known[2] == "cannot be told, for the live model knows the answers: keeps what it has"
     assert few == "too few users to tell any loss: keeps what it has"
     assert blank == "passes; the live model found nothing that could be lost"
     first, last = told["95 % interval"][0], told["95 % interval"][-1]
@@ -419,7 +422,7 @@ def test_the_verb(shop, log, tmp_path, capfd, monkeypatch):
     with_settings(shop, {"margin = 0.5": "margin = 0.0001"})
     assert run(app, ["refresh", str(shop.path), "--quiet"]) == 3
     out, err = capfd.readouterr()
-    assert "cannot be told: keeps what it has; so many users show a loss of" in out
+    assert "cannot be told: keeps what it has; only a loss above" in out
     assert err.startswith("The gate refused: in no category a loss of 0% could be ruled out.")
     assert run(app, ["refresh", str(shop.path), "--force"]) == 0
     out = capfd.readouterr().out
