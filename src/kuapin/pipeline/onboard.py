@@ -83,6 +83,8 @@ def onboard(
     """
     started, config = time.monotonic(), shop.config
     releases = Releases(shop.models, config.releases)
+    if releases.live() is None:
+        raise InputError(f"{shop.path} has no model yet, so that nothing can open in it. Run: kuapin train {shop.path}")
     live = _Live.read(releases.open_live())
     with progress.step("Reading and checking the items"):
         checked = shop.check_items(items, format)
