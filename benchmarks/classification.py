@@ -12,8 +12,7 @@ them. Ours: the preset ``few-labels``, with passes as in ``EPOCHS``; its setting
 after a first look at two of these draws (``docs/experiments.md``), and the figures call it by its strategy.
 ``ensemble``: the mean of what ``MEMBERS`` such models say, which differ in their seeds. At 100 labels all draws are the
 same titles: there the single models differ in their seeds alone, and the ensemble is of all of them, so that its
-interval is over the tested titles. An interrupted run of a clean commit
-goes on.
+interval is over the tested titles. An interrupted run of a clean commit goes on.
 """
 
 import hashlib

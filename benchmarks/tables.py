@@ -101,8 +101,8 @@ ABOUT = {
     "classification": (
         "Titles → categories from K labels a class, macro-F1 on titles that are in no draw; mean of two sets. "
         "`top-layers` is the preset `few-labels`, at 1, 5, 20 and 100 labels with 20, 15, 10 and 3 passes, "
-        "`ensemble` what three such models say on average (at 100, five). Asked for: a fine-tuned model, or an "
-        "ensemble of such, above the best baseline at 20 and 100, beyond the interval (`gain`, `ensemble_gain`)."
+        "and `gain` its lead over the best baseline. Asked for: a fine-tuned model, or an ensemble of such, above it "
+        "at 20 and 100, beyond the interval. Ensembles (`ensemble_gain`) have not been run to the end yet."
     ),
     "finetuning_matrix": (
         "What each strategy trains, costs and brings (co-interaction, 60 steps of 32 pairs on MiniLM, MRR of users who "

@@ -64,19 +64,16 @@ def refresh(
         )
     elif done.refused_at is None:
         _say(done, folder, quiet=quiet)
+    without = f"To replace it without comparing: kuapin train {folder}"
     if done.refused_at is not None:
         raise GateRefusedError(
             f"Nothing was imported or set since the gate refused at {done.refused_at}. {done.champion} stays live. "
-            f"Import more log, or --force; to replace it without comparing: kuapin train {folder}"
+            f"Import more log, or --force. {without}"
         )
     if done.release is None and not done.nothing_new:
         raise GateRefusedError(
             f"The gate refused: {_why_none(done, shop.config.gate.margin)}. {done.champion} stays live. "
-            + (
-                "Import more log, or --force."
-                if done.unseen
-                else f"To replace it without comparing: kuapin train {folder}"
-            )
+            + ("Import more log, or --force." if done.unseen else without)
         )
 
 
@@ -160,17 +157,14 @@ def _why_none(done: "Refreshed", margin: float) -> str:
 
 
 def _told(verdict: "Verdict", done: "Refreshed") -> str:
-    known = verdict.decision == "undecided" and not done.unseen
-    words = (
-        "cannot be told, for the live model knows the answers: keeps what it has"
-        if known
-        else (_WORDS[verdict.decision])
-    )
+    words, leaked = _WORDS[verdict.decision], verdict.decision == "undecided" and not done.unseen
+    if leaked:
+        words = "cannot be told, for the live model knows the answers: keeps what it has"
     if verdict.passes and verdict.category not in done.passed:
         words += ", but is held back: keeps what it has"
     if done.forced and not verdict.passes:
         words = words.replace("keeps what it has", "forced")
-    if known or verdict.decision == "too few users":
+    if leaked or verdict.decision == "too few users":
         return words
     if isnan(verdict.visible):
         return f"{words}; the live model found nothing that could be lost"

@@ -366,7 +366,7 @@ def _name_of(part: str, release: str) -> str:
 
 
 def _asked(shop: Shop, snapshot: str, held: Mapping[str, str], *, full: bool) -> str:
-    """Hash of all that a refresh of one live release depends on."""
+    """Hash of the tables, the settings, what is held back and what is installed; not of a backbone's own files."""
     asked = kuapin.__version__, snapshot, shop.config.model_dump_json(), sorted(held), full, can_tune()
     return hashlib.sha256(repr(asked).encode()).hexdigest()[:16]
 
