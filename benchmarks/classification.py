@@ -10,9 +10,9 @@ Baselines: logistic regression (scikit-learn, C = 10) on TF-IDF of words and wor
 ``best_baseline`` is the better of the two *on the test itself*; ``K.…`` is the mean over both sets, ``SET.K.…`` one of
 them. Ours: the preset ``few-labels``, with passes as in ``EPOCHS``; its settings were chosen on other draws and titles,
 after a first look at two of these draws (``docs/experiments.md``), and the figures call it by its strategy.
-``ensemble``: the mean of what ``MEMBERS`` such models say, which differ in their seeds. At 100 labels all draws are the
-same titles: there the single models differ in their seeds alone, and the ensemble is of all of them, so that its
-interval is over the tested titles. An interrupted run of a clean commit goes on.
+``ensemble``: from 20 labels on, the mean of what ``MEMBERS`` such models say, which differ in their seeds. At 100 all
+draws are the same titles: there the single models differ in their seeds alone, and the ensemble is of all of them, so
+that its interval is over the tested titles. An interrupted run of a clean commit goes on.
 """
 
 import hashlib
@@ -52,7 +52,7 @@ SET, LEAST_ITEMS, MOST_CLASSES = "amazon14_bundles", 120, 40
 LABELS, DRAWS = (1, 5, 20, 100), 5
 TESTED = 2_000
 TFIDF, FROZEN, TUNED, ENSEMBLE = "tfidf", "frozen", "top-layers", "ensemble"
-MEMBERS = 3
+MEMBERS, ENSEMBLE_FROM = 3, 20
 EPOCHS = {1: 20, 5: 15, 20: 10, 100: 3}
 """Passes over the labels a class: the more labels, the fewer."""
 RESAMPLES = 1_000
@@ -298,12 +298,13 @@ def main() -> None:
     quick = arguments.quick
     levels = arguments.extra.labels or (LABELS[:2] if quick else LABELS)
     draws = 1 if quick else min(arguments.extra.draws, DRAWS)
-    methods = (TFIDF, FROZEN, TUNED) if quick else (TFIDF, FROZEN, TUNED, ENSEMBLE)
     sets = [bundles()] if quick else [bundles(), journey()]
     kept = KeptCells("classification", {"preset": PRESET, "epochs": EPOCHS, "sets": [one.fingerprint for one in sets]})
     figures: dict[str, Figure] = {}
     for labels in levels:
         both = []
+        ensembles = () if quick or labels < ENSEMBLE_FROM else (ENSEMBLE,)
+        methods = (TFIDF, FROZEN, TUNED, *ensembles)
         for data in sets:
             both.append(outcome(data, labels, draws, methods, kept.folder if kept.lasting else None))
             figures |= figures_of(f"{data.name}.", labels, both[-1])
