@@ -8,7 +8,7 @@ source's texts, over the history by log-sum-exp. ``untrained`` is the frozen enc
 has to be compared with; ``best_frozen`` the best of six readings of it on the users asked. ``steps.full-N``: every
 parameter for so many steps. ``steps.half-N``: its weights and the frozen ones, in equal parts (Wortsman et al. 2022,
 arXiv:2109.01903). ``--full``: the rows that were best (``BEST_ROWS``, or ``--rows``) both ways under three seeds, all
-pooled; ``finetuning_best.json``.
+pooled; ``finetuning_best.json``. Otherwise a file a kind of row, ``finetuning_depth_objective.json`` and so on.
 
 Left-to-right objectives need a backbone that reads so: a small one from scratch, which knows what the source's titles
 say and nothing else. An interrupted run of a clean commit goes on.
@@ -213,7 +213,7 @@ def measured(bench: Bench, opening: Opening, names: Sequence[str], steps: int, s
 
 
 def main() -> None:
-    """Run, print, write ``finetuning_depth.json``, or ``finetuning_best.json`` with ``--full``."""
+    """Run, print, write ``finetuning_depth_*.json``, or ``finetuning_best.json`` with ``--full``."""
     started = time.perf_counter()
     commit()  # before anything else may move
     options = {
@@ -241,7 +241,14 @@ def main() -> None:
         print_table(opening.name, ["row", METRIC, "to best frozen", "to untrained", "minutes"], table)
     extra = {"launches": [one.name for one in openings], "steps": steps}
     extra["minutes"] = round((time.perf_counter() - started) / 60, 1)
-    write_result("finetuning_best" if full else "finetuning_depth", figures, seeds=seeds, quick=quick, extra=extra)
+    if full:
+        write_result("finetuning_best", figures, seeds=seeds, quick=quick, extra=extra)
+        return
+    kinds = dict.fromkeys(name.partition(".")[0] for name in names)
+    for kind in kinds:
+        others = tuple(f"{one}." for one in kinds if one != kind)
+        mine = {name: one for name, one in figures.items() if not name.startswith(others)}
+        write_result(f"finetuning_depth_{kind}", mine, seeds=seeds, quick=quick, extra=extra)
 
 
 if __name__ == "__main__":

@@ -153,12 +153,16 @@ def measured(kind: str, objective: str, strategy: str, steps: int, kept: Path | 
     return found
 
 
-def figures_of(matrix: Mapping[str, Mapping[str, Any]], strategies: Mapping[str, Any]) -> dict[str, Figure]:
-    """The least that any pair keeps, and every strategy's row."""
-    kept = [one["kept"] for row in matrix.values() for one in row.values()]
+def least(grid: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, Figure]:
+    """How many pairs there are, and the least that any of them keeps in either precision."""
+    kept = [one for row in grid.values() for one in row.values()]
     figures = {"pairs": Figure(float(len(kept)))}
-    for precision in ("bf16", "int8") if kept else ():
-        figures[f"least.{precision}_kept"] = Figure(min(one[precision] for one in kept))
+    return figures | {f"least.{one}_kept": Figure(min(pair[one] for pair in kept)) for one in ("bf16", "int8")}
+
+
+def costs(strategies: Mapping[str, Mapping[str, Any]]) -> dict[str, Figure]:
+    """Every strategy's row, and what the users are asked before any of them trains."""
+    figures = {}
     for name, one in strategies.items():
         figures["frozen.mrr"] = Figure(one["before"])
         figures |= {
@@ -171,7 +175,7 @@ def figures_of(matrix: Mapping[str, Mapping[str, Any]], strategies: Mapping[str,
 
 
 def main() -> None:
-    """Run, print, write ``finetuning_matrix.json``."""
+    """Run, print, write ``finetuning_matrix.json`` and ``finetuning_strategies.json``."""
     started = time.perf_counter()
     commit()  # before anything else may move
     options = {
@@ -185,14 +189,14 @@ def main() -> None:
     objectives = arguments.extra.objectives or (["simcse"] if quick else list(OBJECTIVES))
     names = ["lora"] if quick else list(STRATEGIES)
     steps = 6 if quick else LONG
-    matrix, strategies = {}, {}
     if part != STRATEGY:
         matrix = {one: {name: measured(PAIR, one, name, STEPS, folder) for name in names} for one in objectives}
+        grid = {one: {name: cell["kept"] for name, cell in row.items()} for one, row in matrix.items()}
+        extra = {"grid": grid, "minutes": round((time.perf_counter() - started) / 60, 1)}
+        write_result("finetuning_matrix", least(grid), seeds=[0], quick=quick, extra=extra)
     if part != PAIR:
-        strategies = {name: measured(STRATEGY, "co-interaction", name, steps, folder) for name in names}
-    grid = {one: {name: cell["kept"] for name, cell in row.items()} for one, row in matrix.items()}
-    extra = {"grid": grid, "minutes": round((time.perf_counter() - started) / 60, 1)}
-    write_result("finetuning_matrix", figures_of(matrix, strategies), seeds=[0], quick=quick, extra=extra)
+        found = {name: measured(STRATEGY, "co-interaction", name, steps, folder) for name in names}
+        write_result("finetuning_strategies", costs(found), seeds=[0], quick=quick)
 
 
 if __name__ == "__main__":

@@ -104,17 +104,26 @@ ABOUT = {
         "and `gain` its lead over the best baseline. Asked for: a fine-tuned model, or an ensemble of such, above it "
         "at 20 and 100, beyond the interval. Ensembles (`ensemble_gain`) have not been run to the end yet."
     ),
-    "finetuning_matrix": (
-        "What each strategy trains, costs and brings (co-interaction, 60 steps of 32 pairs on MiniLM, MRR of users who "
-        "were not in it); and every objective with every strategy for three steps: share of the ten nearest titles "
-        "that the exported encoder keeps, bf16 / int8. Asked for: ≥ 0.99 / ≥ 0.95."
+    "finetuning_strategies": (
+        "What each strategy trains, costs and brings: co-interaction, 60 steps of 32 pairs on MiniLM, MRR of users who "
+        "were not in it."
     ),
-    "finetuning_depth": (
-        "Every objective (its top layers tuned) and every strategy (by co-interaction), as many steps each, one seed: "
-        "NDCG@10 of text alone at an opening, to the same encoder `untrained` and to the best of six frozen readings."
+    "finetuning_matrix": (
+        "Every objective with every strategy for three steps, saved, loaded again and exported: share of the ten "
+        "nearest titles that the exported encoder keeps, bf16 / int8. Asked for: ≥ 0.99 / ≥ 0.95."
+    ),
+    "finetuning_depth_objective": (
+        "Every objective, its top layers tuned in as many steps, one seed: NDCG@10 of text alone at an opening, to the "
+        "same encoder `untrained` and to the best of six frozen readings."
+    ),
+    "finetuning_depth_strategy": "The same for every strategy, by co-interaction.",
+    "finetuning_depth_steps": (
+        "The same for longer training of every parameter (`full-150`: 150 steps), and for its weights and the frozen "
+        "ones in equal parts (`half-150`)."
     ),
     "finetuning_best": (
-        "The three best objectives of the table above in full: both ways, three seeds pooled, 2,000 users each."
+        "The three best objectives of `finetuning_depth_objective` in full: both ways, three seeds pooled, 2,000 users "
+        "each."
     ),
     "spans": (
         "Brand and product spans in titles, F1 by exact match, of the tuned tagger (`f1`) against a dictionary of the "
