@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kuapin.errors import InputError
+from kuapin.errors import InputError, KuapinError, MissingExtraError
 from kuapin.finetuning.adapting import adapt
 from kuapin.finetuning.search import JOURNAL, changed, default_space, searched
 from kuapin.finetuning.settings import FinetuningConfig
@@ -26,26 +26,68 @@ def distance(config):
     return -abs(math.log10(config.training.learning_rate) + 4) - abs(config.training.batch_size - 32) / 32
 
 
-def test_it_finds_the_better_settings_and_goes_on(tmp_path):
-    seen = []
+def test_it_finds_the_better_settings_and_goes_on_to_what_it_would_have_found(tmp_path, caplog, capfd):
+    """Ctrl-C during every fourth trial: each trial is drawn once more, the same, and the search is the same."""
+    asked, interrupted = [], set()
 
     def run(config, watch):
-        seen.append(config)
-        if len(seen) == 8:
-            raise KeyboardInterrupt
+        asked.append(config)
         return distance(config)
 
-    with pytest.raises(KeyboardInterrupt):
-        searched(CONFIG, SPACE, 25, tmp_path, run)
-    assert (tmp_path / JOURNAL).is_file()
-    best, trials = searched(CONFIG, SPACE, 25, tmp_path, run)
-    finished = [trial for trial in trials if trial.value is not None]
-    assert len(trials) == 25
-    assert distance(best) == max(trial.value for trial in finished) > -0.35
-    assert 25 <= len(seen) <= 26  # those of the first call are not tried again
-    again, same = searched(CONFIG, SPACE, 25, tmp_path, run)
-    assert (again, same) == (best, trials)
-    assert len(seen) <= 26
+    def interrupted_run(config, watch):
+        if len(asked) % 4 == 3 and len(asked) not in interrupted:
+            interrupted.add(len(asked))
+            raise KeyboardInterrupt
+        return run(config, watch)
+
+    (straight, resumed) = (tmp_path / name for name in ("straight", "resumed"))
+    for folder in (straight, resumed):
+        folder.mkdir()
+    best, trials = searched(CONFIG, SPACE, 25, straight, run)
+    assert len(trials) == len({str(trial.settings) for trial in trials}) == len(asked) == 25
+    assert distance(best) == max(trial.value for trial in trials) > -0.35
+    asked.clear()
+    for _ in range(6):
+        with pytest.raises(KeyboardInterrupt):
+            searched(CONFIG, SPACE, 25, resumed, interrupted_run)
+    assert (resumed / JOURNAL).is_file()
+    assert searched(CONFIG, SPACE, 25, resumed, interrupted_run) == (best, trials)
+    assert searched(CONFIG, SPACE, 25, resumed, interrupted_run) == (best, trials)
+    assert len(asked) == 25
+    assert caplog.text + capfd.readouterr().err == ""
+
+
+def test_a_trial_that_fails_by_its_settings_is_one_line_and_fails_alone(tmp_path, caplog, capfd):
+    order = iter([0.1, KuapinError("The loss is nan at step 1."), InputError("max_length is 99."), 0.2])
+
+    def run(config, watch):
+        if isinstance(found := next(order), Exception):
+            raise found
+        return found
+
+    with pytest.warns(UserWarning, match=r"^Trial \d failed\. ") as told:
+        _, trials = searched(CONFIG, SPACE, 4, tmp_path, run)
+    assert [trial.state for trial in trials] == ["complete", "fail", "fail", "complete"]
+    assert len({str(trial.settings) for trial in trials}) == 4
+    assert [str(one.message) for one in told] == [
+        "Trial 1 failed. The loss is nan at step 1.",
+        "Trial 2 failed. max_length is 99.",
+    ]
+    assert caplog.text + capfd.readouterr().err == ""
+
+
+def test_what_no_settings_mend_ends_the_search_and_uses_up_no_trial(tmp_path):
+    order = iter([MissingExtraError("wandb is not installed."), OSError("the disk is full"), 0.1, 0.2])
+
+    def run(config, watch):
+        if isinstance(found := next(order), Exception):
+            raise found
+        return found
+
+    for kind, said in ((MissingExtraError, "wandb"), (OSError, "disk")):
+        with pytest.raises(kind, match=said):
+            searched(CONFIG, SPACE, 2, tmp_path, run)
+    assert [trial.value for trial in searched(CONFIG, SPACE, 2, tmp_path, run)[1]] == [0.1, 0.2]
 
 
 def test_what_is_worse_than_the_median_is_given_up(tmp_path):

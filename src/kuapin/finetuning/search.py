@@ -4,15 +4,17 @@ Trials are compared by the objective's own metric on the half of what is held ou
 half, and users who are asked for lists, have no say. (Akiba et al. 2019; Bergstra et al. 2011)
 """
 
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
-from kuapin.errors import InputError
+from kuapin.errors import InputError, KuapinError
 from kuapin.extras import require
 from kuapin.finetuning.objectives.registry import OBJECTIVES
 from kuapin.finetuning.settings import FinetuningConfig
@@ -24,6 +26,8 @@ Space = Mapping[str, tuple[Any, ...]]
 JOURNAL = "trials.journal"
 LEAST_BEFORE_PRUNING = 4
 """Trials that end undisturbed, so that there is a median."""
+_REASON = "reason"
+"""Kept with a trial whose settings failed; one that was interrupted has none, and is no trial."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,9 @@ def searched(
     folder: Path,
     run: Callable[[FinetuningConfig, Watch], float],
 ) -> tuple[FinetuningConfig, list[Trial]]:
-    """Try settings until there are so many trials, those of an interrupted search counted.
+    """Try settings until there are so many trials; an interrupted search goes on to what it would have found.
+
+    A trial that was interrupted is drawn again. One that fails by its settings is told of in a warning, and counts.
 
     Args:
         config: all other settings.
@@ -68,11 +74,12 @@ def searched(
         The best settings, and every trial.
 
     Raises:
-        InputError: a setting of the space does not exist or has a value that is not allowed.
+        InputError: a setting of the space does not exist or has a value that is not allowed, or no trial came to its
+            end.
     """
     optuna = require("optuna", "tune")
     journal = require("optuna.storages.journal", "tune")
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     objective = OBJECTIVES[config.objective]
     for name, choices in space.items():
         for value in choices:
@@ -83,7 +90,6 @@ def searched(
             study_name="search",
             storage=optuna.storages.JournalStorage(journal.JournalFileBackend(str(folder / JOURNAL))),
             direction="maximize" if objective.greater_is_better else "minimize",
-            sampler=optuna.samplers.TPESampler(seed=config.seed),
             pruner=optuna.pruners.MedianPruner(n_startup_trials=LEAST_BEFORE_PRUNING),
             load_if_exists=True,
         )
@@ -94,15 +100,23 @@ def searched(
             if trial.should_prune():
                 raise optuna.TrialPruned
 
-        return run(changed(config, {name: _drawn(trial, name, choices) for name, choices in space.items()}), watch)
+        try:
+            return run(changed(config, {name: _drawn(trial, name, choices) for name, choices in space.items()}), watch)
+        except KuapinError as error:
+            if type(error) not in (KuapinError, InputError):  # a missing package, a busy shop: not by the settings
+                raise
+            trial.set_user_attr(_REASON, str(error))
+            warnings.warn(f"Trial {len(_finished(study))} failed. {error}", stacklevel=2)
+            return math.nan  # fails for Optuna
 
-    done = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
-    if len(done) < trials:
-        study.optimize(tried, n_trials=trials - len(done))
+    while (done := len(_finished(study))) < trials:
+        # Seeded for every trial, so that a search draws the same wherever it was interrupted
+        seed = int(np.random.default_rng([config.seed, done]).integers(2**32))
+        study.sampler = optuna.samplers.TPESampler(seed=seed)
+        study.optimize(tried, n_trials=1)
     found = [
         Trial(dict(trial.params), trial.value if trial.state.name == "COMPLETE" else None, trial.state.name.lower())
-        for trial in study.get_trials(deepcopy=False)
-        if trial.state.is_finished()
+        for trial in _finished(study)
     ]
     if all(trial.value is None for trial in found):
         raise InputError("No trial of the search came to its end. Widen the space, or give it more steps.")
@@ -130,6 +144,12 @@ def changed(config: FinetuningConfig, values: Mapping[str, Any]) -> FinetuningCo
         told = error.errors()[0]
         name = ".".join(str(step) for step in told["loc"])
         raise InputError(f"search: {name} = {told['input']!r}: {told['msg']}. Correct it.") from error
+
+
+def _finished(study: Any) -> list[Any]:
+    """The trials that came to their end, were given up, or failed by their settings, in their order."""
+    trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
+    return [trial for trial in trials if trial.state.name != "FAIL" or _REASON in trial.user_attrs]
 
 
 def _drawn(trial: Any, name: str, choices: tuple[Any, ...]) -> Any:
