@@ -8,6 +8,8 @@ from pathlib import Path
 
 from kuapin.durable import sync_tree, write_durably
 
+STATE = "trainer_state.json"
+"""Written by the Trainer: what was measured so far, and which checkpoint was best."""
 _SEAL = "complete.json"
 _PREFIX = "checkpoint-"
 
@@ -19,17 +21,26 @@ def seal(folder: Path) -> None:
 
 
 def newest_whole(run: Path) -> Path | None:
-    """The last checkpoint of a run that is as it was sealed; ``None``: there is none.
+    """The last checkpoint of a run that is as it was sealed, as is the best that it names; ``None``: there is none.
 
     Those that are not are told of in one warning each, and removed, so that nothing is ever resumed from them.
     """
-    found = sorted(run.glob(f"{_PREFIX}*"), key=_step, reverse=True)
-    for folder in found:
-        if _is_whole(folder):
+    for folder in sorted(run.glob(f"{_PREFIX}*"), key=_step, reverse=True):
+        if not _is_whole(folder):
+            what = "this checkpoint"
+        elif (best := best_of(folder)) != folder and not _is_whole(best):
+            what = f"the best before it, {best.name},"
+        else:
             return folder
-        warnings.warn(f"{folder}: this checkpoint was cut short or altered; it is left out.", stacklevel=2)
+        warnings.warn(f"{folder}: {what} was cut short or altered; it is left out.", stacklevel=2)
         shutil.rmtree(folder)
     return None
+
+
+def best_of(folder: Path) -> Path:
+    """The best checkpoint up to one of them, beside it; itself where nothing had been measured."""
+    step = json.loads((folder / STATE).read_bytes())["best_global_step"]
+    return folder if step is None else folder.with_name(f"{_PREFIX}{step}")
 
 
 def _step(folder: Path) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from kuapin.errors import KuapinError
 from kuapin.extras import require
 from kuapin.finetuning.adversarial import Adversary, harden
-from kuapin.finetuning.checkpoints import seal
+from kuapin.finetuning.checkpoints import STATE, best_of, seal
 from kuapin.finetuning.optimiser import make_optimiser
 from kuapin.finetuning.reader import Tensor
 from kuapin.finetuning.settings import TrainingConfig
@@ -117,6 +117,21 @@ class ReaderTraining:
 
     def _load_best_model(self) -> None:
         self._take(Path(self.state.best_model_checkpoint))
+
+    def take_up_end(self, checkpoint: Path) -> bool:
+        """Hold the best of a training whose last checkpoint is this one; ``False``: training goes on from there."""
+        state = type(self.state).load_from_json(str(checkpoint / STATE))
+        if state.global_step < self.args.max_steps and not self._out_of_patience(state):
+            return False
+        self.state = state
+        self._take(best_of(checkpoint))
+        return True
+
+    def _out_of_patience(self, state: Any) -> bool:
+        """Whether early stopping had ended it; the Trainer forgets that when it is resumed."""
+        told = state.stateful_callbacks.get("EarlyStoppingCallback", {"attributes": {}})["attributes"]
+        vain = told.get("early_stopping_patience_counter", 0)
+        return self.loop.patience is not None and vain >= self.loop.patience
 
     def _take(self, folder: Path) -> None:
         from_bytes((folder / WEIGHTS).read_bytes(), self.model, self.strategy, str(folder))

@@ -143,7 +143,8 @@ def fit(
             trainer.add_callback(transformers.EarlyStoppingCallback(early_stopping_patience=config.patience))
         trainer.remove_callback(transformers.PrinterCallback)
         with enough_memory(lambda: f"at step {trainer.state.global_step + 1}"):
-            trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+            if resumed is None or not trainer.take_up_end(resumed):
+                trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     if stop.asked and trainer.state.global_step < total:
         raise KeyboardInterrupt
     reader.eval()
