@@ -15,7 +15,7 @@ from kuapin.encoding.backbone import Backbone
 from kuapin.encoding.export import sentence_module
 from kuapin.errors import InputError, KuapinError, ModelFolderError
 from kuapin.finetuning import adapting
-from kuapin.finetuning.adapting import CHANGE, adapt, checked
+from kuapin.finetuning.adapting import CHANGE, adapt, checked, run_key
 from kuapin.finetuning.change import load_change
 from kuapin.finetuning.memory import enough_memory
 from kuapin.finetuning.objectives.co_interaction import CoInteraction, CoInteractionConfig
@@ -292,6 +292,23 @@ def test_where_no_length_is_set_it_is_what_the_backbone_reads_and_64_at_most(ber
     backbone = Backbone.resolve(str(bert))
     assert checked(config(), replace(backbone, max_length=20)).max_length == 20
     assert [Tokens(replace(backbone, max_length=n)).max_length for n in (20, 512)] == [20, 64]
+
+
+def test_another_text_title_or_set_of_users_is_another_run(material, bert):
+    """An interrupted run, or a first stage, of other texts is never gone on from."""
+    backbone, histories = Backbone.resolve(str(bert)), material.histories
+
+    def key(of):
+        return run_key(config(), backbone, of, "snapshot")
+
+    fewer = replace(material.dataset, histories=histories.keep(histories.users != 3))
+    others = [
+        replace(material, texts=("a rose", *material.texts[1:])),
+        replace(material, titles=("a rose", *material.titles[1:])),
+        replace(material, dataset=fewer),
+    ]
+    assert len({key(material), *map(key, others)}) == 4
+    assert key(replace(material, texts=tuple(material.texts))) == key(material)
 
 
 def test_what_lies_beside_the_weights_is_no_start(material, bert, tmp_path):

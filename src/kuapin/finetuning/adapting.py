@@ -119,10 +119,20 @@ def _whitening(
     return lambda: fit_projection(reader, tokens, texts, config.whitening.shrinkage, size)
 
 
-def run_key(config: FinetuningConfig, backbone: Backbone, snapshot: str) -> str:
-    """Names a run by all that its result depends on; 12 hexadecimal digits."""
-    parts = [config.model_dump(mode="json"), backbone.weights_hash, snapshot]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+def run_key(config: FinetuningConfig, backbone: Backbone, material: Material, snapshot: str) -> str:
+    """Names a run by all that its result depends on; 12 hexadecimal digits.
+
+    Args:
+        config: all settings.
+        backbone: to start from.
+        material: its texts, which hang on ``[text]`` too, and whose histories are in it.
+        snapshot: of the tables that the material comes from.
+    """
+    parts = [config.model_dump(mode="json"), backbone.weights_hash, snapshot, material.texts, material.titles]
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
+    for array in (material.histories.indptr, material.histories.items):
+        digest.update(array.tobytes())
+    return digest.hexdigest()[:12]
 
 
 def checked(config: FinetuningConfig, backbone: Backbone) -> Backbone:

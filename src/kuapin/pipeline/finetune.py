@@ -86,7 +86,7 @@ def finetune(
     material = material_of(shop, dataset, allowed, asked_users(dataset, asked), config.seed)
     backbone = starting_backbone(shop, config, material)
     check_stages(config, backbone)
-    key = run_key(config, backbone, snapshot)
+    key = run_key(config, backbone, material, snapshot)
     name = f"{config.objective}-{config.strategy}-{key[:8]}"
     target = shop.backbones / name
     with shop.run(f"finetune-{key}") as run:

@@ -62,7 +62,7 @@ def search(shop: Shop, config: FinetuningConfig, space: Space, trials: int, prog
     material = material_of(shop, dataset, allowed, left_out, config.seed)
     backbone = starting_backbone(shop, config, material)
     check_stages(config, backbone)
-    key = run_key(config, backbone, f"{snapshot} {sorted(space.items())}")
+    key = run_key(config, backbone, material, f"{snapshot} {sorted(space.items())}")
     best = max if OBJECTIVES[config.objective].greater_is_better else min
     metric = OBJECTIVES[config.objective].metric
     with shop.run(f"search-{key}") as folder:
@@ -88,6 +88,6 @@ def _started(
     stage = first_stage(config)
     if stage is None:
         return backbone
-    own = folder / f"first-{run_key(stage, backbone, '')}"
+    own = folder / f"first-{run_key(stage, backbone, material, '')}"
     (own / "run").mkdir(parents=True, exist_ok=True)
     return pretrained(material, config, backbone, own / "run", own / "new", progress)

@@ -109,7 +109,7 @@ def tuned(shop: Shop, before: Dataset, newest: Newest, progress: Progress = SILE
     except InputError as error:
         return str(error)
     config = config.model_copy(update={"max_length": min(config.max_length or USUAL_LENGTH, backbone.max_length)})
-    key = run_key(config, backbone, f"{shop.snapshot} {newest.cut}")
+    key = run_key(config, backbone, material, f"{shop.snapshot} {newest.cut}")
     name = f"{TUNED}{key[:8]}"
     target: Path = shop.backbones / name
     with shop.run(f"finetune-{key}") as run:
