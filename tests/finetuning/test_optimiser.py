@@ -40,6 +40,22 @@ def test_lower_layers_have_lower_rates(reader):
     assert {rate for name, rate in rates.items() if ".embeddings." in name} == {0.25}
 
 
+@pytest.mark.parametrize("which", ["bert", "gpt"])
+@pytest.mark.parametrize("strategy", ["lora", "adalora", "bottleneck", "prefix"])
+def test_what_is_added_has_the_rate_of_its_layer_and_a_prefix_the_full_one(material, request, which, strategy):
+    config = FinetuningConfig(strategy=strategy)
+    objective = make_objective(config, material)
+    backbone = Backbone.resolve(str(request.getfixturevalue(which)))
+    reader = assembled(backbone, type(objective), objective.facts, make_strategy(config), config, 10)
+    groups = by_name(reader, parameter_groups(reader, learning_rate=1.0, weight_decay=0.1, layer_decay=0.5))
+    rates = {name: group["lr"] for name, group in groups.items()}
+    if strategy == "prefix":
+        assert list(rates.values()) == [1.0]
+        return
+    for layer, rate in (("0", 0.5), ("1", 1.0)):
+        assert {found for name, found in rates.items() if f".{layer}." in name.partition("attn")[0]} == {rate}
+
+
 def test_matrices_alone_decay(reader):
     """AdamW without a gradient: W (1 − η λ) for matrices, and vectors as they were."""
     config = TrainingConfig(learning_rate=0.5, weight_decay=0.2)

@@ -17,9 +17,9 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Groups for a torch optimiser.
 
-    Of L layers, layer l (from 0 at the bottom) has the rate η · γ^(L − 1 − l), the embeddings below them η · γ^L, the
-    head and the projections η (Howard and Ruder 2018, ULMFiT, discriminative fine-tuning). Vectors (biases, norms) have
-    no weight decay.
+    Of L layers, layer l (from 0 at the bottom) has the rate η · γ^(L − 1 − l), as has what is added to it, the
+    embeddings below them η · γ^L, the head, the projections and a prefix η (Howard and Ruder 2018, ULMFiT,
+    discriminative fine-tuning). Vectors (biases, norms) have no weight decay.
 
     Args:
         reader: whose trainable parameters.
@@ -58,7 +58,7 @@ def make_optimiser(reader: Reader, config: TrainingConfig, kind: Callable[..., A
 
 def _depth(name: str, n_layers: int) -> int:
     """How far a parameter lies below the head: 0 for the head and the top layer."""
-    if not name.startswith("backbone."):
+    if not name.startswith("backbone.") or ".prompt_encoder." in name:  # PEFT's prefix, which every layer reads
         return 0
     found = _LAYER.search(name)
     if found:
