@@ -15,6 +15,7 @@ from kuapin.finetuning.trainer import planned_steps
 
 torch = pytest.importorskip("torch")
 load_file = pytest.importorskip("safetensors.torch").load_file
+transformers = pytest.importorskip("transformers")
 optimization = pytest.importorskip("transformers.optimization")
 
 
@@ -110,6 +111,19 @@ def test_products_are_rounded_where_asked(run, monkeypatch, precision, rounded):
     monkeypatch.setattr(CoInteraction, "loss", watched)
     assert run(precision=precision, max_steps=2).trainer.args.bf16 is rounded
     assert seen == [rounded, rounded]
+
+
+def test_of_two_graphics_cards_one_trains(run, monkeypatch):
+    """The Trainer would draw a batch for each, and cut what stands for pairs of them by rows."""
+
+    def two_cards(self):
+        self._n_gpu, self.distributed_state = getattr(self, "_n_gpu", 2), None
+        return torch.device("cpu")
+
+    monkeypatch.setattr(transformers.TrainingArguments, "_setup_devices", property(two_cards))
+    seen = run("regression", batch_size=16, max_steps=2)
+    assert seen.batches == [16, 16]
+    assert seen.trainer.model_wrapped is seen.trainer.model
 
 
 def test_dropout_and_the_longest_gradient_reach_the_loop(run):

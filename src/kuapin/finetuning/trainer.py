@@ -178,7 +178,7 @@ def _arguments(
 ) -> Any:
     transformers = require("transformers", "train")
     tracker = chosen_tracker(config.tracker)
-    return transformers.TrainingArguments(
+    arguments = transformers.TrainingArguments(
         output_dir=str(run),
         use_cpu=training_device().type == "cpu",
         per_device_train_batch_size=config.batch_size,
@@ -208,6 +208,9 @@ def _arguments(
         seed=seed,
         data_seed=seed,
     )
+    # One card: DataParallel cuts tensors by rows, and a batch's (B, B) masks and stacked texts cannot be cut so
+    arguments._n_gpu = min(1, arguments.n_gpu)
+    return arguments
 
 
 class Clock:
