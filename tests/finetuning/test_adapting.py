@@ -179,12 +179,15 @@ def test_a_training_that_had_ended_is_not_gone_on_with(material, bert, tmp_path,
     np.testing.assert_array_equal(encoded(resumed.folder), encoded(straight.folder))
 
 
-def test_ctrl_c_in_the_step_that_ends_it_early_changes_nothing(material, bert, tmp_path):
-    chosen = config(learning_rate=1e-12, patience=1, max_steps=400)
+@pytest.mark.parametrize("training", [{"patience": 1, "learning_rate": 1e-12, "max_steps": 400}, {"max_steps": 7}])
+def test_ctrl_c_in_the_last_step_is_heeded_and_changes_nothing(material, bert, tmp_path, training):
+    chosen = config(**training)
     straight = run(material, bert, tmp_path / "straight", chosen)
     with pytest.raises(KeyboardInterrupt):
         run(material, bert, tmp_path / "stopped", chosen, InterruptedAt(straight.outcome.steps))
-    assert run(material, bert, tmp_path / "stopped", chosen).outcome.steps == straight.outcome.steps
+    resumed = run(material, bert, tmp_path / "stopped", chosen)
+    assert resumed.outcome.steps == straight.outcome.steps
+    np.testing.assert_array_equal(encoded(resumed.folder), encoded(straight.folder))
 
 
 def test_early_stopping(material, bert, tmp_path):

@@ -75,6 +75,33 @@ def test_titles_stand_for_items_where_asked(material):
     assert short.texts[1] == material.titles[1] != material.texts[1]
 
 
+@pytest.mark.parametrize("strategy", ["top-layers", "lora"])
+def test_without_a_step_pooling_and_whitening_are_all_that_is_new(bert, material, tmp_path, strategy):
+    """What is written is the start's own ends, each whitened; the search is told how good that is."""
+    loop = LOOP.model_copy(update={"max_steps": 0, "soup": 3})
+    config = FinetuningConfig(strategy=strategy, training=loop, pooling="ends", whitening={"on": True})
+    (tmp_path / "run").mkdir()
+    told = []
+    done = adapt(
+        material, config, Backbone.resolve(str(bert)), tmp_path / "run", tmp_path / "new",
+        watch=lambda *seen: told.append(seen),
+    )  # fmt: skip
+    outcome = done.outcome
+    assert (outcome.steps, outcome.planned, outcome.averaged) == (0, 0, 1)
+    assert outcome.after.values == pytest.approx(outcome.before.values)
+    ((step, metrics),) = outcome.curve
+    assert told == [(step, metrics["mrr"])] == [(0, metrics["mrr"])]
+    start, new = (open_reader(Backbone.resolve(str(folder))) for folder in (bert, done.folder))
+    for name, weights in start.backbone.state_dict().items():
+        torch.testing.assert_close(new.backbone.state_dict()[name], weights)
+    texts, new_backbone = list(dict.fromkeys(material.texts)), Backbone.resolve(str(done.folder))
+    assert (new_backbone.pooling, len(new_backbone.dense)) == ("ends", 1)
+    new.eval()
+    with torch.inference_mode():
+        white = new.pooled(**Tokens(new_backbone, 64)(texts)).numpy()
+    np.testing.assert_allclose(white.mean(axis=0), 0, atol=1e-3)
+
+
 @pytest.mark.parametrize("strategy", ["full", "lora", "prefix", "bottleneck"])
 def test_both_ends_are_read_saved_and_exported(bert, material, tmp_path, strategy):
     config = FinetuningConfig(strategy=strategy, training=LOOP, pooling="ends", whitening={"on": True})

@@ -62,7 +62,13 @@ def finetune(
         typer.Option("--from-scratch", help="Start from a small untrained model with the shop's own words instead."),
     ] = False,
     max_steps: Annotated[
-        int | None, typer.Option("--max-steps", min=1, help="End after so many steps.", show_default=False)
+        int | None,
+        typer.Option(
+            "--max-steps",
+            min=0,
+            help="End after so many steps; 0: no training, only what the settings put in place (pooling, whitening).",
+            show_default=False,
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,

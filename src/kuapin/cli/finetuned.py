@@ -20,10 +20,11 @@ def say_finetuned(tuned: "Finetuned") -> None:
 
     outcome = tuned.adapted.outcome
     early = f" of {outcome.planned:,}" if outcome.steps < outcome.planned else ""
-    say(
-        f"{tuned.name}: {outcome.steps:,}{early} steps on {counted(tuned.adapted.examples, 'example')}, "
+    trained = (
+        f"{outcome.steps:,}{early} steps on {counted(tuned.adapted.examples, 'example')}, "
         f"{outcome.trained:,} parameters trained, {outcome.seconds_per_step:.2g} s a step."
     )
+    say(f"{tuned.name}: {trained if outcome.planned else 'no training, what its settings put in place alone.'}")
     say("")
     say(f"On {counted(tuned.adapted.held_out, 'held-out example')}:")
     names = list(outcome.after.values)

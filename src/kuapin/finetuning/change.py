@@ -36,7 +36,7 @@ class Change(BaseModel):
     weights_sha256: str = Field(description="SHA-256 of change.safetensors.")
     settings: FinetuningConfig = Field(description="All settings of the run.")
     facts: dict[str, Any] = Field(description="What the head is made of, such as its labels.")
-    total_steps: int = Field(ge=1, description="Steps that the run was planned for.")
+    total_steps: int = Field(ge=0, description="Steps that the run was planned for.")
 
 
 def repooled(backbone: Backbone, config: FinetuningConfig) -> Backbone:

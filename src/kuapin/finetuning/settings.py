@@ -55,7 +55,12 @@ class TrainingConfig(BaseModel):
     batch_size: int = Field(32, ge=1, le=65_536, description="Examples of a step, per accumulated batch.")
     accumulation: int = Field(1, ge=1, le=4096, description="Batches whose gradients are added before a step.")
     epochs: float = Field(1.0, gt=0, le=1000, description="Passes over the examples.")
-    max_steps: int | None = Field(None, ge=1, description="End after so many steps, whatever the epochs.")
+    max_steps: int | None = Field(
+        None,
+        ge=0,
+        description="End after so many steps, whatever the epochs; 0: no training, so that pooling, whitening and a "
+        "head that starts warm are all that is new.",
+    )
     evaluate_every: float = Field(
         0.25, gt=0, description="Epochs between two measurements (and checkpoints) on what is held out."
     )

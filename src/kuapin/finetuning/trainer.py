@@ -84,7 +84,7 @@ def fit(
     watch: Callable[[int, float], None] = lambda step, value: None,
     seed: int | None = None,
 ) -> Outcome:
-    """Train; the reader then holds the best checkpoint.
+    """Train; the reader then holds the best checkpoint, or what it held where no step is planned.
 
     A checkpoint is kept at every measurement. Ctrl-C ends after the step at hand with a checkpoint in ``run``, from
     which the same call goes on to the same result.
@@ -108,7 +108,7 @@ def fit(
     transformers = require("transformers", "train")
     require("accelerate", "train")
     total = planned_steps(config, len(objective.train))
-    every = min(total, max(1, round(config.evaluate_every * _steps_per_epoch(config, len(objective.train)))))
+    every = max(1, min(total, round(config.evaluate_every * _steps_per_epoch(config, len(objective.train)))))
     chooses, reports = objective.halves()
     reader.objective = chooses  # type: ignore[attr-defined]
     reader.eval()
@@ -143,9 +143,11 @@ def fit(
             trainer.add_callback(transformers.EarlyStoppingCallback(early_stopping_patience=config.patience))
         trainer.remove_callback(transformers.PrinterCallback)
         with enough_memory(lambda: f"at step {trainer.state.global_step + 1}"):
-            if resumed is None or not trainer.take_up_end(resumed):
+            if total == 0:
+                trainer.evaluate()
+            elif resumed is None or not trainer.take_up_end(resumed):
                 trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
-    if stop.asked and trainer.state.global_step < total:
+    if stop.asked:
         raise KeyboardInterrupt
     reader.eval()
     with enough_memory(lambda: "while measuring after the last step"):
