@@ -1,5 +1,7 @@
 """What is worth labelling, by hand; and a classifier that asks for labels, is answered, and may answer itself."""
 
+import json
+
 import numpy as np
 import polars as pl
 import pytest
@@ -80,6 +82,29 @@ def test_it_asks_and_reads_the_answers(shop, tmp_path, capsys):
     own = pl.read_csv(sheet, schema_overrides={c.LABEL: pl.String, "guess": pl.String})
     assert (own["confidence"] >= 0.5).all()
     assert own[c.LABEL].to_list() == own["guess"].to_list()
+
+
+def test_what_a_column_says_is_known(shop, tmp_path, capsys):
+    """Every item has a brand but three, which are all that is asked for; answers are learnt from beside the column."""
+    items = market.items().with_columns(pl.when(pl.int_range(pl.len()) < 93).then(c.BRAND).alias("make"))
+    items.write_csv(tmp_path / "more.csv")
+    shop.import_files(items=tmp_path / "more.csv")
+    folder, sheet = str(shop.path), tmp_path / "sheet.csv"
+    tuning = ["finetune", folder, "--objective", "item-classification", "--max-steps", "1", "--no-measure", "--json"]
+    tuning += ["--set", "item_classification.task=make", "--set", "training.tracker=none"]
+    assert run(app, tuning) == 0
+    before = json.loads(capsys.readouterr().out)
+    assert run(app, ["label", folder, "--suggest", "9", "-o", str(sheet)]) == 0
+    asked = pl.read_csv(sheet, schema_overrides={c.LABEL: pl.String})
+    assert set(asked[c.ITEM_ID]) == set(items[c.ITEM_ID].tail(3))
+    asked.with_columns(pl.lit("Sun").alias(c.LABEL)).write_csv(sheet)
+    assert run(app, ["label", folder, "--read", str(sheet)]) == 0
+    capsys.readouterr()
+    assert run(app, tuning) == 0
+    after = json.loads(capsys.readouterr().out)
+    assert after["examples"] >= before["examples"]
+    assert run(app, ["label", folder, "--suggest", "9", "-o", str(sheet)]) == 2
+    assert "Every item with a title has a label of 'make'" in capsys.readouterr().err
 
 
 def test_one_thing_at_a_time(shop, capsys):

@@ -1,7 +1,7 @@
-"""Items with their labels: from the labels table, or from a column of the items themselves."""
+"""Items with their labels: from the labels table, and from a column of the items themselves."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +9,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from kuapin import columns as c
+from kuapin.data.dataset import Catalogue
 from kuapin.errors import InputError
 from kuapin.finetuning.material import Material
 from kuapin.names import offered
+from kuapin.text.masking import mask
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,14 @@ def labelled_items(material: Material, task: str) -> Labelled:
 
     Args:
         material: with the labels table and the items.
-        task: of the labels table; ``category`` (the top level), ``leaf`` (the whole path), or any column of the items.
+        task: as ``labels_of`` takes it.
 
     Raises:
         InputError: nothing has this name, no item has a label, or the labels are of items that the shop does not have.
     """
-    tasks = material.labels[c.TASK].unique().sort().to_list() if material.labels.height else []
-    found = _of_table(material, task) if task in tasks else _of_column(material, task, tasks)
+    catalogue = material.dataset.catalogue
+    _check(catalogue, material.labels, task)
+    found = labels_of(catalogue, material.labels, task)
     rows = [row for row in sorted(found) if material.allowed[row] and material.titles[row]]
     if not rows:
         raise InputError(
@@ -52,45 +55,81 @@ def labelled_items(material: Material, task: str) -> Labelled:
     return Labelled(np.array(rows, dtype=np.int64), tuple(tuple(found[row]) for row in rows))
 
 
-def _of_table(material: Material, task: str) -> dict[int, list[str]]:
-    table = material.labels.filter(pl.col(c.TASK) == task)
-    rows = material.dataset.catalogue.items.rows(table[c.ITEM_ID])
-    unknown = int((rows < 0).sum())
-    if unknown == len(rows):
-        raise InputError(
-            f"labels of {task!r}: none of the {unknown:,} is of an item that this shop has "
-            f"({table[c.ITEM_ID][0]!r} is the first). Import the items first, or correct the ids."
-        )
-    if unknown:
-        warnings.warn(
-            f"labels of {task!r}: {unknown:,} of {len(rows):,} are of items that this shop does not have; left out.",
-            stacklevel=4,
-        )
-    found: dict[int, list[str]] = {}
-    for row, label in zip(rows, table[c.LABEL], strict=True):
-        if row >= 0 and label not in found.setdefault(int(row), []):
-            found[int(row)].append(label)
-    return found
+def labels_of(catalogue: Catalogue, table: pl.DataFrame, task: str) -> dict[int, list[str]]:
+    """Item row → its distinct labels, personal data replaced.
+
+    What the labels table says of an item stands in place of what its column says.
+
+    Args:
+        catalogue: the items.
+        table: of labels.
+        task: of the labels table; ``category`` (the top level), ``leaf`` (the whole path), or any column of the items.
+
+    Returns:
+        Nothing of items that have none, or that the shop does not have.
+    """
+    of_column = _of_column(catalogue, task) if _is_column(catalogue, task) else {}
+    return _masked(of_column | _of_table(catalogue, table, task))
 
 
-def _of_column(material: Material, task: str, tasks: Sequence[str]) -> dict[int, list[str]]:
-    catalogue = material.dataset.catalogue
-    if task in (c.CATEGORY, "leaf"):
-        names = catalogue.categories if task == c.CATEGORY else catalogue.leaves
-        codes = catalogue.category if task == c.CATEGORY else catalogue.leaf
-        return {row: [names[code]] for row, code in enumerate(codes) if names[code] != c.NO_CATEGORY}
-    if task not in catalogue.frame.columns:
+def _check(catalogue: Catalogue, table: pl.DataFrame, task: str) -> None:
+    """Refuse a name that nothing has, and labels of which none is of an item of the shop; warn where some are not."""
+    ids = _of_task(table, task)[c.ITEM_ID]
+    if not len(ids) and not _is_column(catalogue, task):
+        tasks = table[c.TASK].unique().sort().to_list()
         known = [*tasks, c.CATEGORY, "leaf", *(name for name in catalogue.frame.columns if name != c.ITEM_ID)]
         raise InputError(
             f"There are no labels {task!r} in this shop, and no such column. "
             + offered(task, known, "tasks and columns")
         )
+    unknown = int((catalogue.items.rows(ids) < 0).sum())
+    if unknown and unknown == len(ids):
+        raise InputError(
+            f"labels of {task!r}: none of the {unknown:,} is of an item that this shop has "
+            f"({ids[0]!r} is the first). Import the items first, or correct the ids."
+        )
+    if unknown:
+        warnings.warn(
+            f"labels of {task!r}: {unknown:,} of {len(ids):,} are of items that this shop does not have; left out.",
+            stacklevel=4,
+        )
+
+
+def _of_task(table: pl.DataFrame, task: str) -> pl.DataFrame:
+    return table.filter(pl.col(c.TASK) == task)
+
+
+def _of_table(catalogue: Catalogue, table: pl.DataFrame, task: str) -> dict[int, list[str]]:
+    own = _of_task(table, task)
+    found: dict[int, list[str]] = {}
+    for row, label in zip(catalogue.items.rows(own[c.ITEM_ID]), own[c.LABEL], strict=True):
+        if row >= 0:
+            found.setdefault(int(row), []).append(label)
+    return found
+
+
+def _is_column(catalogue: Catalogue, task: str) -> bool:
+    return task in (c.CATEGORY, "leaf") or task in catalogue.frame.columns
+
+
+def _of_column(catalogue: Catalogue, task: str) -> dict[int, list[str]]:
+    if task in (c.CATEGORY, "leaf"):
+        names = catalogue.categories if task == c.CATEGORY else catalogue.leaves
+        codes = catalogue.category if task == c.CATEGORY else catalogue.leaf
+        return {row: [names[code]] for row, code in enumerate(codes) if names[code] != c.NO_CATEGORY}
     column = catalogue.frame[task]
     if isinstance(column.dtype, pl.List):
         lists = column.cast(pl.List(pl.String)).to_list()
-        return {row: list(dict.fromkeys(x for x in labels if x)) for row, labels in enumerate(lists) if labels}
+        return {row: [x for x in labels if x] for row, labels in enumerate(lists) if labels and any(labels)}
     texts = column.cast(pl.String).str.strip_chars()
     return {row: [text] for row, text in enumerate(texts) if text}
+
+
+def _masked(found: Mapping[int, Sequence[str]]) -> dict[int, list[str]]:
+    """The distinct labels with personal data replaced, as it is in the titles."""
+    every = pl.Series([*{label for labels in found.values() for label in labels}], dtype=pl.String)
+    masked = dict(zip(every, mask(every), strict=True))
+    return {row: [*dict.fromkeys(masked[label] for label in labels)] for row, labels in found.items()}
 
 
 def split_by_class(

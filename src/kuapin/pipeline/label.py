@@ -11,6 +11,7 @@ from kuapin import columns as c
 from kuapin.errors import InputError
 from kuapin.finetuning.adapting import CHANGE
 from kuapin.finetuning.change import DESCRIPTION, Change
+from kuapin.finetuning.labelled import labels_of
 from kuapin.finetuning.labelling import worth_labelling
 from kuapin.names import offered
 from kuapin.pipeline.ensemble import CLASSIFIER, is_member, said_together
@@ -107,15 +108,14 @@ def _asked(shop: Shop, model: str | None) -> _Asked:
     titles = render_titles(catalogue.frame, shop.config.text).to_list()
     chances, vectors = said_together(folder, titles)
     task = change.settings.item_classification.task
-    table = shop.store.read(c.LABELS)
-    done = set(table.filter(pl.col(c.TASK) == task)[c.ITEM_ID].to_list()) if table.height else set()
-    ids = catalogue.frame[c.ITEM_ID]
-    labelled = np.array([one in done for one in ids])
+    labelled = np.zeros(len(titles), np.bool_)
+    labelled[[*labels_of(catalogue, shop.store.read(c.LABELS), task)]] = True
     titled = np.array([bool(title) for title in titles])
     known, free = np.flatnonzero(labelled), np.flatnonzero(~labelled & titled)
     if not len(free):
         raise InputError(f"Every item with a title has a label of {task!r}: there is nothing to suggest.")
     labels = tuple(change.facts["labels"])
+    ids = catalogue.frame[c.ITEM_ID]
     return _Asked(
         folder.name, task, change.facts["kind"], labels, ids, tuple(titles), chances, vectors, known, free
     )  # fmt: skip
