@@ -45,6 +45,7 @@ TAIL = "tail"
 
 TASK = "task"
 LABEL = "label"
+SOURCE = "source"
 
 EVENTS = (
     "view",

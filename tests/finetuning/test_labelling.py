@@ -9,6 +9,7 @@ import pytest
 from kuapin import columns as c
 from kuapin.cli.app import app
 from kuapin.cli.failures import run
+from kuapin.finetuning.labelled import PSEUDO
 from kuapin.finetuning.labelling import margins, spread, worth_labelling
 from kuapin.workspace import Shop
 from tests import market
@@ -57,6 +58,12 @@ def shop(tmp_path, bert):
     return Shop.open(shop.path)
 
 
+def sources(shop, sheet):
+    """Where the labels of a sheet's items come from, in its order."""
+    table = Shop.open(shop.path).store.read(c.LABELS)
+    return sheet.select(c.ITEM_ID).join(table, on=c.ITEM_ID, maintain_order="left")[c.SOURCE].to_list()
+
+
 def test_it_asks_and_reads_the_answers(shop, tmp_path, capsys):
     folder, sheet = str(shop.path), str(tmp_path / "sheet.csv")
     assert run(app, ["label", folder, "--suggest", "5", "-o", sheet]) == 2
@@ -82,6 +89,14 @@ def test_it_asks_and_reads_the_answers(shop, tmp_path, capsys):
     own = pl.read_csv(sheet, schema_overrides={c.LABEL: pl.String, "guess": pl.String})
     assert (own["confidence"] >= 0.5).all()
     assert own[c.LABEL].to_list() == own["guess"].to_list()
+    corrected = pl.when(pl.int_range(pl.len()) == 0).then(pl.lit("other")).otherwise(c.LABEL)
+    own = own.with_columns(corrected.alias(c.LABEL))
+    own.write_csv(sheet)
+    assert run(app, ["label", folder, "--read", sheet]) == 0
+    assert sources(shop, own) == [None] + [PSEUDO] * (own.height - 1)
+    own.with_columns(pl.lit(None, pl.String).alias(c.SOURCE)).write_csv(sheet)
+    assert run(app, ["label", folder, "--read", sheet]) == 0
+    assert sources(shop, own) == [None] * own.height
 
 
 def test_what_a_column_says_is_known(shop, tmp_path, capsys):

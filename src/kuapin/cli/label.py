@@ -73,16 +73,15 @@ def label(
 def _read_back(shop: "Shop", file: Path, *, quiet: bool, as_json: bool) -> None:
     import tempfile
 
-    import polars as pl
-
     from kuapin import columns as c
     from kuapin.data.readers import read_table
+    from kuapin.pipeline.label import answers
 
     table = read_table(file)
     missing = [name for name in (c.ITEM_ID, c.TASK, c.LABEL) if name not in table.columns]
     if missing:
         raise InputError(f"{file} has no column {missing[0]}; a sheet of kuapin label has item_id, task and label.")
-    kept = table.select(pl.col(c.ITEM_ID, c.TASK, c.LABEL).cast(pl.String)).filter(pl.col(c.LABEL).fill_null("") != "")
+    kept = answers(table)
     if not kept.height:
         raise InputError(f"{file}: no row has a label. Fill the column label of some.")
     with tempfile.TemporaryDirectory() as work:

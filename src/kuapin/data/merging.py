@@ -71,7 +71,8 @@ def append(old_ids: pl.Series, new: pl.DataFrame) -> tuple[pl.DataFrame, Change]
 
 def _exchange(old: pl.DataFrame, new: pl.DataFrame) -> tuple[pl.DataFrame, Change]:
     key, new = [c.ITEM_ID, c.TASK], new.unique(maintain_order=True)
-    same = new.join(old, on=[*key, c.LABEL], how="semi").height
+    ours, theirs = stack([new, old.clear()]), stack([old, new.clear()])
+    same = ours.join(theirs, on=ours.columns, how="semi", nulls_equal=True).height
     rest = old.join(new, on=key, how="anti", maintain_order="left")
     gone = old.height - rest.height - same
     change = Change(new.height - same, gone, same)

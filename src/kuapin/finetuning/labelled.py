@@ -1,6 +1,8 @@
 """Items with their labels: from the labels table, and from a column of the items themselves."""
 
+import math
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +16,9 @@ from kuapin.errors import InputError
 from kuapin.finetuning.material import Material
 from kuapin.names import offered
 from kuapin.text.masking import mask
+
+PSEUDO = "pseudo"
+"""In the column ``source`` of the labels table: a classifier's guess, which is learnt from and never measured by."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Labelled:
 
 
 def labelled_items(material: Material, task: str) -> Labelled:
-    """The allowed items with a title and at least one label.
+    """The allowed items with a title and at least one label that is no guess.
 
     Args:
         material: with the labels table and the items.
@@ -45,18 +50,32 @@ def labelled_items(material: Material, task: str) -> Labelled:
     """
     catalogue = material.dataset.catalogue
     _check(catalogue, material.labels, task)
-    found = labels_of(catalogue, material.labels, task)
-    rows = [row for row in sorted(found) if material.allowed[row] and material.titles[row]]
-    if not rows:
+    found = _allowed(material, labels_of(catalogue, material.labels, task))
+    if not len(found.rows):
         raise InputError(
             f"No item of the chosen categories has a title and a label of {task!r}. Import labels, or choose another "
             "task."
         )
+    return found
+
+
+def guessed_items(material: Material, task: str) -> Labelled:
+    """The allowed items with a title whose labels are guesses; often none.
+
+    Args:
+        material: with the labels table and the items.
+        task: as ``labels_of`` takes it.
+    """
+    return _allowed(material, guesses_of(material.dataset.catalogue, material.labels, task))
+
+
+def _allowed(material: Material, found: Mapping[int, Sequence[str]]) -> Labelled:
+    rows = [row for row in sorted(found) if material.allowed[row] and material.titles[row]]
     return Labelled(np.array(rows, dtype=np.int64), tuple(tuple(found[row]) for row in rows))
 
 
 def labels_of(catalogue: Catalogue, table: pl.DataFrame, task: str) -> dict[int, list[str]]:
-    """Item row → its distinct labels, personal data replaced.
+    """Item row → its distinct labels, personal data replaced; guesses are left out.
 
     What the labels table says of an item stands in place of what its column says.
 
@@ -69,7 +88,24 @@ def labels_of(catalogue: Catalogue, table: pl.DataFrame, task: str) -> dict[int,
         Nothing of items that have none, or that the shop does not have.
     """
     of_column = _of_column(catalogue, task) if _is_column(catalogue, task) else {}
-    return _masked(of_column | _of_table(catalogue, table, task))
+    return _masked(of_column | _of_table(catalogue, table.filter(~_guessed(table)), task))
+
+
+def guesses_of(catalogue: Catalogue, table: pl.DataFrame, task: str) -> dict[int, list[str]]:
+    """Item row → what a classifier guessed, of items that nobody else says anything of.
+
+    Args:
+        catalogue: the items.
+        table: of labels.
+        task: as ``labels_of`` takes it.
+    """
+    guesses = _masked(_of_table(catalogue, table.filter(_guessed(table)), task))
+    said = labels_of(catalogue, table, task) if guesses else {}
+    return {row: labels for row, labels in guesses.items() if row not in said}
+
+
+def _guessed(table: pl.DataFrame) -> pl.Expr:
+    return pl.col(c.SOURCE).eq_missing(PSEUDO) if c.SOURCE in table.columns else pl.lit(value=False)
 
 
 def _check(catalogue: Catalogue, table: pl.DataFrame, task: str) -> None:
@@ -164,6 +200,32 @@ def split_by_class(
         chosen |= set(more if per_class is None else more[: max(0, per_class - have)])
     measured = np.array([name in held for name in names])
     return labelled.take(np.array(sorted(chosen))), labelled.take(np.flatnonzero(measured))
+
+
+def with_guesses(
+    train: Labelled, held_out: Labelled, guessed: Labelled, titles: Sequence[str], per_class: int | None
+) -> Labelled:
+    """Items to train on, and those beside them whose labels are guesses.
+
+    Left out are titles that are measured, labels that nobody else gave, and what is more than enough of a label.
+
+    Args:
+        train: items to train on.
+        held_out: items that are measured.
+        guessed: items with guesses.
+        titles: of every row.
+        per_class: items of each label that are trained on at most; ``None``: all.
+    """
+    measured = {titles[row] for row in held_out.rows}
+    most = math.inf if per_class is None else per_class
+    count = Counter(label for labels in train.labels for label in labels)
+    found = dict(zip(train.rows.tolist(), train.labels, strict=True))
+    for row, labels in zip(guessed.rows.tolist(), guessed.labels, strict=True):
+        kept = tuple(label for label in labels if label in count)
+        if titles[row] not in measured and any(count[label] < most for label in kept):
+            found[row] = kept
+            count.update(kept)
+    return Labelled(np.array(sorted(found), dtype=np.int64), tuple(found[row] for row in sorted(found)))
 
 
 def _titles_of_labels(examples: Sequence[tuple[str, tuple[str, ...]]]) -> dict[str, list[str]]:

@@ -11,7 +11,7 @@ from kuapin import columns as c
 from kuapin.errors import InputError
 from kuapin.finetuning.adapting import CHANGE
 from kuapin.finetuning.change import DESCRIPTION, Change
-from kuapin.finetuning.labelled import labels_of
+from kuapin.finetuning.labelled import PSEUDO, guesses_of, labels_of
 from kuapin.finetuning.labelling import worth_labelling
 from kuapin.names import offered
 from kuapin.pipeline.ensemble import CLASSIFIER, is_member, said_together
@@ -28,12 +28,28 @@ class Sheet:
     Attributes:
         model: folder in ``shop/backbones`` that was asked.
         task: of the labels.
-        rows: ``item_id``, ``task``, ``label``, ``title``, ``guess``, ``confidence``; the most worth first.
+        rows: ``item_id``, ``task``, ``label``, ``title``, ``guess``, ``confidence``, ``source``; the most worth first.
     """
 
     model: str
     task: str
     rows: pl.DataFrame
+
+
+def answers(table: pl.DataFrame) -> pl.DataFrame:
+    """The labels of a sheet that came back: ``item_id``, ``task``, ``label``, ``source``; open rows are left out.
+
+    A guess that was exchanged for another label is no guess any more.
+
+    Args:
+        table: as ``Sheet.rows``; ``guess`` and ``source`` may lack.
+    """
+    nothing = pl.lit(None, pl.String)
+    source = pl.col(c.SOURCE).cast(pl.String) if c.SOURCE in table.columns else nothing
+    if GUESS in table.columns:
+        source = pl.when(pl.col(c.LABEL).cast(pl.String) == pl.col(GUESS).cast(pl.String)).then(source)
+    kept = table.select(pl.col(c.ITEM_ID, c.TASK, c.LABEL).cast(pl.String), source.alias(c.SOURCE))
+    return kept.filter(pl.col(c.LABEL).fill_null("") != "")
 
 
 def suggested(shop: Shop, n: int, model: str | None = None) -> Sheet:
@@ -49,7 +65,7 @@ def suggested(shop: Shop, n: int, model: str | None = None) -> Sheet:
     """
     asked = _asked(shop, model)
     rows = worth_labelling(asked.chances, asked.kind, asked.vectors, asked.known, asked.free, n)
-    return asked.sheet(rows, pl.lit(None, pl.String))
+    return asked.sheet(rows)
 
 
 def pseudo_labelled(shop: Shop, least: float, model: str | None = None) -> Sheet:
@@ -69,7 +85,7 @@ def pseudo_labelled(shop: Shop, least: float, model: str | None = None) -> Sheet
     best = asked.chances[asked.free].max(axis=1)
     sure = asked.free[best >= least]
     order = np.argsort(-asked.chances[sure].max(axis=1), kind="stable")
-    return asked.sheet(sure[order], pl.col(GUESS))
+    return asked.sheet(sure[order], filled=True)
 
 
 @dataclass(frozen=True)
@@ -85,7 +101,7 @@ class _Asked:
     known: np.ndarray
     free: np.ndarray
 
-    def sheet(self, rows: np.ndarray, label: pl.Expr) -> Sheet:
+    def sheet(self, rows: np.ndarray, *, filled: bool = False) -> Sheet:
         best = self.chances[rows].argmax(axis=1)
         frame = pl.DataFrame(
             {
@@ -97,8 +113,11 @@ class _Asked:
             },
             schema_overrides={c.TASK: pl.String, c.TITLE: pl.String, GUESS: pl.String, CONFIDENCE: pl.Float64},
         )
-        filled = frame.with_columns(label.alias(c.LABEL))
-        return Sheet(self.model, self.task, filled.select(c.ITEM_ID, c.TASK, c.LABEL, c.TITLE, GUESS, CONFIDENCE))
+        nothing = pl.lit(None, pl.String)
+        label, source = (pl.col(GUESS), pl.lit(PSEUDO)) if filled else (nothing, nothing)
+        told = frame.with_columns(label.alias(c.LABEL), source.alias(c.SOURCE))
+        columns = (c.ITEM_ID, c.TASK, c.LABEL, c.TITLE, GUESS, CONFIDENCE, c.SOURCE)
+        return Sheet(self.model, self.task, told.select(columns))
 
 
 def _asked(shop: Shop, model: str | None) -> _Asked:
@@ -109,7 +128,8 @@ def _asked(shop: Shop, model: str | None) -> _Asked:
     chances, vectors = said_together(folder, titles)
     task = change.settings.item_classification.task
     labelled = np.zeros(len(titles), np.bool_)
-    labelled[[*labels_of(catalogue, shop.store.read(c.LABELS), task)]] = True
+    table = shop.store.read(c.LABELS)
+    labelled[[*labels_of(catalogue, table, task), *guesses_of(catalogue, table, task)]] = True
     titled = np.array([bool(title) for title in titles])
     known, free = np.flatnonzero(labelled), np.flatnonzero(~labelled & titled)
     if not len(free):

@@ -12,7 +12,14 @@ from kuapin.errors import InputError
 from kuapin.extras import require
 from kuapin.finetuning.augmentation import augmented
 from kuapin.finetuning.contrast import supervised_contrast
-from kuapin.finetuning.labelled import Labelled, frequent, labelled_items, split_by_class
+from kuapin.finetuning.labelled import (
+    Labelled,
+    frequent,
+    guessed_items,
+    labelled_items,
+    split_by_class,
+    with_guesses,
+)
 from kuapin.finetuning.material import Material
 from kuapin.finetuning.objective import Counted, Facts, Measured, Objective, batches, to_device
 from kuapin.finetuning.r_drop import disagreement
@@ -88,6 +95,8 @@ class ItemClassification(Objective):
         found = frequent(found, material.titles, config.min_items) if config.min_items > 1 else found
         draw = material.rng("classes")
         train, held_out = split_by_class(found, material.titles, draw, config.held_out, config.labels_per_class)
+        guessed = guessed_items(material, config.task)
+        train = with_guesses(train, held_out, guessed, material.titles, config.labels_per_class)
         self._take(config, material.titles, train, held_out, material.seed)
 
     @classmethod
