@@ -24,10 +24,10 @@ from benchmarks.kept_cells import KeptCells
 from benchmarks.sets import set_items, set_log
 from kuapin import columns as c
 from kuapin.data.dataset import build_dataset
-from kuapin.encoding.backbone import Backbone
+from kuapin.encoding.backbone import CHANGE, Backbone
 from kuapin.encoding.opening import open_encoder
 from kuapin.encoding.settings import EncodingConfig
-from kuapin.finetuning.adapting import CHANGE, adapt
+from kuapin.finetuning.adapting import adapt
 from kuapin.finetuning.change import load_change
 from kuapin.finetuning.material import Material
 from kuapin.finetuning.objectives.registry import OBJECTIVES

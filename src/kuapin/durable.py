@@ -1,6 +1,9 @@
 """Writing so that a crash, a full disk or Ctrl-C leaves the old content or the new one, never half of either."""
 
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -20,6 +23,25 @@ def write_durably(path: Path, content: bytes) -> None:
     finally:
         beside.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+@contextmanager
+def written_whole(folder: Path) -> Iterator[Path]:
+    """A folder to write into; it takes its name when the block ends well, replacing an older one.
+
+    Where the block does not end well nothing is left of it, and the older one stays.
+    """
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        sync_tree(partial)
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.replace(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    sync_folder(folder.parent)
 
 
 def sync_file(path: Path) -> None:

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from kuapin.encoding.backbone import Backbone
+from kuapin.encoding.backbone import CHANGE, Backbone
 from kuapin.encoding.opening import open_encoder
 from kuapin.encoding.settings import EncodingConfig
 from kuapin.errors import InputError
-from kuapin.finetuning.adapting import CHANGE, adapt
+from kuapin.finetuning.adapting import adapt
 from kuapin.finetuning.change import load_change
 from kuapin.finetuning.objectives.registry import OBJECTIVES, make_objective
 from kuapin.finetuning.settings import FinetuningConfig, TrainingConfig

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kuapin.encoding.backbone import Backbone
+from kuapin.encoding.backbone import CHANGE, Backbone
 from kuapin.encoding.export import sentence_module
 from kuapin.encoding.opening import open_encoder
 from kuapin.encoding.settings import EncodingConfig
 from kuapin.errors import InputError
-from kuapin.finetuning.adapting import CHANGE, adapt
+from kuapin.finetuning.adapting import adapt
 from kuapin.finetuning.change import load_change
 from kuapin.finetuning.reader import open_reader
 from kuapin.finetuning.settings import FinetuningConfig, TrainingConfig

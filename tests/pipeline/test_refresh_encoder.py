@@ -20,13 +20,12 @@ from kuapin.arrivals import Arrivals
 from kuapin.cli.app import app
 from kuapin.cli.failures import run
 from kuapin.cli.refresh import _why_none
-from kuapin.encoding.backbone import Backbone
+from kuapin.encoding.backbone import CHANGE, Backbone
 from kuapin.encoding.items import encoded_now
 from kuapin.encoding.opening import load_encoder
 from kuapin.errors import GateRefusedError
 from kuapin.evaluation.bootstrap import Interval
 from kuapin.evaluation.gate import GateConfig, Paired, judge
-from kuapin.finetuning.adapting import CHANGE
 from kuapin.finetuning.settings import FinetuningConfig, TrainingConfig
 from kuapin.manifest import ROUTING, read_routing
 from kuapin.model import Model

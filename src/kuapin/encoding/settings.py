@@ -22,7 +22,8 @@ class EncodingConfig(BaseModel):
     pooling: Literal["auto", "mean", "cls", "last", "max", "ends"] = Field(
         "auto",
         description="How token vectors become one vector; auto: what the backbone's folder says, else mean. "
-        "ends: the means of the embeddings and of the last layer, twice as long; for backbones tuned with it.",
+        "ends: the means of the embeddings and of the last layer, twice as long; for backbones tuned with it. "
+        "A backbone that Kuapin tuned keeps the pooling that it was tuned with, whatever stands here.",
     )
     engine: Literal["auto", "openvino", "onnx", "torch"] = Field(
         "auto", description="What runs the model; auto: OpenVINO."

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kuapin.device import training_device
+from kuapin.durable import written_whole
 from kuapin.encoding import additions
-from kuapin.encoding.backbone import Backbone
+from kuapin.encoding.backbone import CHANGE, Backbone
 from kuapin.errors import InputError
 from kuapin.finetuning.backbone_folder import write_backbone
 from kuapin.finetuning.change import assembled, repooled, save_change, whitens
@@ -26,8 +27,6 @@ from kuapin.finetuning.trainer import CURVES, Outcome, fit, planned_steps
 from kuapin.finetuning.whitening import fit_projection
 from kuapin.progress import SILENT, Progress
 
-CHANGE = "change"
-"""Folder inside the new backbone's with the trained parameters by themselves."""
 LEAST_TOKENS = 8
 """Shorter texts than that are not worth reading."""
 
@@ -99,11 +98,12 @@ def adapt(
         watch=watch,
         seed=config.seed,
     )
-    with progress.step("Writing the backbone"), enough_memory(lambda: "while the backbone was written"):
-        write_backbone(target, reader, strategy, repooled(backbone, config), tokens)
-        save_change(target / CHANGE, reader, objective, strategy, backbone, config, steps)
+    writing = enough_memory(lambda: "while the backbone was written")
+    with progress.step("Writing the backbone"), writing, written_whole(target) as folder:
+        write_backbone(folder, reader, strategy, repooled(backbone, config), tokens)
+        save_change(folder / CHANGE, reader, objective, strategy, backbone, config, steps)
         if (run / CURVES).is_dir():
-            shutil.copytree(run / CURVES, target / CURVES)
+            shutil.copytree(run / CURVES, folder / CURVES)
     return Adapted(target, outcome, len(objective.train), len(objective.halves()[1].held_out))
 
 

@@ -1,11 +1,8 @@
 """A fine-tuned backbone as a folder of its own, which ``encoding.backbone`` reads like any other."""
 
 import json
-import os
-import shutil
 from pathlib import Path
 
-from kuapin.durable import sync_tree
 from kuapin.encoding import additions
 from kuapin.encoding.additions import Additions
 from kuapin.encoding.backbone import Backbone
@@ -20,29 +17,20 @@ _POOLING = {"mean": "mean", "cls": "cls", "last": "lasttoken", "max": "max", "en
 
 
 def write_backbone(folder: Path, reader: Reader, strategy: Strategy, backbone: Backbone, tokens: Tokens) -> None:
-    """Write weights, description, tokenizer, pooling and projections, all or nothing, replacing an older folder.
+    """Write weights, description, tokenizer, pooling and projections.
 
     Args:
-        folder: to write.
+        folder: to write into.
         reader: as trained.
         strategy: folds its change into the weights.
         backbone: where training started: its prefix, pooling and longest text stay.
         tokens: its tokenizer.
     """
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        with quietly():
-            strategy.merged(reader).save_pretrained(partial)
-            tokens.tokenizer.save_pretrained(partial)
-        _write_additions(partial, strategy.additions(reader))
-        _write_modules(partial, reader, backbone)
-        sync_tree(partial)
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.replace(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with quietly():
+        strategy.merged(reader).save_pretrained(folder)
+        tokens.tokenizer.save_pretrained(folder)
+    _write_additions(folder, strategy.additions(reader))
+    _write_modules(folder, reader, backbone)
 
 
 def _write_additions(folder: Path, added: tuple[Additions, dict[str, Tensor]] | None) -> None:

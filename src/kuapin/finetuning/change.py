@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from kuapin.encoding.backbone import Backbone
+from kuapin.encoding.backbone import Backbone, Pooling
 from kuapin.encoding.export import quietly
 from kuapin.errors import InputError, ModelFolderError
 from kuapin.extras import require
@@ -31,7 +31,10 @@ class Change(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: int = Field(1, description="Version of this file.")
-    backbone: str = Field(description="Name that the backbone was asked for by.")
+    backbone: str = Field(
+        description="Name that the backbone was asked for by; of a folder beside the new one's, its own name."
+    )
+    pooling: Pooling | None = Field(None, description="How it was read; not said: as its folder says.")
     weights_hash: str = Field(description="SHA-256 of its weights, pooling and prefix.")
     weights_sha256: str = Field(description="SHA-256 of change.safetensors.")
     settings: FinetuningConfig = Field(description="All settings of the run.")
@@ -101,8 +104,10 @@ def save_change(
     folder.mkdir(parents=True, exist_ok=True)
     content = to_bytes(reader, strategy)
     (folder / WEIGHTS).write_bytes(content)
+    beside = backbone.folder.parent == folder.parent.parent.resolve()  # a shop may be moved
     change = Change(
-        backbone=backbone.name,
+        backbone=backbone.folder.name if beside else backbone.name,
+        pooling=backbone.pooling,
         weights_hash=backbone.weights_hash,
         weights_sha256=hashlib.sha256(content).hexdigest(),
         settings=config,
@@ -112,6 +117,35 @@ def save_change(
     (folder / DESCRIPTION).write_text(change.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
+def read_change(folder: Path) -> Change:
+    """What a change says of itself.
+
+    Raises:
+        ModelFolderError: there is none, or it is torn or altered.
+    """
+    path = folder / DESCRIPTION
+    try:
+        return Change.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise ModelFolderError(f"{folder} has no {DESCRIPTION}, so it holds no fine-tuned change.") from error
+    except (ValidationError, ValueError) as error:
+        raise ModelFolderError(
+            f"{path} is damaged, or of another version of Kuapin. Train again, or restore it."
+        ) from error
+
+
+def start_of(folder: Path) -> Backbone:
+    """The backbone that a change was trained on, read as it was then.
+
+    Raises:
+        ModelFolderError: the folder is torn or altered.
+        InputError: the backbone is not there any more.
+    """
+    change = read_change(folder)
+    beside = folder.parent.parent / change.backbone
+    return Backbone.resolve(str(beside) if beside.is_dir() else change.backbone, change.pooling)
+
+
 def load_change(folder: Path, backbone: Backbone) -> tuple[Reader, Strategy, Change]:
     """The trained model again: the backbone with the change put on it, dropout off.
 
@@ -119,7 +153,7 @@ def load_change(folder: Path, backbone: Backbone) -> tuple[Reader, Strategy, Cha
         ModelFolderError: the folder is torn or altered.
         InputError: the change was made for another backbone.
     """
-    change = _described(folder)
+    change = read_change(folder)
     if change.weights_hash != backbone.weights_hash:
         raise InputError(
             f"{folder} was trained on the backbone {change.backbone!r}; {backbone.name!r} has other weights. "
@@ -134,13 +168,3 @@ def load_change(folder: Path, backbone: Backbone) -> tuple[Reader, Strategy, Cha
     from_bytes(content, reader, strategy, str(folder / WEIGHTS))
     reader.eval()
     return reader, strategy, change
-
-
-def _described(folder: Path) -> Change:
-    path = folder / DESCRIPTION
-    try:
-        return Change.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise ModelFolderError(f"{folder} has no {DESCRIPTION}, so it holds no fine-tuned change.") from error
-    except (ValidationError, ValueError) as error:
-        raise ModelFolderError(f"{path} is damaged. Train again, or restore it.") from error

@@ -3,17 +3,15 @@
 The first has the run's own folder, the others lie beside it as ``NAME-2``, ``NAME-3``, …; arXiv:1612.01474.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from kuapin.encoding.backbone import Backbone
+from kuapin.encoding.backbone import CHANGE, Backbone
 from kuapin.errors import InputError
-from kuapin.finetuning.adapting import CHANGE
-from kuapin.finetuning.change import DESCRIPTION, Change, load_change
+from kuapin.finetuning.change import load_change, start_of
 from kuapin.finetuning.labelling import Matrix, classified
 from kuapin.finetuning.material import Material
 from kuapin.finetuning.objectives.item_classification import ItemClassification
@@ -42,7 +40,7 @@ def member_folder(first: Path, number: int) -> Path:
 def members(first: Path) -> list[Path]:
     """The folders of all classifiers of a run, the run's own first."""
     found = [path for path in first.parent.glob(f"{first.name}-*") if path == member_folder(first, _number(path))]
-    return [first, *sorted(found, key=_number)]
+    return [first, *sorted((path for path in found if (path / CHANGE).is_dir()), key=_number)]
 
 
 def is_member(folder: Path) -> bool:
@@ -63,8 +61,7 @@ def said_together(first: Path, titles: Sequence[str]) -> tuple[Matrix, Matrix]:
     """
     chances, vectors = [], []
     for folder in members(first):
-        change = Change.model_validate(json.loads((folder / CHANGE / DESCRIPTION).read_text(encoding="utf-8")))
-        reader, _, _ = load_change(folder / CHANGE, Backbone.resolve(change.backbone))
+        reader, _, change = load_change(folder / CHANGE, start_of(folder / CHANGE))
         tokens = Tokens(Backbone.resolve(str(folder)), change.settings.max_length)
         one, seen = classified(reader, change, tokens, titles)
         chances.append(one)

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import shutil
-import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,12 +12,13 @@ from numpy.typing import NDArray
 
 from kuapin import columns as c
 from kuapin.data.dataset import Dataset
+from kuapin.durable import written_whole
 from kuapin.encoding import e5
-from kuapin.encoding.backbone import Backbone
+from kuapin.encoding.backbone import CHANGE, Backbone
 from kuapin.encoding.opening import open_encoder
 from kuapin.errors import InputError
 from kuapin.evaluation.bootstrap import Interval, change_interval, difference_interval
-from kuapin.finetuning.adapting import CHANGE, Adapted, adapt, checked, run_key
+from kuapin.finetuning.adapting import Adapted, adapt, checked, run_key
 from kuapin.finetuning.change import DESCRIPTION
 from kuapin.finetuning.material import Material, chosen_categories, only
 from kuapin.finetuning.memory import enough_memory
@@ -34,6 +34,9 @@ from kuapin.pipeline.text_zero_shot import Opening, compared, openings
 from kuapin.progress import SILENT, Progress
 from kuapin.text.template import render, render_titles
 from kuapin.workspace import Shop
+
+STARTING_POINT = "starting_point.txt"
+"""In folders that Kuapin wrote to start from, and may remove when nothing does any more."""
 
 
 @dataclass(frozen=True)
@@ -118,21 +121,20 @@ def finetune(
 
 
 def prune(shop: Shop) -> tuple[str, ...]:
-    """Remove starting points that nothing starts from any more; nothing while a run is going on.
+    """Remove starting points that nothing starts from any more; nothing while a run or a search is going on.
 
-    These are first stages (``NAME-first``) and models from scratch (``scratch-…``) that no ``change/`` in
-    ``shop/backbones`` was trained on and the configuration does not name.
+    These are first stages (``NAME-first``) and models from scratch (``scratch-…``), as Kuapin marked them, that no
+    ``change/`` in ``shop/backbones`` names, whatever state that is in, nor the configuration.
 
     Returns:
         Names of what was removed.
     """
-    if any(shop.runs.glob("finetune-*")):
+    if any(shop.runs.glob("finetune-*")) or any(shop.runs.glob("search-*")):
         return ()
-    told = [json.loads(path.read_text(encoding="utf-8")) for path in shop.backbones.glob(f"*/{CHANGE}/{DESCRIPTION}")]
-    named = {Path(str(change.get("backbone"))).name for change in told}
-    named.add(Path(shop.config.encoding.backbone).name)
-    stages = {path for pattern in ("*-first", "scratch-*") for path in shop.backbones.glob(pattern)}
-    loose = sorted(path for path in stages if path.name not in named)
+    told = [path.read_bytes() for path in shop.backbones.glob(f"*/{CHANGE}/{DESCRIPTION}")]
+    told.append(Path(shop.config.encoding.backbone).name.encode())
+    stages = [path.parent for path in shop.backbones.glob(f"[!.]*/{STARTING_POINT}")]
+    loose = sorted(path for path in stages if not any(path.name.encode() in one for one in told))
     for path in loose:
         shutil.rmtree(path)
     return tuple(path.name for path in loose)
@@ -191,10 +193,10 @@ def starting_backbone(shop: Shop, config: FinetuningConfig, material: Material) 
     parts = [config.scratch.model_dump(mode="json"), left, config.seed, texts]
     digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:8]
     folder = shop.backbones / f"scratch-{'gpt' if left else 'bert'}-{digest}"
-    if not folder.is_dir():
-        with tempfile.TemporaryDirectory(dir=shop.backbones) as partial:
-            write_scratch(Path(partial), texts, config.scratch, left_to_right=left, seed=config.seed)
-            shutil.copytree(partial, folder)
+    if not (folder / STARTING_POINT).is_file():
+        with written_whole(folder) as partial:
+            write_scratch(partial, texts, config.scratch, left_to_right=left, seed=config.seed)
+            _mark(partial)
     return Backbone.resolve(str(folder.resolve()), shop.config.encoding.chosen_pooling)
 
 
@@ -216,7 +218,13 @@ def pretrained(
         return backbone
     if not folder.is_dir():
         adapt(material, stage, backbone, run, folder, progress)
+    _mark(folder)
     return Backbone.resolve(str(folder.resolve()), backbone.pooling)
+
+
+def _mark(folder: Path) -> None:
+    said = "Kuapin wrote this folder to start from, and removes it when nothing does. Delete this file to keep it.\n"
+    (folder / STARTING_POINT).write_text(said, encoding="utf-8")
 
 
 def first_stage(config: FinetuningConfig) -> FinetuningConfig | None:

@@ -1,6 +1,6 @@
 """``label``: a file of the items whose labels would teach most, or of labels that a tuned classifier is sure of."""
 
-import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 
 from kuapin import columns as c
-from kuapin.errors import InputError
-from kuapin.finetuning.adapting import CHANGE
-from kuapin.finetuning.change import DESCRIPTION, Change
+from kuapin.encoding.backbone import CHANGE
+from kuapin.errors import InputError, ModelFolderError
+from kuapin.finetuning.change import DESCRIPTION, Change, read_change
 from kuapin.finetuning.labelled import PSEUDO, guesses_of, labels_of
 from kuapin.finetuning.labelling import worth_labelling
 from kuapin.names import offered
@@ -144,10 +144,20 @@ def _asked(shop: Shop, model: str | None) -> _Asked:
 def _classifier(shop: Shop, model: str | None) -> tuple[Path, Change]:
     """The folder of a tuned classifier and what it says of itself; the newest where none is named."""
     found: dict[str, tuple[Path, Change]] = {}
-    for path in sorted(shop.backbones.glob(f"*/{CHANGE}/{DESCRIPTION}"), key=lambda one: one.stat().st_mtime_ns):
-        change = Change.model_validate(json.loads(path.read_text(encoding="utf-8")))
-        if change.settings.objective == CLASSIFIER and not is_member(path.parent.parent):
-            found[path.parent.parent.name] = (path.parent.parent, change)
+    torn = []
+    for path in sorted(shop.backbones.glob(f"[!.]*/{CHANGE}/{DESCRIPTION}"), key=lambda one: one.stat().st_mtime_ns):
+        folder = path.parent.parent
+        try:
+            change = read_change(path.parent)
+        except ModelFolderError:
+            if folder.name == model:
+                raise
+            torn.append(folder.name)
+            continue
+        if change.settings.objective == CLASSIFIER and not is_member(folder):
+            found[folder.name] = (folder, change)
+    if torn and model is None:
+        warnings.warn(f"Left out, because what they say of themselves cannot be read: {', '.join(torn)}.", stacklevel=2)
     if not found:
         raise InputError(
             "This shop has no tuned classifier. Import some labels and run: kuapin finetune SHOP --objective "
