@@ -322,10 +322,12 @@ def test_a_shop_without_interactions_is_told_what_it_can_do(tmp_path, bert, caps
     assert json.loads(capsys.readouterr().out)["openings"] == []
 
 
-def test_several_classifiers_are_averaged_and_asked_together(shop, capsys):
+def test_several_classifiers_are_averaged_and_asked_together(shop, tmp_path, capsys):
     from kuapin.pipeline.ensemble import members, said_together
     from kuapin.pipeline.label import suggested
 
+    (tmp_path / "new.csv").write_text("item_id,title\nnew,oak vase\n", encoding="utf-8")
+    shop.import_files(items=tmp_path / "new.csv")
     command = ["finetune", str(shop.path), "--objective", "item-classification", "--strategy", "full", "--no-measure"]
     options = [
         "--set",
@@ -348,7 +350,9 @@ def test_several_classifiers_are_averaged_and_asked_together(shop, capsys):
     own = 3 * together - alone[0] - alone[1]  # the mean of three, less two of them
     assert np.allclose(own.sum(axis=1), 1, atol=1e-4)
     assert not np.allclose(alone[0], alone[1], atol=1e-4)  # they learnt the same in another order
-    assert suggested(shop, 3).model == first.name  # members are no classifiers by themselves
+    asked = suggested(shop, 3)
+    assert asked.model == first.name  # members are no classifiers by themselves
+    assert asked.rows["item_id"].to_list() == ["new"]  # all others have a category
 
     assert run(app, ["finetune", str(shop.path), "--set", "ensemble=2", "--no-measure"]) == 2
     assert "averaged for item-classification alone" in capsys.readouterr().err
