@@ -15,6 +15,7 @@ from kuapin.finetuning.change import DESCRIPTION, load_change, start_of
 from kuapin.finetuning.settings import FinetuningConfig
 from kuapin.pipeline.ensemble import members, said_together
 from kuapin.pipeline.finetune import STARTING_POINT, prune, starting_backbone
+from kuapin.pipeline.forget import forget
 from kuapin.pipeline.label import suggested
 from kuapin.workspace import Shop
 from tests import market
@@ -112,9 +113,10 @@ def test_a_start_from_scratch_is_whole_or_not_there(shop, monkeypatch):
 
     config = FinetuningConfig(objective="masked-lm", from_scratch=True, scratch={"width": 16, "layers": 1})
     material = material_of(market.dataset(n_users=5))
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr("kuapin.pipeline.finetune.write_scratch", interrupted)
-        starting_backbone(shop, config, material)
+        with pytest.raises(KeyboardInterrupt):
+            starting_backbone(shop, config, material)
     assert list(shop.backbones.iterdir()) == []
     made = starting_backbone(shop, config, material).folder
     (made / "tokenizer.json").unlink()
@@ -136,3 +138,16 @@ def test_starting_points_go_when_nothing_needs_them(shop):
     (shop.runs / "search-abc").rmdir()
     assert prune(shop) == ("scratch-bert-a", "scratch-bert-b")
     assert sorted(path.name for path in shop.backbones.iterdir()) == ["clinical-first", "x", "x-first"]
+
+
+def test_an_erasure_names_what_learnt_from_the_log_and_what_cannot_say(shop):
+    said = {
+        "of-log": '{"settings": {"objective": "next-item"}}',
+        "of-texts": '{"settings": {"objective": "simcse"}}',
+        "torn": "{",
+    }
+    for name, content in said.items():
+        (shop.backbones / name / CHANGE).mkdir(parents=True)
+        (shop.backbones / name / CHANGE / DESCRIPTION).write_text(content, encoding="utf-8")
+    remains = " ".join(forget(shop, "user 000").remains)
+    assert [name for name in said if f"backbones/{name} was tuned" in remains] == ["of-log", "torn"]

@@ -140,9 +140,15 @@ def _tuned_by_refresh(shop: Shop) -> list[str]:
 
 
 def _tuned_by_hand(shop: Shop) -> list[str]:
-    """Backbones that ``kuapin finetune`` made out of the log."""
-    said = {path.parent.parent.name: json.loads(path.read_text()) for path in sorted(shop.backbones.glob(CHANGE))}
-    return [name for name, one in said.items() if one.get("settings", {}).get("objective") in OF_THE_LOG]
+    """Backbones that ``kuapin finetune`` made out of the log, and those that cannot say out of what."""
+    return [path.parent.parent.name for path in sorted(shop.backbones.glob(CHANGE)) if _of_the_log(path)]
+
+
+def _of_the_log(change: Path) -> bool:
+    try:
+        return json.loads(change.read_text(encoding="utf-8"))["settings"]["objective"] in OF_THE_LOG
+    except (ValueError, KeyError, TypeError):
+        return True
 
 
 def _answering(shop: Shop) -> list[str]:
