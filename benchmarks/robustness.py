@@ -6,7 +6,7 @@ titles written so, the share of their ten nearest neighbours (among the source's
 it is has. *NDCG*: of 1,000 users whose histories are written so, at shot 0 by text alone, as a share of that with
 histories as they are; the interval is a paired bootstrap over users.
 
-Encoders: frozen; tuned by the preset ``launch``; the same trained against FGM on the embeddings.
+Encoders: frozen; tuned for ``TRAINED`` steps over the preset ``launch``; the same trained against FGM.
 """
 
 import time
@@ -35,6 +35,7 @@ from kuapin.retrieval.source import Visible
 from kuapin.retrieval.sources.content import Content, ContentConfig
 
 SET, SHARE, STUFFED, ASKED, USERS = "amazon18_arts_office", 1 / 3, 4, 1_000, 1_000
+TRAINED = 30
 Written = Callable[[str, np.random.Generator], str]
 
 
@@ -106,7 +107,9 @@ def main() -> None:
     data = load_set(arguments.folder or data_set(SET))
     path = find_preset(PRESET)
     config = validated(FinetuningConfig, read_preset(path), str(path))
-    hard = config.training.model_copy(update={"adversarial": AdversarialConfig(kind="fgm")})
+    loop = config.training.model_copy(update={"max_steps": TRAINED})
+    config = config.model_copy(update={"training": loop})
+    hard = loop.model_copy(update={"adversarial": AdversarialConfig(kind="fgm")})
     trainings = {"tuned": config, "hardened": config.model_copy(update={"training": hard})}
     opening = domains(data)[-1]
     titles = [title or "" for title in data.texts("{title}")]
