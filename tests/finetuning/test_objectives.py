@@ -206,16 +206,6 @@ def test_next_item_reads_what_came_before_and_never_the_answer(material):
         assert any(history[max(0, step - 10) : step] == before for step in places)
 
 
-def test_held_out_users_and_texts_are_in_no_training(material):
-    for name in ("co-interaction", "next-item"):
-        objective = make_objective(FinetuningConfig(objective=name), material)
-        assert objective.train
-        assert objective.held_out
-    simcse = OBJECTIVES["simcse"](FinetuningConfig().simcse, material)
-    assert set(simcse.train) & set(simcse.held_out) == set()
-    assert len(simcse.train) + len(simcse.held_out) == len(set(material.texts))
-
-
 # Kinds and faults of labels
 
 
