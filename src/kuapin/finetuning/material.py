@@ -65,13 +65,17 @@ class Material:
                 seen.setdefault(self.texts[row], int(row))
         return np.array(list(seen.values()), dtype=np.int64)
 
+    def names(self, rows: NDArray[np.integer]) -> list[str]:
+        """The titles of some items; the texts of those that have none."""
+        return [self.titles[row] or self.texts[row] for row in rows]
+
     def held_out_users(self, share: float) -> NDArray[np.bool_]:
         """Users who are in no training, bool (n_users,)."""
         return self.rng("users").random(len(self.histories)) < share
 
     def held_out_texts(self, rows: NDArray[np.integer], share: float) -> NDArray[np.bool_]:
         """Which of some items are in no training, bool (n,); items of one title, or of one text, stay together."""
-        names = [self.titles[row] or self.texts[row] for row in rows]
+        names = self.names(rows)
         number = {name: place for place, name in enumerate(dict.fromkeys(names))}
         out = self.rng("items").random(len(number)) < share
         return np.array([out[number[name]] for name in names], dtype=np.bool_)

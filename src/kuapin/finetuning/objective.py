@@ -125,6 +125,16 @@ class Objective(ABC):
         """What each held-out example is of: those of one user or text are never parted. Each by itself by default."""
         return range(len(self.held_out))
 
+    def held_out_clusters(self) -> NDArray[np.int64]:
+        """The same as numbers from 0, int64 (n,)."""
+        number: dict[Any, int] = {}
+        return np.array([number.setdefault(one, len(number)) for one in self.held_out_groups()], dtype=np.int64)
+
+    @property
+    def parted(self) -> bool:
+        """Whether what chooses a checkpoint is another half of what is held out than what is reported."""
+        return len(set(self.held_out_groups())) >= LEAST_GROUPS
+
     def measuring(self, part: NDArray[np.intp]) -> Self:
         """The same objective, measured on some of the held-out examples.
 
@@ -140,12 +150,12 @@ class Objective(ABC):
 
         Each measures half of what is held out, users and texts whole; both measure all where there are too few.
         """
-        number: dict[Any, int] = {}
-        group = np.array([number.setdefault(one, len(number)) for one in self.held_out_groups()], dtype=np.int64)
-        if len(number) < LEAST_GROUPS:
+        if not self.parted:
             return self, self
-        first = np.random.default_rng([self.seed, 11]).permutation(len(number)) < len(number) // 2
-        return self.measuring(np.flatnonzero(first[group])), self.measuring(np.flatnonzero(~first[group]))
+        cluster = self.held_out_clusters()
+        n = int(cluster.max()) + 1
+        first = np.random.default_rng([self.seed, 11]).permutation(n) < n // 2
+        return self.measuring(np.flatnonzero(first[cluster])), self.measuring(np.flatnonzero(~first[cluster]))
 
     def batch_rng(self, keys: Sequence[int]) -> np.random.Generator:
         """Random numbers of a batch that holds these examples: a function of the seed and of the keys in their order.

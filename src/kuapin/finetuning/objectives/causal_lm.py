@@ -76,4 +76,4 @@ class CausalLM(Objective):
                 total.append(torch.nn.functional.cross_entropy(logits.float(), labels, reduction="none").cpu())
                 right.append((logits.argmax(dim=-1) == labels).cpu())
                 of.append((batch["labels"][:, 1:] != IGNORED).sum(dim=1).cpu())
-        return per_token(torch.cat(total), torch.cat(right), torch.cat(of))
+        return per_token(torch.cat(total), torch.cat(right), torch.cat(of), self.held_out_clusters())

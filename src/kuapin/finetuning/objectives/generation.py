@@ -54,11 +54,11 @@ class Generation(Objective):
             found = labelled_items(material, config.target)
             out = material.held_out_texts(found.rows, config.held_out)
             pairs = [
-                (material.titles[row], ", ".join(labels), bool(held))
+                (material.titles[row], ", ".join(labels), material.titles[row], bool(held))
                 for row, labels, held in zip(found.rows, found.labels, out, strict=True)
             ]
-        self.train = [(title, words) for title, words, held in pairs if not held]
-        self.held_out = [(title, words) for title, words, held in pairs if held]
+        self.train = [pair[:3] for pair in pairs if not pair[3]]
+        self.held_out = [pair[:3] for pair in pairs if pair[3]]
         require_texts(self.train, self.held_out, self.name)
 
     @classmethod
@@ -66,13 +66,13 @@ class Generation(Objective):
         """The decoder."""
         return new_decoder(reader, reader.width)
 
-    def held_out_groups(self) -> Sequence[str]:
-        """Their titles."""
-        return [title for title, _ in self.held_out]
+    def held_out_groups(self) -> Sequence[int | str]:
+        """Their users (next-item), or their titles."""
+        return [group for _, _, group in self.held_out]
 
     def collate(self, examples: Sequence[Any], tokens: Tokens) -> Batch:
         """Tokens of the titles; ``target_ids`` and ``labels`` of what is to be written, int64 (B, T)."""
-        return tokens([title for title, _ in examples]) | targets([words for _, words in examples], tokens)
+        return tokens([title for title, *_ in examples]) | targets([words for _, words, *_ in examples], tokens)
 
     def loss(self, reader: Reader, batch: Batch) -> Tensor:
         """The mean over the tokens written."""
@@ -96,11 +96,11 @@ class Generation(Objective):
                 total.append(torch.nn.functional.cross_entropy(logits, labels, reduction="none").cpu())
                 right.append((logits.argmax(dim=-1) == labels).cpu())
                 of.append(asked.sum(dim=1).cpu())
-        return per_token(torch.cat(total), torch.cat(right), torch.cat(of))
+        return per_token(torch.cat(total), torch.cat(right), torch.cat(of), self.held_out_clusters())
 
 
-def _next_items(material: Material, config: GenerationConfig) -> list[tuple[str, str, bool]]:
-    """Title, title of the next item of the same history, whether it measures; equal neighbours are left out."""
+def _next_items(material: Material, config: GenerationConfig) -> list[tuple[str, str, int, bool]]:
+    """Title, title of the next item of the same history, whose, whether it measures; no equal neighbours."""
     rng, out = material.rng("next"), material.held_out_users(config.held_out)
     found = []
     for user in np.flatnonzero(material.histories.lengths > 1):
@@ -109,5 +109,5 @@ def _next_items(material: Material, config: GenerationConfig) -> list[tuple[str,
         for step in steps:
             title, following = material.titles[items[step]], material.titles[items[step + 1]]
             if title and following and title != following:
-                found.append((title, following, bool(out[user])))
+                found.append((title, following, int(user), bool(out[user])))
     return found

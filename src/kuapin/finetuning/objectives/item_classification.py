@@ -222,7 +222,7 @@ class ItemClassification(Objective):
         right = (said == wanted).all(axis=1).astype(np.float64)
         values = {"loss": float(class_loss(logits, asked, self.kind)), **_judged(wanted, said)}
         macro = Counted(label_counts(wanted, said), macro_f1_of)
-        return Measured(values, {"accuracy": right}, counted={"macro_f1": macro})
+        return Measured(values, {"accuracy": right}, self.held_out_clusters(), {"macro_f1": macro})
 
     def judged(self, chances: NDArray[np.float32]) -> dict[str, float]:
         """``macro_f1`` and ``accuracy`` of what others say of ``held_out``: probabilities float32 (n, labels)."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from kuapin.errors import InputError
@@ -88,7 +89,7 @@ class MaskedLM(Objective):
                 total.append(torch.nn.functional.cross_entropy(logits.float(), labels, reduction="none").cpu())
                 right.append((logits.argmax(dim=-1) == labels).cpu())
                 of.append((batch["labels"] != IGNORED).sum(dim=1).cpu())
-        return per_token(torch.cat(total), torch.cat(right), torch.cat(of))
+        return per_token(torch.cat(total), torch.cat(right), torch.cat(of), self.held_out_clusters())
 
 
 def _mask_id(tokens: Tokens) -> int:
@@ -97,19 +98,20 @@ def _mask_id(tokens: Tokens) -> int:
     return int(tokens.tokenizer.mask_token_id)
 
 
-def per_token(losses: Tensor, right: Tensor, of: Tensor) -> Measured:
+def per_token(losses: Tensor, right: Tensor, of: Tensor, clusters: NDArray[np.int64]) -> Measured:
     """Metrics of a language model from every token asked for.
 
     Args:
         losses: float (n,).
         right: bool (n,), whether the most likely token is the right one.
         of: int64 (texts,), how many of the tokens are of each text.
+        clusters: int64 (texts,), the user or text that each is of.
     """
     rows = {"loss": losses.double().numpy(), "accuracy": right.double().numpy()}
     loss = float(rows["loss"].mean())
     values = {"loss": loss, "perplexity": float(np.exp(min(loss, 700.0))), "accuracy": float(rows["accuracy"].mean())}
     perplexity = Counted(rows["loss"][:, None], lambda means: np.exp(np.minimum(means[..., 0], 700.0)))
-    return Measured(values, rows, np.repeat(np.arange(len(of)), of.numpy()), {"perplexity": perplexity})
+    return Measured(values, rows, np.repeat(clusters, of.numpy()), {"perplexity": perplexity})
 
 
 def require_texts(train: Sequence[Any], held_out: Sequence[Any], objective: str) -> None:

@@ -85,6 +85,10 @@ class Regression(Objective):
         width = vector_width(reader)
         return require("torch", "train").nn.Linear(width, 1)
 
+    def held_out_groups(self) -> Sequence[str]:
+        """Their titles."""
+        return [self.titles[row] for row, _ in self.held_out]
+
     def collate(self, examples: Sequence[Any], tokens: Tokens) -> Batch:
         """Tokens of the titles; ``wanted`` float32 (B,), standardised."""
         torch = require("torch", "train")
@@ -117,7 +121,7 @@ class Regression(Objective):
             "r2": float(1 - squared.sum() / max(((wanted - wanted.mean()) ** 2).sum(), 1e-12)),
         }
         rmse = Counted(squared[:, None], lambda means: np.sqrt(means[..., 0]))
-        return Measured(values, {"mae": np.abs(error)}, counted={"rmse": rmse})
+        return Measured(values, {"mae": np.abs(error)}, self.held_out_clusters(), {"rmse": rmse})
 
 
 def _numbers(config: RegressionConfig, material: Material) -> dict[int, float]:

@@ -44,7 +44,12 @@ class SimCSE(Objective):
         out = material.held_out_texts(rows, config.held_out)
         self.train = [material.texts[row] for row in rows[~out]]
         self.held_out = [material.texts[row] for row in rows[out]]
+        self.titles = dict(zip(self.held_out, material.names(rows[out]), strict=True))
         require_texts(self.train, self.held_out, self.name)
+
+    def held_out_groups(self) -> Sequence[str]:
+        """Their titles."""
+        return [self.titles[text] for text in self.held_out]
 
     def collate(self, examples: Sequence[Any], tokens: Tokens) -> Batch:
         """Tokens; the texts are distinct, so that nothing is masked."""

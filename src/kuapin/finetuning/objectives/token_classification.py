@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kuapin.errors import InputError
 from kuapin.extras import require
@@ -33,8 +33,18 @@ class TokenClassificationConfig(BaseModel):
     )
     held_out: float = Field(0.1, gt=0, lt=1, description="Share of titles that measure and do not train.")
     unseen: bool = Field(
-        default=False, description="Hold out values (brands) instead of titles, so that those measured were never seen."
+        default=False,
+        description="Hold out values (brands) of the one task instead of titles, so that none that is measured is "
+        "trained on; a title with values of both sides is left out.",
     )
+
+    @model_validator(mode="after")
+    def _holds_out_one_task(self) -> Self:
+        if self.unseen and len(self.tasks) > 1:
+            raise ValueError(
+                f"unseen holds out the values of one task, and tasks are {', '.join(self.tasks)}; name one"
+            )
+        return self
 
 
 class TokenClassification(Objective):
@@ -57,20 +67,23 @@ class TokenClassification(Objective):
     def __init__(self, config: TokenClassificationConfig, material: Material) -> None:
         self.seed, self.tasks = material.seed, config.tasks
         found: dict[int, list[Piece]] = {}
-        values: dict[int, str] = {}
+        groups: dict[str, set[str]] = {}
         for task in config.tasks:
             items = labelled_items(material, task)
             for row, labels in zip(items.rows.tolist(), items.labels, strict=True):
-                pieces = [piece for label in labels for piece in occurrences(material.titles[row], label, task)]
-                if pieces:
-                    found.setdefault(row, []).extend(pieces)
-                    values.setdefault(row, labels[0].casefold())
-        names = {values[row] if config.unseen else material.titles[row] for row in found}
-        lot = dict(zip(sorted(names), material.rng("spans").random(len(names)), strict=True))
-        out = {row: lot[values[row] if config.unseen else material.titles[row]] < config.held_out for row in found}
-        examples = [(material.titles[row], without_overlaps(pieces), out[row]) for row, pieces in sorted(found.items())]
-        self.train = [(title, pieces) for title, pieces, held in examples if not held]
-        self.held_out = [(title, pieces) for title, pieces, held in examples if held]
+                title = material.titles[row]
+                for label in labels:
+                    pieces = occurrences(title, label, task)
+                    if pieces:
+                        found.setdefault(row, []).extend(pieces)
+                        groups.setdefault(title, set()).add(label.casefold() if config.unseen else title)
+        names = sorted(set().union(*groups.values()))
+        lot = dict(zip(names, material.rng("spans").random(len(names)) < config.held_out, strict=True))
+        out = {title: {bool(lot[name]) for name in own} for title, own in groups.items()}
+        examples = [(material.titles[row], without_overlaps(pieces)) for row, pieces in sorted(found.items())]
+        self.train = [(title, pieces) for title, pieces in examples if out[title] == {False}]
+        self.held_out = [(title, pieces) for title, pieces in examples if out[title] == {True}]
+        self.groups = {title: min(own) for title, own in groups.items()}
         if not self.train or not self.held_out:
             raise InputError(
                 f"token-classification looks for {', '.join(config.tasks)} in the titles; {len(found):,} titles hold "
@@ -90,6 +103,7 @@ class TokenClassification(Objective):
         """
         one = cls.__new__(cls)
         one.seed, one.tasks, one.train, one.held_out = seed, tasks, list(train), list(held_out)
+        one.groups = {title: title for title, _ in held_out}
         return one
 
     @property
@@ -104,8 +118,8 @@ class TokenClassification(Objective):
         return torch.nn.Sequential(torch.nn.Dropout(0.1), torch.nn.Linear(reader.width, len(facts["tags"])))
 
     def held_out_groups(self) -> Sequence[str]:
-        """Their titles."""
-        return [title for title, _ in self.held_out]
+        """Their titles, or the first of their values where values are held out."""
+        return [self.groups[title] for title, _ in self.held_out]
 
     def collate(self, examples: Sequence[Any], tokens: Tokens) -> Batch:
         """Tokens; ``labels`` int64 (B, T), the tag of a word at its first piece, -100 elsewhere."""
@@ -143,7 +157,8 @@ class TokenClassification(Objective):
         counts = span_counts(wanted, said)
         metrics = {"span_f1": span_f1, "precision": span_precision, "recall": span_recall}
         values = {"loss": total / max(count, 1)} | {name: float(of(counts.sum(axis=0))) for name, of in metrics.items()}
-        return Measured(values, counted={name: Counted(counts, of) for name, of in metrics.items()})
+        counted = {name: Counted(counts, of) for name, of in metrics.items()}
+        return Measured(values, clusters=self.held_out_clusters(), counted=counted)
 
 
 def tagged(

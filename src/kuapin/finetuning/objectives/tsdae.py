@@ -44,6 +44,7 @@ class TSDAE(Objective):
         out = material.held_out_texts(rows, config.held_out)
         self.train = [(int(row), material.texts[row]) for row in rows[~out]]
         self.held_out = [(int(row), material.texts[row]) for row in rows[out]]
+        self.titles = dict(zip(rows[out].tolist(), material.names(rows[out]), strict=True))
         require_texts(self.train, self.held_out, self.name)
 
     @classmethod
@@ -51,6 +52,10 @@ class TSDAE(Objective):
         """The decoder."""
         width = vector_width(reader)
         return new_decoder(reader, width)
+
+    def held_out_groups(self) -> Sequence[str]:
+        """Their titles."""
+        return [self.titles[row] for row, _ in self.held_out]
 
     def collate(self, examples: Sequence[Any], tokens: Tokens) -> Batch:
         """What is left of the texts, and the texts whole: ``target_ids`` and ``labels`` int64 (B, T)."""
