@@ -84,6 +84,14 @@ def test_co_interaction_without_correction_and_with_a_hard_negative(rows, tokens
     assert loss == pytest.approx((first + second) / 2, rel=1e-5)
 
 
+def test_a_hard_negative_that_is_the_right_one_or_the_rows_own_is_left_out_of_the_softmax(rows, tokens):
+    (a, b, _), material = rows
+    objective = co_interaction(material, correction=False)
+    for hard in (a, b):
+        batch = objective.collate([(a, b, [hard])], tokens)
+        assert objective.loss(Plane(tokens, ANGLES), batch).item() == 0.0
+
+
 def test_items_with_the_text_of_a_rows_second_are_no_negatives_of_it(rows, tokens):
     """Two rows with one second: nothing is left to tell it from."""
     (a, b, c), material = rows

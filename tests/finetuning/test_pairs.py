@@ -1,5 +1,7 @@
 import numpy as np
+import polars as pl
 
+from kuapin.data.dataset import build_dataset
 from kuapin.finetuning.pairs import drawn_pairs, shelf_negatives
 from tests import market
 from tests.finetuning.conftest import material_of
@@ -55,3 +57,12 @@ def test_hard_negatives_were_never_met_and_lie_on_the_second_ones_shelf(material
         assert set(drawn) & set(material.histories.of(int(user))) == set()
         same += [leaf[item] == leaf[second] for item in drawn]
     assert np.mean(same) > 0.95  # the others are of users who met the whole shelf
+
+
+def test_who_met_everything_has_no_hard_negative_but_the_second_one_itself():
+    items = market.items().head(6)
+    log = items.select(pl.lit("u").alias("user_id"), "item_id", timestamp=pl.int_range(6), event=pl.lit("purchase"))
+    material = material_of(build_dataset(items, log), log=log)
+    pairs = drawn_pairs(material, window=5, per_user=20, across=0.5, allowed=material.allowed)
+    assert len(pairs.users) == 15
+    assert (shelf_negatives(material, pairs, 2) == pairs.second[:, None]).all()

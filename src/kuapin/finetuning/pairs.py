@@ -97,7 +97,8 @@ def _mixed(crosses: NDArray[np.bool_], per_user: int, across: float, rng: np.ran
 def shelf_negatives(material: Material, pairs: Pairs, n: int) -> NDArray[np.int32]:
     """For every pair, items of the second one's shelf that its user never met, int32 (n_pairs, n).
 
-    Where a shelf has none left, items of anywhere that the user never met stand in.
+    Where a shelf has none left, items of anywhere that the user never met stand in; where there are none either, the
+    second one itself, which the loss leaves out.
     """
     rng = material.rng("negatives")
     out = np.empty((len(pairs.users), n), np.int32)
@@ -114,5 +115,5 @@ def shelf_negatives(material: Material, pairs: Pairs, n: int) -> NDArray[np.int3
             found += [int(item) for item in drawn if int(material.text_codes[item]) not in met]
             if len(found) >= n:
                 break
-        out[row] = np.resize(found or anywhere[:1], n)  # repeats them where there are too few
+        out[row] = np.resize(found or [second], n)  # repeats them where there are too few
     return out

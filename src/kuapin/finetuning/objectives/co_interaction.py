@@ -51,7 +51,8 @@ class CoInteractionConfig(BaseModel):
 class CoInteraction(Objective):
     """L = −log softmax_j (cos(a, b_j) / τ − log q_j) at the right b, over the seconds of the batch.
 
-    Masked are seconds that have the text of the row's own first or second. Both orders of a pair are drawn.
+    Masked are seconds and hard negatives that have the text of the row's own first or second. Both orders of a pair
+    are drawn.
 
     Args:
         config: of the pairs and the softmax.
@@ -105,12 +106,13 @@ class CoInteraction(Objective):
         torch = require("torch", "train")
         first = np.array([example[0] for example in examples])
         second = np.array([example[1] for example in examples])
-        hard = [row for example in examples if len(example) > 2 for row in example[2]]
-        code_a, code_b = self.text_code[first], self.text_code[second]
-        masked = (code_b[:, None] == code_b[None, :]) | (code_a[:, None] == code_b[None, :])
-        rows = [*first, *second, *hard]
+        hard = np.array([example[2] if len(example) > 2 else () for example in examples], dtype=np.int64)  # (n, m)
+        code_a, code_b, code_hard = (self.text_code[rows] for rows in (first, second, hard))
+        own = np.stack([code_a, code_b], axis=1)  # (n, 2)
+        rows = [*first, *second, *hard.ravel()]
         return tokens([self.texts[row] for row in rows]) | {
-            "masked": torch.from_numpy(masked),
+            "masked": torch.from_numpy((own[:, :, None] == code_b).any(axis=1)),
+            "hard_masked": torch.from_numpy((own[:, :, None] == code_hard[:, None, :]).any(axis=1)),
             "log_q": torch.from_numpy(self.log_q[code_b]),
         }
 
@@ -126,6 +128,7 @@ class CoInteraction(Objective):
             log_q=batch["log_q"] if self.config.correction else None,
             masked=batch["masked"],
             hard=hard,
+            hard_masked=batch["hard_masked"],
             smoothing=self.label_smoothing if reader.training else 0.0,
         ).mean()
 
