@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from kuapin.data.dataset import build_dataset
 from kuapin.encoding.backbone import Backbone
 from kuapin.errors import InputError
 from kuapin.finetuning.change import assembled
@@ -14,6 +15,7 @@ from kuapin.finetuning.contrast import supervised_contrast
 from kuapin.finetuning.decoder import written
 from kuapin.finetuning.objectives.item_classification import ItemClassification, ItemClassificationConfig, class_loss
 from kuapin.finetuning.objectives.masked_lm import MaskedLM, MaskedLMConfig
+from kuapin.finetuning.objectives.next_item import NextItem, NextItemConfig
 from kuapin.finetuning.objectives.registry import OBJECTIVES, make_objective
 from kuapin.finetuning.objectives.regression import Regression, RegressionConfig
 from kuapin.finetuning.objectives.token_classification import (
@@ -199,11 +201,22 @@ def test_masks_hide_the_asked_share_never_special_tokens_and_are_a_function_of_t
 
 
 def test_next_item_reads_what_came_before_and_never_the_answer(material):
-    objective = OBJECTIVES["next-item"](FinetuningConfig().next_item, material)
-    for user, before, item in objective.train[:300]:
-        history = material.histories.of(user).tolist()
-        places = [step for step in range(1, len(history)) if history[step] == item]
-        assert any(history[max(0, step - 10) : step] == before for step in places)
+    titles, repeats = material.titles, 0
+    for asked in (False, True):
+        objective = OBJECTIVES["next-item"](NextItemConfig(repeats=asked, held_out=0.3), material)
+        for user, before, item in [*objective.train, *objective.held_out]:
+            history = material.histories.of(user).tolist()
+            places = [step for step in range(1, len(history)) if history[step] == item]
+            assert any(history[max(0, step - 10) : step] == before for step in places)
+            repeats += titles[item] in {titles[one] for one in before}
+        assert (repeats > 100) == asked  # off: the answer does not stand in what is read, by another item either
+
+
+def test_a_log_of_repeats_alone_is_one_line():
+    log = pl.DataFrame({"user_id": ["a", "a", "b", "b"], "item_id": [IDS[0]] * 4, "event": ["purchase"] * 4})
+    material = material_of(build_dataset(market.items(), log), log=log)
+    with pytest.raises(InputError, match="two items that have different titles; 0 steps to train on and 0 to measure"):
+        NextItem(NextItemConfig(), material)
 
 
 # Kinds and faults of labels
@@ -212,8 +225,6 @@ def test_next_item_reads_what_came_before_and_never_the_answer(material):
 def brands():
     """The market with titles that begin with the brand."""
     frame = market.items().with_columns(pl.col("title").str.to_titlecase())
-    from kuapin.data.dataset import build_dataset
-
     return material_of(build_dataset(frame, market.log()))
 
 

@@ -34,6 +34,11 @@ class NextItemConfig(BaseModel):
     answers: tuple[str, ...] = Field(
         (), description="Events that count as taking an item, such as click and purchase; empty: all."
     )
+    repeats: bool = Field(
+        default=False,
+        description="Ask for items too whose title stands in the history that is read. Off: they are found by their "
+        "words alone, and the shop has a source of its own for them (repeat).",
+    )
     temperature: float = Field(0.05, gt=0, le=10, description="Of the softmax over cosines.")
     held_out: float = Field(0.05, gt=0, lt=1, description="Share of users whose steps measure and do not train.")
 
@@ -67,9 +72,10 @@ class NextItem(Objective):
         self.train = [(user, before, item) for user, before, item in steps if not out[user]]
         held = [(user, before, item) for user, before, item in steps if out[user]]
         if len(self.train) < 2 or len(held) < 2:
+            two, way = ("titles", "") if config.repeats else ("different titles", "set next_item.repeats=true, ")
             raise InputError(
-                f"next-item needs users with two items that have titles; {len(self.train)} steps to train on and "
-                f"{len(held)} to measure on were found. Import more log, or choose masked-lm or simcse."
+                f"next-item needs users with two items that have {two}; {len(self.train)} steps to train on and "
+                f"{len(held)} to measure on were found. Import more log, {way}or choose masked-lm or simcse."
             )
         kept = material.rng("measured").permutation(len(held))[:HELD_OUT_STEPS]
         self.held_out = [held[place] for place in kept]
@@ -144,19 +150,24 @@ class NextItem(Objective):
 
 
 def _steps(config: NextItemConfig, material: Material) -> list[tuple[int, list[int], int]]:
-    """User, the items before (the most recent ``history_items``), the item taken."""
+    """User, the items before (the most recent ``history_items``), the item taken; none of their titles, by default."""
     unknown = [event for event in config.answers if event not in c.EVENTS]
     if unknown:
         raise InputError(f"next_item.answers has {unknown[0]!r}; events are {', '.join(c.EVENTS)}. Correct it.")
     codes = np.array([c.EVENTS.index(event) for event in config.answers or c.EVENTS])
     histories, rng, found = material.histories, material.rng("steps"), []
-    named = np.array([bool(title) for title in material.titles])
+    titles = material.titles
+    named = np.array([bool(title) for title in titles])
     for user in np.flatnonzero(histories.lengths > 1):
         place = slice(histories.indptr[user], histories.indptr[user + 1])
         items, taken = histories.items[place], np.isin(histories.events[place], codes)
-        steps = 1 + np.flatnonzero(taken[1:] & named[items[1:]])
-        for step in np.sort(rng.permutation(steps)[: config.per_user]):
+        steps = {}
+        for step in rng.permutation(1 + np.flatnonzero(taken[1:] & named[items[1:]])).tolist():
             before = items[max(0, step - config.history_items) : step].tolist()
-            if any(named[item] for item in before):
-                found.append((int(user), before, int(items[step])))
+            read = {titles[item] for item in before}
+            if any(read) and (config.repeats or titles[items[step]] not in read):
+                steps[step] = (int(user), before, int(items[step]))
+            if len(steps) == config.per_user:
+                break
+        found += [steps[step] for step in sorted(steps)]
     return found
