@@ -20,6 +20,8 @@ def parts(material, bert):
     objective = make_objective(config, material)
     backbone = Backbone.resolve(str(bert))
     reader = assembled(backbone, type(objective), {}, make_strategy(config), config, 10)
+    with torch.no_grad():
+        reader.embeddings()[0] = 0.02  # padding has a vector in models that were trained
     reader.eval()
     return reader, objective, objective.collate(objective.train[:16], Tokens(backbone, 64))
 
@@ -54,10 +56,29 @@ def test_the_change_hurts_more_than_chance_and_several_steps_more_than_one(parts
 def test_the_change_is_as_long_as_was_said(parts, kind):
     reader, _, batch = parts
     _, _, adversary = hardened(parts, kind=kind, size=0.05)
-    rows = torch.nn.functional.embedding(batch["input_ids"], reader.embeddings())
+    rows = torch.nn.functional.embedding(batch["input_ids"], reader.embeddings()) * batch["attention_mask"][..., None]
     share = torch.linalg.vector_norm(adversary.change, dim=(1, 2)) / torch.linalg.vector_norm(rows, dim=(1, 2))
     assert share.max().item() <= 0.05 + 1e-6
     assert share.mean().item() == pytest.approx(0.05, rel=0.2)
+
+
+@pytest.mark.parametrize("kind", ["fgm", "pgd"])
+def test_a_text_changes_as_much_beside_a_longer_one_as_alone(parts, bert, kind):
+    reader, _, _ = parts
+    lengths = []
+    for texts in (["rose lamp"], ["rose lamp", "sun candle small " * 12]):
+        batch = Tokens(Backbone.resolve(str(bert)), 64)(texts)
+        adversary = Adversary(reader, AdversarialConfig(kind=kind))
+
+        def loss(batch=batch):
+            return reader.vectors(**batch)[:, 0].sum()
+
+        with adversary.clean():
+            loss().backward()
+        adversary.take_step()
+        harden(adversary, loss)
+        lengths.append(torch.linalg.vector_norm(adversary.change[0]).item())
+    assert lengths[1] == pytest.approx(lengths[0], rel=1e-4)
 
 
 def test_nothing_stays_behind(parts):

@@ -40,7 +40,8 @@ class Adversary:
         self.config = config
         self.steps = {"none": 0, "fgm": 1, "pgd": config.steps}[config.kind]
         self._torch = require("torch", "train")
-        self._layer = reader.backbone.get_input_embeddings()
+        self._backbone, self._layer = reader.backbone, reader.backbone.get_input_embeddings()
+        self._words: Any = None
         self._change: Any = None
         self._length: Any = None
 
@@ -77,16 +78,24 @@ class Adversary:
 
     @contextmanager
     def _hooked(self) -> Iterator[None]:
-        handle = self._layer.register_forward_hook(self._add)
+        handles = (
+            self._backbone.register_forward_pre_hook(self._look, with_kwargs=True),
+            self._layer.register_forward_hook(self._add),
+        )
         try:
             yield
         finally:
-            handle.remove()
+            for handle in handles:
+                handle.remove()
+
+    def _look(self, _module: Any, _inputs: Any, options: dict[str, Tensor]) -> None:
+        self._words = options["attention_mask"].unsqueeze(-1)  # (B, T, 1)
 
     def _add(self, _module: Any, _inputs: Any, output: Tensor) -> Tensor:
         if self._change is None:
             self._change = self._torch.zeros_like(output, requires_grad=True)
-            self._length = _length(self._torch, output.detach())
+            # Padding has no gradient: were it of the text's length, the words would bear its share of the change
+            self._length = _length(self._torch, output.detach() * self._words)
         return output + self._change
 
 
