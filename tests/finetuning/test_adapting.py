@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from kuapin.encoding import additions
 from kuapin.encoding.backbone import Backbone
 from kuapin.encoding.export import sentence_module
 from kuapin.errors import InputError, KuapinError, ModelFolderError
@@ -112,6 +113,9 @@ def test_the_small_folder_and_the_backbone_folder_give_the_trained_vectors(mater
     assert not np.allclose(tuned, encoded(bert), atol=1e-5)
     np.testing.assert_allclose(encoded(done.folder), tuned, atol=1e-5)
     assert change.settings.strategy == strategy
+    if strategy in ("bottleneck", "prefix"):
+        told = json.loads((done.folder / additions.DESCRIPTION).read_text(encoding="utf-8"))
+        assert told["weights_hash"] == additions.weights_hash(done.folder)
     names = [path.suffix for path in done.folder.rglob("*") if path.is_file()]
     assert set(names) == {".json", ".safetensors"}
 

@@ -3,13 +3,15 @@
 Fine-tuning writes them; whatever runs the backbone, torch or an export, puts them on it here.
 """
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from kuapin.errors import ModelFolderError
+from kuapin.encoding.backbone import weight_files
+from kuapin.errors import InputError, ModelFolderError
 from kuapin.extras import require
 
 DESCRIPTION = "additions.json"
@@ -27,13 +29,27 @@ class Additions(BaseModel):
     kind: Literal["bottleneck", "prefix"] = Field(description="Adapters inside the layers, or keys and values before.")
     placement: Placement = Field("houlsby", description="Where the adapters are.")
     size: int = Field(ge=1, description="Width of the bottleneck, or tokens of the prefix.")
+    weights_hash: str | None = Field(
+        None, description="Of the weights that they were learned on (``weights_hash``); none: written before it was."
+    )
+
+
+def weights_hash(folder: Path) -> str:
+    """SHA-256 over the weights of the transformer in a folder, the additions aside."""
+    digest = hashlib.sha256()
+    for path in weight_files(folder):
+        if path.name != WEIGHTS:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 def with_additions(model: Any, folder: Path) -> Any:
     """A transformers model with the additions of its folder on it; the model itself where there are none.
 
     Raises:
-        ModelFolderError: they are damaged, or are of another model.
+        InputError: they were learned on another model.
+        ModelFolderError: they are damaged.
     """
     path = folder / DESCRIPTION
     if not path.is_file():
@@ -42,13 +58,29 @@ def with_additions(model: Any, folder: Path) -> Any:
     try:
         said = Additions.model_validate(json.loads(path.read_text(encoding="utf-8")))
         tensors = load_file(folder / WEIGHTS)
+        if said.weights_hash not in (None, weights_hash(folder)):
+            raise InputError(_of_another_model(path))
         if said.kind == "prefix":
+            if tensors["prefix"].shape != _prefix_shape(model.config, said.size):
+                raise InputError(_of_another_model(path))
             return prefixed(model, tensors["prefix"])
         adapters = add_bottlenecks(model, said.placement, said.size)
         adapters.load_state_dict(tensors)
     except (ValidationError, ValueError, KeyError, OSError, RuntimeError) as error:
         raise ModelFolderError(f"{path} does not fit its weights or its model. Fine-tune again.") from error
     return model
+
+
+def _prefix_shape(config: Any, size: int) -> tuple[int, int, int, int]:
+    heads = config.num_attention_heads
+    return 2 * config.num_hidden_layers, heads, size, config.hidden_size // heads
+
+
+def _of_another_model(path: Path) -> str:
+    return (
+        f"{path} was learned on another backbone than the one beside it. Put it beside the weights that fine-tuning "
+        "wrote with it, or fine-tune this backbone."
+    )
 
 
 def layers_of(model: Any) -> list[Any]:

@@ -36,6 +36,7 @@ def write_backbone(folder: Path, reader: Reader, strategy: Strategy, backbone: B
 def _write_additions(folder: Path, added: tuple[Additions, dict[str, Tensor]] | None) -> None:
     if added is not None:
         said, tensors = added
+        said = said.model_copy(update={"weights_hash": additions.weights_hash(folder)})
         require("safetensors.torch", "train").save_file(tensors, folder / additions.WEIGHTS)
         _write(folder / additions.DESCRIPTION, said.model_dump(mode="json"))
 
