@@ -10,8 +10,9 @@ from kuapin.errors import InputError
 from kuapin.finetuning.adapting import adapt
 from kuapin.finetuning.change import load_change
 from kuapin.finetuning.objectives.registry import OBJECTIVES, make_objective
+from kuapin.finetuning.reader import open_reader
 from kuapin.finetuning.settings import FinetuningConfig, TrainingConfig
-from kuapin.finetuning.strategies.registry import STRATEGIES
+from kuapin.finetuning.strategies.registry import STRATEGIES, make_strategy
 from kuapin.finetuning.tokens import Tokens
 
 torch = pytest.importorskip("torch")
@@ -72,10 +73,28 @@ def test_a_backbone_that_reads_the_wrong_way_is_refused(material, bert, gpt, tmp
         tuned(material, {"bert": bert, "gpt": gpt}[which], tmp_path, objective, "full")
 
 
+@pytest.mark.parametrize(
+    ("which", "target", "there", "names"),
+    [
+        ("bert", "querry", "self.query", "Did you mean query[?] The linear layers are dense, key, query, value[.]"),
+        ("bert", "pooler.dense", "key", "The linear layers are dense, key, query, value[.]"),  # no objective reads it
+        ("gpt", "query", "c_attn", "The linear layers are c_attn, c_fc, c_proj[.]"),
+    ],
+)
+def test_lora_of_layers_that_are_not_there_is_one_line(bert, gpt, which, target, there, names):
+    reader = open_reader(Backbone.resolve(str({"bert": bert, "gpt": gpt}[which])))
+    for targets in ([target], [there, target]):
+        config = FinetuningConfig(lora={"targets": targets})
+        with pytest.raises(InputError, match=f"lora.targets has '{target}', and the backbone has no such.*{names}"):
+            make_strategy(config).apply(reader, OBJECTIVES["co-interaction"], 4)
+    config = FinetuningConfig(lora={"targets": [there]})
+    make_strategy(config).apply(reader, OBJECTIVES["co-interaction"], 4)
+    assert sum(name.endswith("lora_A.default") for name, _ in reader.backbone.named_modules()) == 2  # one a layer
+
+
 def test_adalora_starts_orthonormal_and_moves(material, bert, tmp_path):
     """The penalty begins at 0. Started at 0.02, as PEFT has it, they would hardly move at all."""
     from kuapin.finetuning.change import assembled
-    from kuapin.finetuning.strategies.registry import make_strategy
 
     backbone = Backbone.resolve(str(bert))
     loop = TrainingConfig(max_steps=12, evaluate_every=100, learning_rate=1e-2, precision="f32", tracker="none")
@@ -98,8 +117,6 @@ def test_adalora_starts_orthonormal_and_moves(material, bert, tmp_path):
 
 
 def load_before(backbone):
-    from kuapin.finetuning.reader import open_reader
-
     reader = open_reader(backbone)
     reader.eval()
     return reader
@@ -108,7 +125,6 @@ def load_before(backbone):
 @pytest.mark.parametrize("placement", ["houlsby", "pfeiffer"])
 def test_an_untrained_adapter_changes_nothing_and_has_the_papers_size(material, bert, placement):
     from kuapin.encoding.additions import add_bottlenecks
-    from kuapin.finetuning.reader import open_reader
 
     backbone = Backbone.resolve(str(bert))
     batch = Tokens(backbone, 64)(list(material.texts[:4]))

@@ -152,17 +152,22 @@ def test_tags_of_a_title_stand_at_the_first_pieces_of_its_words(bert):
     assert (batch["labels"][1] != IGNORED).sum() == 1
 
 
-def test_what_a_tagger_says_of_words_is_told_by_the_characters_of_the_title(bert):
-    """The tags of later pieces, of [CLS] and of padding do not count; two brands side by side stay two."""
-    tokens = Tokens(Backbone.resolve(str(bert)), 64)
+@pytest.mark.parametrize("prefix", ["", "passage: "])
+@pytest.mark.parametrize("reads", ["both", "left"])
+def test_what_a_tagger_says_of_words_is_told_by_the_characters_of_the_title(bert, gpt, reads, prefix):
+    """The tags of later pieces, of [CLS], of padding and of the prefix do not count; two brands side by side stay two.
+
+    The tokens of the GPT hold the space before a word, or are that space alone.
+    """
+    tokens = Tokens(replace(Backbone.resolve(str(bert if reads == "both" else gpt)), prefix=prefix), 64)
     tags = ["O", "B-brand", "I-brand"]
-    titles = ["Rosewater sun soap", "sun soap, Rosewater"]
-    pieces = [[(0, 9, "brand"), (10, 18, "brand")], [(10, 19, "brand")]]
-    order = [1, 0] if len(titles[1]) < len(titles[0]) else [0, 1]
+    titles = ["Rosewater sun soap", "sun soap,  Rosewater"]
+    pieces = [[(0, 9, "brand"), (10, 18, "brand")], [(11, 20, "brand")]]
+    order = [0, 1]
     encoding = tokens.encoding([titles[place] for place in order])
     logits = torch.zeros(2, len(encoding["input_ids"][0]), len(tags))
     for row, place in enumerate(order):
-        for column, tag in enumerate(word_tags(encoding, row, pieces[place], 0)):
+        for column, tag in enumerate(word_tags(encoding, row, titles[place], pieces[place], len(prefix))):
             logits[row, column, tags.index(tag or "B-brand")] = 1.0
     reader = Fixed(logits)
     reader.named_parameters = lambda: iter([("weight", torch.zeros(1))])

@@ -130,7 +130,12 @@ def test_models_that_cannot_write_are_one_line(options, message):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"), [({"masked": 0.1}, "needs masked_model"), ({"translated": 0.1}, "0 given")]
+    ("options", "message"),
+    [
+        ({"masked": 0.1}, "needs masked_model"),
+        ({"translated": 0.1}, "0 given"),
+        ({"replaced": 0.9}, "replaced needs synonyms"),
+    ],
 )
 def test_what_writes_must_be_named(options, message):
     with pytest.raises(ValueError, match=message):

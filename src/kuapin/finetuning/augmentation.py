@@ -42,7 +42,9 @@ class AugmentationConfig(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _has_its_models(self) -> Self:
+    def _has_what_it_needs(self) -> Self:
+        if self.replaced and not self.synonyms:
+            raise ValueError("replaced needs synonyms, what may stand for a word; give some")
         if self.masked and self.masked_model is None:
             raise ValueError("masked needs masked_model, the model that knows what may stand there; name one")
         if self.translated and len(self.translators) != 2:

@@ -127,8 +127,8 @@ class TokenClassification(Objective):
         encoding = tokens.encoding([title for title, _ in examples])
         place = {tag: number for number, tag in enumerate(self.facts["tags"])}
         labels = []
-        for row, (_, pieces) in enumerate(examples):
-            tags = word_tags(encoding, row, pieces, len(tokens.prefix))
+        for row, (title, pieces) in enumerate(examples):
+            tags = word_tags(encoding, row, title, pieces, len(tokens.prefix))
             labels.append([place[tag] if tag else IGNORED for tag in tags])
         return dict(encoding.convert_to_tensors("pt")) | {"labels": torch.tensor(labels)}
 
@@ -182,22 +182,30 @@ def tagged(
             batch = to_device(dict(encoding.convert_to_tensors("pt")), reader)
             said = reader.head(reader.hidden(**batch)).argmax(dim=-1).tolist()  # (B, T)
             for row, place in enumerate(part):
-                found[place] = _pieces_of(encoding, row, [tags[tag] for tag in said[row]], len(tokens.prefix))
+                names = [tags[tag] for tag in said[row]]
+                found[place] = _pieces_of(encoding, row, titles[place], names, len(tokens.prefix))
     return found
 
 
-def _pieces_of(encoding: Any, row: int, said: Sequence[str], offset: int) -> list[Piece]:
-    """What the tags of the first tokens of words say, by characters of the text without the prefix."""
+def _pieces_of(encoding: Any, row: int, title: str, said: Sequence[str], offset: int) -> list[Piece]:
+    """What the tags of the first tokens of words say, by characters of the title."""
     firsts: dict[int, int] = {}
     for place, word in enumerate(encoding.word_ids(row)):
         if word is not None:
             firsts.setdefault(word, place)
-    ends = {word: encoding.word_to_chars(row, word) for word in firsts}
-    words = [word for word in firsts if ends[word].start >= offset]
+    found = {word: _letters(title, encoding.word_to_chars(row, word), offset) for word in firsts}
+    words = [word for word, (start, end) in found.items() if start < end]
     return [
-        (ends[words[start]].start - offset, ends[words[end - 1]].end - offset, kind)
+        (found[words[start]][0], found[words[end - 1]][1], kind)
         for start, end, kind in sorted(spans([said[firsts[word]] for word in words]))
     ]
+
+
+def _letters(title: str, chars: Any, offset: int) -> tuple[int, int]:
+    """Where a word's letters are in the title, (n, n) where it has none; a GPT-like model's hold the space before."""
+    start, end = max(chars.start - offset, 0), max(chars.end - offset, 0)
+    start = end - len(title[start:end].lstrip())
+    return start, start + len(title[start:end].rstrip())
 
 
 def occurrences(title: str, value: str, kind: str) -> list[Piece]:
@@ -218,23 +226,25 @@ def without_overlaps(pieces: Sequence[Piece]) -> list[Piece]:
     return sorted(kept)
 
 
-def word_tags(encoding: Any, row: int, pieces: Sequence[Piece], offset: int) -> list[str | None]:
+def word_tags(encoding: Any, row: int, title: str, pieces: Sequence[Piece], offset: int) -> list[str | None]:
     """The tag of every token; ``None`` for special tokens, padding and later pieces of a word.
 
     Args:
         encoding: of the tokenizer.
         row: which text.
-        pieces: its spans, by characters of the text without the prefix.
+        title: the text without the prefix.
+        pieces: its spans, by characters of the title.
         offset: length of the prefix, which has no tags.
     """
     tags: list[str | None] = []
     before: tuple[int | None, Piece | None] = (None, None)
     for place, word in enumerate(encoding.word_ids(row)):
-        found = encoding.token_to_chars(row, place) if word is not None else None
-        if found is None or word == before[0] or found.start < offset:
+        skipped = word is None or word == before[0]
+        start, end = (0, 0) if skipped else _letters(title, encoding.word_to_chars(row, word), offset)
+        if start == end:
             tags.append(None)
             continue
-        start, end = found.start - offset, found.end - offset
+        end = max(encoding.token_to_chars(row, place).end - offset, start + 1)  # it may be the space alone
         inside = next((piece for piece in pieces if piece[0] < end and start < piece[1]), None)
         tags.append("O" if inside is None else f"{'I' if inside == before[1] else 'B'}-{inside[2]}")
         before = (word, inside)
