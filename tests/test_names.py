@@ -1,5 +1,5 @@
 from kuapin import names as names_module
-from kuapin.names import offered
+from kuapin.names import listed, offered
 
 
 def test_the_nearest_name_then_those_that_exist():
@@ -24,3 +24,11 @@ def test_of_very_many_names_few_that_begin_alike_are_compared(monkeypatch):
     assert {name[0] for name in compared[0]} == {"b"}
     offered("b1", ["a", "b"], "brands")
     assert compared[1] == ["a", "b"]
+
+
+def test_a_list_with_commas_takes_names_that_have_commas_themselves():
+    known = {"Arts, Crafts & Sewing", "Crafts & Sewing", "Home", "Arts"}
+    assert listed("Arts, Crafts & Sewing, Home", known) == ["Arts, Crafts & Sewing", "Home"]
+    assert listed(" Home ,Arts,", known) == ["Home", "Arts"]
+    assert listed("Home, Beuty", known) == ["Home", "Beuty"]
+    assert listed("", known) == []

@@ -1,6 +1,6 @@
-"""What to say to someone who gave a name that does not exist: the nearest one, and which there are."""
+"""Names that somebody gave: which are meant, and what to say where one does not exist."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 
 MOST = 12
@@ -27,3 +27,18 @@ def offered(wanted: str, names: Sequence[str], what: str, *, also: Sequence[str]
         return f"{hint}There are no {what}."
     more = f" and {len(names) - MOST:,} more" if len(names) > MOST else ""
     return f"{hint}The {what} are {', '.join(names[:MOST])}{more}."
+
+
+def listed(text: str, known: Collection[str]) -> list[str]:
+    """The names of a list with commas; a name that exists may have commas of its own, and the longest is meant.
+
+    Args:
+        text: the list, such as ``Arts, Crafts & Sewing, Home``.
+        known: the names that exist; between two commas stands whatever else was given.
+    """
+    names, parts = [], text.split(",")
+    while parts:
+        n = next((n for n in range(len(parts), 1, -1) if ",".join(parts[:n]).strip() in known), 1)
+        names.append(",".join(parts[:n]).strip())
+        parts = parts[n:]
+    return [name for name in names if name]

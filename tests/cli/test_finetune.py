@@ -5,6 +5,7 @@ import re
 import shutil
 
 import numpy as np
+import polars as pl
 import pytest
 import typer
 
@@ -12,6 +13,7 @@ from kuapin.cli.app import app
 from kuapin.cli.failures import run
 from kuapin.config import read_preset, validated
 from kuapin.encoding.items import item_vectors
+from kuapin.errors import InputError
 from kuapin.evaluation.bootstrap import Interval
 from kuapin.finetuning.objectives.registry import OBJECTIVES
 from kuapin.finetuning.presets import PRESETS
@@ -95,6 +97,18 @@ def test_the_language_model_learns_from_two_categories_and_is_measured_on_the_ot
     shards = {file: file.stat().st_mtime_ns for file in shop.vectors.rglob("*.safetensors")}
     assert np.array_equal(vectors(shop), before)  # the cache keeps both: nothing is encoded again
     assert {file: file.stat().st_mtime_ns for file in shop.vectors.rglob("*.safetensors")} == shards
+
+
+def test_categories_may_have_commas_in_their_names(shop, tmp_path, capsys, monkeypatch):
+    def told(shop, config, **_):
+        raise InputError(f"{config.source_categories}")
+
+    items = market.items().with_columns(pl.col("category").str.replace("Beauty", "Bath, Body & Hair"))
+    items.write_csv(tmp_path / "items.csv")
+    shop.import_files(items=tmp_path / "items.csv")
+    monkeypatch.setattr(finetuning, "finetune", told)
+    assert run(app, ["finetune", str(shop.path), "--source-categories", "Bath, Body & Hair,Home"]) == 2
+    assert "('Bath, Body & Hair', 'Home')" in capsys.readouterr().err
 
 
 def test_the_result_is_told_in_tables(shop, capsys, monkeypatch):

@@ -114,14 +114,14 @@ def finetune(
 
     given: dict[str, Any] = {"objective": objective, "strategy": strategy, "backbone": backbone}
     given["from_scratch"] = from_scratch or None
+    shop = open_shop(folder)
     if source_categories is not None:
-        given["source_categories"] = [name.strip() for name in source_categories.split(",") if name.strip()]
+        given["source_categories"] = _categories(shop, source_categories)
     if space and search is None:
         raise InputError(
             "--space says what --search tries, and there is no --search. Add --search N, or leave it away."
         )
     config = _config(preset, given, max_steps, settings or [], quiet=quiet or as_json)
-    shop = open_shop(folder)
     told = progress(quiet=quiet or as_json)
     if search is not None:
         config = _searched(shop, config, search, space or [], told, quiet=quiet or as_json)
@@ -145,6 +145,16 @@ def finetune(
     how = "refresh" if live else "train"
     why = "a category that may be served worse keeps what it has" if live else "the vectors of both backbones are kept"
     remark(f"      kuapin {how} {folder}  # {why}", quiet=quiet)
+
+
+def _categories(shop: "Shop", text: str) -> list[str]:
+    """The top-level categories of a list with commas."""
+    from kuapin import columns as c
+    from kuapin.data.dataset import category_paths, top_level
+    from kuapin.names import listed
+
+    items = shop.store.read(c.ITEMS, [c.ITEM_ID, c.CATEGORY])
+    return listed(text, set(top_level(category_paths(items)).unique()))
 
 
 def _curves(asked: str, folder: Path) -> str:
