@@ -20,6 +20,7 @@ from kuapin.finetuning.adapting import CHANGE, adapt, checked, run_key
 from kuapin.finetuning.change import load_change
 from kuapin.finetuning.memory import enough_memory
 from kuapin.finetuning.objectives.co_interaction import CoInteraction, CoInteractionConfig
+from kuapin.finetuning.objectives.masked_lm import MaskedLMConfig
 from kuapin.finetuning.objectives.registry import make_objective
 from kuapin.finetuning.reader import _language_head
 from kuapin.finetuning.settings import FinetuningConfig, TrainingConfig
@@ -268,7 +269,9 @@ def test_other_faults_are_not_taken_for_too_little_memory():
 
 
 def test_a_head_that_starts_from_nothing_is_told_of(material, bert, tmp_path):
-    chosen = config("head-only", max_steps=2).model_copy(update={"objective": "masked-lm"})
+    chosen = config("head-only", max_steps=2).model_copy(
+        update={"objective": "masked-lm", "masked_lm": MaskedLMConfig(held_out=0.3)}
+    )
     with pytest.warns(UserWarning, match="comes without a head for masked-lm: a new one starts from random weights"):
         run(material, bert, tmp_path / "base", chosen)
     whole = tmp_path / "whole"

@@ -114,13 +114,13 @@ def finetune(
 
     given: dict[str, Any] = {"objective": objective, "strategy": strategy, "backbone": backbone}
     given["from_scratch"] = from_scratch or None
-    shop = open_shop(folder)
-    if source_categories is not None:
-        given["source_categories"] = _categories(shop, source_categories)
     if space and search is None:
         raise InputError(
             "--space says what --search tries, and there is no --search. Add --search N, or leave it away."
         )
+    shop = open_shop(folder)
+    if source_categories is not None:
+        given["source_categories"] = _categories(shop, source_categories)
     config = _config(preset, given, max_steps, settings or [], quiet=quiet or as_json)
     told = progress(quiet=quiet or as_json)
     if search is not None:
