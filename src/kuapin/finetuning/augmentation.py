@@ -19,7 +19,9 @@ class AugmentationConfig(BaseModel):
     typos: float = Field(0.0, ge=0, le=1, description="Share of words with one letter wrong, missing or twice.")
     replaced: float = Field(0.0, ge=0, le=1, description="Share of words with a synonym that get it.")
     synonyms: dict[str, tuple[str, ...]] = Field(
-        {}, description='Word, in small letters → what may stand for it: synonyms.sofa = ["couch", "settee"].'
+        {},
+        description='Word, in small letters → what may stand for it: synonyms.sofa = ["couch", "settee"]. Asked for by '
+        "replaced.",
     )
     masked: float = Field(
         0.0, ge=0, lt=1, description="Share of words in whose place a masked language model puts another."
