@@ -10,9 +10,9 @@ Baselines: logistic regression (scikit-learn, C = 10) on TF-IDF of words and wor
 ``best_baseline`` is the better of the two *on the test itself*; ``K.…`` is the mean over both sets, ``SET.K.…`` one of
 them. Ours: the preset ``few-labels``, with passes as in ``EPOCHS``; its settings were chosen on other draws and titles,
 after a first look at two of these draws (``docs/experiments.md``), and the figures call it by its strategy.
-``ensemble``: from 20 labels on, the mean of what ``MEMBERS`` such models say, which differ in their seeds. At 100 all
-draws are the same titles: there the single models differ in their seeds alone, and the ensemble is of all of them, so
-that its interval is over the tested titles. An interrupted run of a clean commit goes on.
+At 100 labels all draws are the same titles: there the single models differ in their seeds alone, and ``ensemble`` is
+the mean of what all of them say, so that its interval is over the tested titles. An interrupted run of a clean commit
+goes on.
 """
 
 import hashlib
@@ -50,9 +50,7 @@ from kuapin.finetuning.trainer import fit, planned_steps
 PRESET = "few-labels"
 SET, LEAST_ITEMS, MOST_CLASSES = "amazon14_bundles", 120, 40
 LABELS, DRAWS = (1, 5, 20, 100), 5
-TESTED = 2_000
 TFIDF, FROZEN, TUNED, ENSEMBLE = "tfidf", "frozen", "top-layers", "ensemble"
-MEMBERS, ENSEMBLE_FROM = 3, 20
 EPOCHS = {1: 20, 5: 15, 20: 10, 100: 3}
 """Passes over the labels a class: the more labels, the fewer."""
 RESAMPLES = 1_000
@@ -80,11 +78,11 @@ class Titles:
         return hashlib.sha256(repr((self.titles, self.classes.tolist())).encode()).hexdigest()
 
     def split(self, seed: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Places that labels are drawn from, 100 a class, and places that are tested."""
+        """Places that labels are drawn from, 100 a class, and all others, which are tested."""
         order = np.random.default_rng(seed).permutation(len(self.titles))
         pool = [order[self.classes[order] == k][: max(LABELS)] for k in range(len(self.names))]
         rest = np.setdiff1d(order, np.concatenate(pool))
-        return np.sort(np.concatenate(pool)), np.sort(np.random.default_rng(seed).permutation(rest)[:TESTED])
+        return np.sort(np.concatenate(pool)), rest
 
 
 def rolled_up(paths: Sequence[str | None], least: int) -> list[str | None]:
@@ -230,18 +228,10 @@ def _said(
         return by_words(data, train, test)
     if method == FROZEN:
         return by_vectors(data, vectors, train, test)
-    learnt = [
-        hashlib.sha256(np.sort(drawn(data, pool, labels, one)).tobytes()).hexdigest()[:16] for one in range(DRAWS)
-    ]
-    seeds = [draw]
-    if method == ENSEMBLE:
-        one_and_all = len(set(learnt)) == 1
-        seeds = list(range(DRAWS)) if one_and_all else [(draw + member) % DRAWS for member in range(MEMBERS)]
+    learnt = hashlib.sha256(np.sort(train).tobytes()).hexdigest()[:16]
     each = [
-        _kept_or(
-            kept, f"{data.name}-{labels}-{learnt[draw]}-{seed}", partial(by_tuning, data, train, test, labels, seed)
-        )
-        for seed in seeds
+        _kept_or(kept, f"{data.name}-{labels}-{learnt}-{seed}", partial(by_tuning, data, train, test, labels, seed))
+        for seed in (range(DRAWS) if method == ENSEMBLE else [draw])
     ]
     return np.asarray(np.mean(each, axis=0).argmax(axis=1))
 
@@ -303,7 +293,7 @@ def main() -> None:
     figures: dict[str, Figure] = {}
     for labels in levels:
         both = []
-        ensembles = () if quick or labels < ENSEMBLE_FROM else (ENSEMBLE,)
+        ensembles = (ENSEMBLE,) if labels == max(LABELS) and not quick else ()
         methods = (TFIDF, FROZEN, TUNED, *ensembles)
         for data in sets:
             both.append(outcome(data, labels, draws, methods, kept.folder if kept.lasting else None))
@@ -311,8 +301,11 @@ def main() -> None:
         pooled = {method: np.mean([found[method] for found in both], axis=0) for method in both[0]}
         figures |= figures_of("", labels, pooled)
     extra = {
-        "sets": {one.name: {"titles": len(one.titles), "classes": len(one.names)} for one in sets},
-        "settings": {"epochs": EPOCHS, "draws": draws, "tested": TESTED, "preset": PRESET, "members": MEMBERS},
+        "sets": {
+            one.name: {"titles": len(one.titles), "tested": len(one.split()[1]), "classes": len(one.names)}
+            for one in sets
+        },
+        "settings": {"epochs": EPOCHS, "draws": draws, "preset": PRESET},
         "minutes": round((time.perf_counter() - started) / 60, 1),
     }
     write_result("classification", figures, seeds=range(draws), quick=quick, extra=extra)
