@@ -26,7 +26,7 @@ class WhiteningConfig(BaseModel):
     shrinkage: float = Field(
         SHRINKAGE, gt=0, description="In units of the mean variance; a great one leaves the vectors centred only."
     )
-    texts: int = Field(4096, ge=2, description="Texts that it is fitted on at most, drawn from the allowed items.")
+    texts: int = Field(16_384, ge=2, description="Texts that it is fitted on at most, drawn from the allowed items.")
 
 
 def add_projection(reader: Reader) -> None:
@@ -61,9 +61,14 @@ def fit_projection(reader: Reader, tokens: Tokens, texts: Sequence[str], shrinka
             for part in batches(sorted(texts, key=len), batch_size)
         ]
     vectors = torch.cat(parts).numpy()
-    found = fit_whitening(vectors, shrinkage)
-    length = float(np.linalg.norm((vectors - found.mean) @ found.axes, axis=1).mean())
-    weight, bias = found.axes.T / length, -(found.mean @ found.axes) / length
+    weight, bias = np.zeros((vectors.shape[1],) * 2, np.float32), np.zeros(vectors.shape[1], np.float32)
+    blocks = [reader.width] * (vectors.shape[1] // reader.width) if len(before) == 0 else [vectors.shape[1]]
+    for start, size in zip(np.cumsum([0, *blocks]), blocks, strict=False):  # the two ends, each by itself
+        place = slice(start, start + size)
+        found = fit_whitening(vectors[:, place], shrinkage)
+        mean, matrix = found.mean, found.axes
+        length = float(np.linalg.norm((vectors[:, place] - mean) @ matrix, axis=1).mean()) * len(blocks) ** 0.5
+        weight[place, place], bias[place] = matrix.T / length, -(mean @ matrix) / length
     with torch.no_grad():  # at mean length 1, so that gradients keep their scale
         linear.weight.copy_(torch.from_numpy(weight))
         linear.bias.copy_(torch.from_numpy(bias))

@@ -10,6 +10,8 @@ from kuapin.arrays import load_arrays, save_arrays
 from kuapin.errors import ModelFolderError
 
 SHRINKAGE = 0.2
+_NOISE = 2.0
+"""More of it for every axis a vector: the fewer the vectors, the more their eigenvalues spread by chance."""
 WHITENING = "whitening.safetensors"
 """In a release: what was done to the text vectors of its items, to be done to those of later ones."""
 
@@ -34,11 +36,12 @@ class Whitening:
 
 
 def fit_whitening(vectors: NDArray[np.float32], shrinkage: float = SHRINKAGE) -> Whitening:
-    """Centre, rotate to the principal axes, divide by √(eigenvalue + shrinkage · mean eigenvalue), and norm.
+    """Centre, rotate to the axes, divide by √(eigenvalue + (shrinkage + 2 d / n) · mean eigenvalue), and norm.
 
     Sentence vectors are far from isotropic: a few directions (length, style, the shop's main category) carry most of
     the variance, and cosines are mostly about these (Su et al. 2021, "Whitening Sentence Representations"). The
-    shrinkage keeps rare directions, which are mostly noise, from being blown up.
+    shrinkage keeps rare directions, which are mostly noise, from being blown up; where vectors are few, most are
+    (Marchenko and Pastur 1967), and a whitening without its second part drives apart whatever it was fitted on.
 
     Args:
         vectors: float32 (n, d).
@@ -49,7 +52,8 @@ def fit_whitening(vectors: NDArray[np.float32], shrinkage: float = SHRINKAGE) ->
     covariance = (centred.T @ centred).astype(np.float64) / max(len(vectors), 1)
     eigenvalues, axes = np.linalg.eigh(covariance)
     level = max(float(eigenvalues.mean()), 1e-12)
-    scale = 1.0 / np.sqrt(np.maximum(eigenvalues, 0.0) + shrinkage * level)
+    added = shrinkage + _NOISE * vectors.shape[1] / max(len(vectors), 1)
+    scale = 1.0 / np.sqrt(np.maximum(eigenvalues, 0.0) + added * level)
     return Whitening(mean, (axes * scale).astype(np.float32))
 
 
