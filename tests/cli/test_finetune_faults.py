@@ -91,6 +91,24 @@ def test_a_backbone_that_cannot_do_what_is_asked(shop, capsys, options, message)
     assert not list(shop.runs.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("part", "length", "message"),
+    [
+        ("tokenizer.json", 0, "has no tokenizer"),
+        ("model.safetensors", 900, "model.safetensors: not a whole safetensors"),
+    ],
+)
+def test_a_backbone_with_a_part_cut_short_neither_starts_nor_reads(shop, bert, capsys, part, length, message):
+    broken = shutil.copytree(bert, shop.backbones / "broken")
+    (broken / part).write_bytes((broken / part).read_bytes()[:length])
+    assert finetune(shop, "--backbone", "broken", **LOOP) == 2
+    assert message in line(capsys)
+    path = shop.path / "kuapin.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace(str(shop.config.encoding.backbone), "broken"))
+    assert run(app, ["train", str(shop.path), "--quick", "--quiet"]) == 2
+    assert message in line(capsys)
+
+
 def test_labels_of_items_that_the_shop_does_not_have(shop, tmp_path, capsys):
     (tmp_path / "labels.csv").write_text("item_id,task,label\nnobody,tone,dark\nno one,tone,light\n", encoding="utf-8")
     assert run(app, ["import", str(shop.path), "--labels", str(tmp_path / "labels.csv"), "--quiet"]) == 0

@@ -11,10 +11,11 @@ from kuapin.errors import InputError, MissingExtraError
 
 @pytest.fixture
 def model(tmp_path):
-    """A folder with a model's description and (meaningless) weights."""
+    """A folder with a model's description and (meaningless) weights and tokenizer."""
     folder = tmp_path / "model"
     folder.mkdir()
     write(folder / "config.json", {"model_type": "bert", "max_position_embeddings": 512})
+    write(folder / "tokenizer.json", {})
     save_file({"weight": np.zeros(3, np.float32)}, folder / "model.safetensors")
     return folder
 
@@ -108,6 +109,27 @@ def test_folders_that_hold_no_model(model, tmp_path):
         Backbone.resolve(str(model))
     with pytest.raises(InputError, match="there is no such folder"):
         Backbone.resolve(str(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize("name", ["vocab.txt", "vocab.json", "spiece.model", "tokenizer.model"])
+def test_a_folder_has_some_tokenizer(model, name):
+    vocabulary = (model / "tokenizer.json").rename(model / name)
+    assert Backbone.resolve(str(model)).folder == model.resolve()
+    write(model / "tokenizer_config.json", {"tokenizer_class": "BertTokenizer"})
+    for missing in (lambda: vocabulary.write_bytes(b""), vocabulary.unlink):
+        missing()
+        with pytest.raises(InputError, match=r"has no tokenizer: .* Copy the whole folder of the model again"):
+            Backbone.resolve(str(model))
+
+
+@pytest.mark.parametrize("part", ["model.safetensors", "additions.safetensors", "2_Dense/model.safetensors"])
+@pytest.mark.parametrize("length", [0, 5, -1])
+def test_weights_that_are_cut_short(model, part, length):
+    sentence_modules(model, {"pooling_mode": "mean"}, dense=True)
+    save_file({"weight": np.zeros(3, np.float32)}, model / "additions.safetensors")
+    (model / part).write_bytes((model / part).read_bytes()[:length])
+    with pytest.raises(InputError, match=f"{part}: not a whole safetensors file .* Fetch the backbone again"):
+        Backbone.resolve(str(model))
 
 
 def test_a_hub_id_without_a_hub(monkeypatch, tmp_path):

@@ -9,6 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from safetensors import SafetensorError, safe_open
+
 from kuapin.errors import InputError, MissingExtraError
 from kuapin.extras import require
 
@@ -29,6 +31,8 @@ _LEGACY_POOLING: dict[str, Pooling] = {
 }
 _ROBERTA_LIKE = {"roberta", "xlm-roberta", "camembert", "mpnet"}
 _LONGEST = 512
+_VOCABULARIES = ("tokenizer.json", "vocab.*", "*.model", "*.tiktoken", "tekken.json")
+"""What transformers reads a tokenizer's vocabulary from; without any it makes an empty one, and says nothing."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class Backbone:
                 the pooling that it was tuned with.
 
         Raises:
-            InputError: nothing has this name, or the folder lacks a part.
+            InputError: nothing has this name, or the folder lacks a part, or one of its weight files is cut short.
             MissingExtraError: the package of a bundled backbone is not installed.
         """
         folder = find_folder(name)
@@ -77,6 +81,7 @@ class Backbone:
         prefix = _prefix(folder, config)
         digest = hashlib.sha256(json.dumps([pooling, prefix, len(dense)]).encode())
         for path in [*weight_files(folder), *(file for part in dense for file in weight_files(part))]:
+            _check_whole(path)
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         return cls(name, folder, pooling, dense, prefix, _max_length(folder, config), digest.hexdigest())
@@ -137,7 +142,7 @@ def _choices(what: str) -> str:
 
 
 def check_parts(folder: Path, name: str, what: str = BACKBONE) -> None:
-    """Raise ``InputError`` unless a folder has a model's description and its weights as safetensors."""
+    """Raise ``InputError`` unless a folder has a model's description, its weights as safetensors, and a tokenizer."""
     if not (folder / "config.json").is_file():
         raise InputError(
             f"{what} {name!r}: {folder} has no config.json, so it holds no model. "
@@ -150,6 +155,20 @@ def check_parts(folder: Path, name: str, what: str = BACKBONE) -> None:
             f"{what} {name!r}: {folder} has {found}; weights are read from *.safetensors. "
             "Save the model with save_pretrained (safe_serialization) and give that folder."
         )
+    if not any(path.stat().st_size for pattern in _VOCABULARIES for path in folder.glob(pattern)):
+        raise InputError(
+            f"{what} {name!r}: {folder} has no tokenizer: no tokenizer.json, vocab.txt, vocab.json or *.model with "
+            "anything in it. Copy the whole folder of the model again, or save its tokenizer there."
+        )
+
+
+def _check_whole(path: Path) -> None:
+    """Raise ``InputError`` where a safetensors file does not have the length that its header says; reads only that."""
+    try:
+        with safe_open(path, framework="numpy"):
+            pass
+    except SafetensorError as error:
+        raise InputError(f"{path}: not a whole safetensors file ({error}). Fetch the backbone again.") from error
 
 
 def weight_files(folder: Path) -> list[Path]:
