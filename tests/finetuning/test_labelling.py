@@ -77,10 +77,18 @@ def test_it_asks_and_reads_the_answers(shop, tmp_path, capsys):
     assert asked[c.LABEL].null_count() == 5
     known = set(shop.store.read(c.LABELS)[c.ITEM_ID])
     assert known.isdisjoint(asked[c.ITEM_ID].to_list())
+    assert run(app, ["label", folder, "--suggest", "5", "-o", sheet]) == 0  # nothing is lost
+    assert run(app, ["label", folder, "--suggest", "5", "-o", str(tmp_path / "labels.csv")]) == 2
+    assert "is there already and is no sheet of kuapin label" in capsys.readouterr().err
     assert run(app, ["label", folder, "--read", sheet]) == 2
     assert "no row has a label" in capsys.readouterr().err
     filled = asked.with_columns(pl.when(pl.int_range(pl.len()) < 3).then(pl.lit("0")).alias(c.LABEL))
     filled.write_csv(sheet)
+    content = (tmp_path / "sheet.csv").read_bytes()
+    for again in (["--suggest", "5"], ["--pseudo", "0.5"]):
+        assert run(app, ["label", folder, *again, "-o", sheet]) == 2
+        assert f"{sheet} has 3 labels that the shop does not have yet. Read the file back" in capsys.readouterr().err
+    assert (tmp_path / "sheet.csv").read_bytes() == content
     assert run(app, ["label", folder, "--read", sheet]) == 0
     now = Shop.open(shop.path).store.read(c.LABELS)
     assert now.height == 63

@@ -57,9 +57,10 @@ def label(
         _read_back(shop, read, quiet=quiet, as_json=as_json)
         return
     from kuapin.cli.tables import check_suffix, write_table
-    from kuapin.pipeline.label import pseudo_labelled, suggested
+    from kuapin.pipeline.label import check_replaceable, pseudo_labelled, suggested
 
     check_suffix(output)
+    check_replaceable(shop, output)
     sheet = pseudo_labelled(shop, pseudo, model) if pseudo is not None else suggested(shop, suggest or 1, model)
     write_table(sheet.rows, output)
     if as_json:

@@ -8,6 +8,8 @@ import numpy as np
 import polars as pl
 
 from kuapin import columns as c
+from kuapin.counts import counted
+from kuapin.data.readers import read_table
 from kuapin.encoding.backbone import CHANGE
 from kuapin.errors import InputError, ModelFolderError
 from kuapin.finetuning.change import DESCRIPTION, Change, read_change
@@ -50,6 +52,21 @@ def answers(table: pl.DataFrame) -> pl.DataFrame:
         source = pl.when(pl.col(c.LABEL).cast(pl.String) == pl.col(GUESS).cast(pl.String)).then(source)
     kept = table.select(pl.col(c.ITEM_ID, c.TASK, c.LABEL).cast(pl.String), source.alias(c.SOURCE))
     return kept.filter(pl.col(c.LABEL).fill_null("") != "")
+
+
+def check_replaceable(shop: Shop, path: Path) -> None:
+    """Raise ``InputError`` where a file is no sheet, or one with labels that were not read back yet."""
+    if not path.is_file() or not path.stat().st_size:
+        return
+    table = read_table(path)
+    if not {c.ITEM_ID, c.TASK, c.LABEL, GUESS} <= set(table.columns):
+        raise InputError(f"{path} is there already and is no sheet of kuapin label. Name another file with --output.")
+    filled = answers(table).join(shop.store.read(c.LABELS), on=[c.ITEM_ID, c.TASK, c.LABEL], how="anti").height
+    if filled:
+        raise InputError(
+            f"{path} has {counted(filled, 'label')} that the shop does not have yet. Read the file back: kuapin label "
+            f"{shop.path} --read {path}; or name another file with --output."
+        )
 
 
 def suggested(shop: Shop, n: int, model: str | None = None) -> Sheet:
