@@ -82,7 +82,7 @@ def test_it_asks_and_reads_the_answers(shop, tmp_path, capsys):
     assert "is there already and is no sheet of kuapin label" in capsys.readouterr().err
     assert run(app, ["label", folder, "--read", sheet]) == 2
     assert "no row has a label" in capsys.readouterr().err
-    filled = asked.with_columns(pl.when(pl.int_range(pl.len()) < 3).then(pl.lit("0")).alias(c.LABEL))
+    filled = asked.with_columns(pl.when(pl.int_range(pl.len()) < 3).then(pl.lit(" 0 ")).alias(c.LABEL))
     filled.write_csv(sheet)
     content = (tmp_path / "sheet.csv").read_bytes()
     for again in (["--suggest", "5"], ["--pseudo", "0.5"]):
@@ -93,14 +93,16 @@ def test_it_asks_and_reads_the_answers(shop, tmp_path, capsys):
     now = Shop.open(shop.path).store.read(c.LABELS)
     assert now.height == 63
     assert set(now.filter(pl.col(c.ITEM_ID).is_in(asked[c.ITEM_ID].head(3).implode()))[c.LABEL]) == {"0"}
+    assert "before" not in capsys.readouterr().err
     assert run(app, ["label", folder, "--pseudo", "0.5", "-o", sheet]) == 0
     own = pl.read_csv(sheet, schema_overrides={c.LABEL: pl.String, "guess": pl.String})
     assert (own["confidence"] >= 0.5).all()
     assert own[c.LABEL].to_list() == own["guess"].to_list()
-    corrected = pl.when(pl.int_range(pl.len()) == 0).then(pl.lit("other")).otherwise(c.LABEL)
+    corrected = pl.when(pl.int_range(pl.len()) == 0).then(pl.lit("other ")).otherwise(c.LABEL)
     own = own.with_columns(corrected.alias(c.LABEL))
     own.write_csv(sheet)
     assert run(app, ["label", folder, "--read", sheet]) == 0
+    assert f"New labels of {TASK!r}, which no item had before: other. If" in capsys.readouterr().err
     assert sources(shop, own) == [None] + [PSEUDO] * (own.height - 1)
     own.with_columns(pl.lit(None, pl.String).alias(c.SOURCE)).write_csv(sheet)
     assert run(app, ["label", folder, "--read", sheet]) == 0
@@ -128,6 +130,16 @@ def test_what_a_column_says_is_known(shop, tmp_path, capsys):
     assert after["examples"] >= before["examples"]
     assert run(app, ["label", folder, "--suggest", "9", "-o", str(sheet)]) == 2
     assert "Every item with a title has a label of 'make'" in capsys.readouterr().err
+
+
+def test_it_says_how_sure_it_is_where_that_is_not_enough(shop, tmp_path, capsys):
+    tuning = ["--set", f"item_classification.task={TASK}", "--max-steps", "1", "--no-measure", "--quiet"]
+    assert run(app, ["finetune", str(shop.path), "--objective", "item-classification", *tuning]) == 0
+    capsys.readouterr()
+    sheet = tmp_path / "sheet.csv"
+    assert run(app, ["label", str(shop.path), "--pseudo", "1", "-o", str(sheet)]) == 2
+    assert "a label with a probability of 1; the surest has 0." in capsys.readouterr().err
+    assert not sheet.exists()
 
 
 def test_one_thing_at_a_time(shop, capsys):

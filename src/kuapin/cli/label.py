@@ -76,7 +76,7 @@ def _read_back(shop: "Shop", file: Path, *, quiet: bool, as_json: bool) -> None:
 
     from kuapin import columns as c
     from kuapin.data.readers import read_table
-    from kuapin.pipeline.label import answers
+    from kuapin.pipeline.label import answers, new_labels
 
     table = read_table(file)
     missing = [name for name in (c.ITEM_ID, c.TASK, c.LABEL) if name not in table.columns]
@@ -85,12 +85,16 @@ def _read_back(shop: "Shop", file: Path, *, quiet: bool, as_json: bool) -> None:
     kept = answers(table)
     if not kept.height:
         raise InputError(f"{file}: no row has a label. Fill the column label of some.")
+    new = new_labels(shop, kept)
     with tempfile.TemporaryDirectory() as work:
         path = Path(work) / f"{file.stem}.parquet"
         kept.write_parquet(path)
         shop.import_files(labels=path, progress=progress(quiet=quiet or as_json))
-    told = {"file": str(file), "labels": kept.height, "left_open": table.height - kept.height}
+    result = {"file": str(file), "labels": kept.height, "left_open": table.height - kept.height, "new_labels": new}
     if as_json:
-        say_json(told)
-    else:
-        say(f"{counted(kept.height, 'label')} read from {file}, {table.height - kept.height:,} left open")
+        say_json(result)
+        return
+    say(f"{counted(kept.height, 'label')} read from {file}, {table.height - kept.height:,} left open")
+    for task, names in new.items():
+        said = f"New labels of {task!r}, which no item had before: {', '.join(names)}"
+        remark(f"{said}. If one is a typo, correct {file} and read it again.", quiet=quiet)

@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import polars as pl
 
 from kuapin import columns as c
 from kuapin.counts import counted
+from kuapin.data.dataset import build_catalogue
 from kuapin.data.readers import read_table
 from kuapin.encoding.backbone import CHANGE
 from kuapin.errors import InputError, ModelFolderError
@@ -41,17 +43,33 @@ class Sheet:
 def answers(table: pl.DataFrame) -> pl.DataFrame:
     """The labels of a sheet that came back: ``item_id``, ``task``, ``label``, ``source``; open rows are left out.
 
-    A guess that was exchanged for another label is no guess any more.
+    White space around a label is none of it. A guess that was exchanged for another label is no guess any more.
 
     Args:
         table: as ``Sheet.rows``; ``guess`` and ``source`` may lack.
     """
-    nothing = pl.lit(None, pl.String)
+    nothing, label = pl.lit(None, pl.String), pl.col(c.LABEL).cast(pl.String).str.strip_chars()
     source = pl.col(c.SOURCE).cast(pl.String) if c.SOURCE in table.columns else nothing
     if GUESS in table.columns:
-        source = pl.when(pl.col(c.LABEL).cast(pl.String) == pl.col(GUESS).cast(pl.String)).then(source)
-    kept = table.select(pl.col(c.ITEM_ID, c.TASK, c.LABEL).cast(pl.String), source.alias(c.SOURCE))
+        source = pl.when(label == pl.col(GUESS).cast(pl.String).str.strip_chars()).then(source)
+    kept = table.select(pl.col(c.ITEM_ID, c.TASK).cast(pl.String), label, source.alias(c.SOURCE))
     return kept.filter(pl.col(c.LABEL).fill_null("") != "")
+
+
+def new_labels(shop: Shop, answered: pl.DataFrame) -> dict[str, list[str]]:
+    """Task → those of its labels that no item of the shop has; nothing of tasks that have no label yet.
+
+    Args:
+        shop: before it reads them.
+        answered: as ``answers`` gives them.
+    """
+    catalogue, table = build_catalogue(shop.store.read(c.ITEMS)), shop.store.read(c.LABELS)
+    found = {}
+    for task in answered[c.TASK].unique().sort():
+        known, said = (set(chain(*labels_of(catalogue, one, task).values())) for one in (table, answered))
+        if known and said - known:
+            found[task] = sorted(said - known)
+    return found
 
 
 def check_replaceable(shop: Shop, path: Path) -> None:
@@ -96,10 +114,16 @@ def pseudo_labelled(shop: Shop, least: float, model: str | None = None) -> Sheet
         model: folder in ``shop/backbones``; ``None``: the newest classifier.
 
     Raises:
-        InputError: there is no such classifier, or every item is labelled.
+        InputError: there is no such classifier, every item is labelled, or it is so sure of none.
     """
     asked = _asked(shop, model)
     best = asked.chances[asked.free].max(axis=1)
+    if best.max() < least:
+        raise InputError(
+            f"{asked.model} gives no unlabelled item a label with a probability of {least:g}; the surest has "
+            f"{best.max():.4f}. Lower --pseudo, or label some more: kuapin label {shop.path} "
+            "--suggest 50"
+        )
     sure = asked.free[best >= least]
     order = np.argsort(-asked.chances[sure].max(axis=1), kind="stable")
     return asked.sheet(sure[order], filled=True)
