@@ -224,6 +224,11 @@ class Shop:
         return self._folder("backbones")
 
     @property
+    def tuned(self) -> list[str]:
+        """The names of these, as ``encoding.backbone`` takes them."""
+        return sorted(path.parent.name for path in (self.path / "backbones").glob("[!.]*/config.json"))
+
+    @property
     def models(self) -> Path:
         """The releases."""
         return self._folder("models")

@@ -109,6 +109,15 @@ def test_a_backbone_with_a_part_cut_short_neither_starts_nor_reads(shop, bert, c
     assert message in line(capsys)
 
 
+def test_a_backbone_of_the_shop_that_is_misspelt(shop, bert, capsys):
+    shutil.copytree(bert, shop.backbones / "simcse-lora-9ee60bb5")
+    path = shop.path / "kuapin.toml"
+    named = path.read_text(encoding="utf-8").replace(str(shop.config.encoding.backbone), "simcse-lora-9ee60bb")
+    path.write_text(named, encoding="utf-8")
+    assert run(app, ["train", str(shop.path), "--quick", "--quiet"]) == 2
+    assert "Did you mean simcse-lora-9ee60bb5? The backbones at hand are e5, minilm, simcse-" in line(capsys)
+
+
 def test_labels_of_items_that_the_shop_does_not_have(shop, tmp_path, capsys):
     (tmp_path / "labels.csv").write_text("item_id,task,label\nnobody,tone,dark\nno one,tone,light\n", encoding="utf-8")
     assert run(app, ["import", str(shop.path), "--labels", str(tmp_path / "labels.csv"), "--quiet"]) == 0

@@ -138,6 +138,8 @@ def test_a_hub_id_without_a_hub(monkeypatch, tmp_path):
     monkeypatch.setattr(hub, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(InputError, match=r"not in the hub's cache, and the hub is off \(HF_HUB_OFFLINE=1\)"):
         Backbone.resolve("someone/some-model")
+    with pytest.raises(InputError, match=r"Did you mean mine-1\? The backbones at hand are e5, minilm, mine-1\."):
+        Backbone.resolve("mine-11", own=["mine-1"])
     with pytest.raises(InputError, match="neither a folder nor a hub id"):
         Backbone.resolve("bad id!")
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 
 from kuapin.errors import InputError, MissingExtraError
 from kuapin.extras import require
+from kuapin.names import offered
 
 Pooling = Literal["mean", "cls", "last", "max", "ends"]
 
@@ -59,19 +60,20 @@ class Backbone:
     weights_hash: str
 
     @classmethod
-    def resolve(cls, name: str, pooling: Pooling | None = None) -> "Backbone":
+    def resolve(cls, name: str, pooling: Pooling | None = None, own: Sequence[str] = ()) -> "Backbone":
         """The backbone that a name stands for.
 
         Args:
             name: a key of ``BUNDLED``, the path of a folder, or a hub id (``"intfloat/multilingual-e5-small"``).
             pooling: instead of what the folder says (mean, where it says nothing); a backbone that Kuapin tuned keeps
                 the pooling that it was tuned with.
+            own: names of the shop's own, of which one may have been meant.
 
         Raises:
             InputError: nothing has this name, or the folder lacks a part, or one of its weight files is cut short.
             MissingExtraError: the package of a bundled backbone is not installed.
         """
-        folder = find_folder(name)
+        folder = find_folder(name, own=own)
         check_parts(folder, name)
         config = _read_json(folder / "config.json")
         modules = [module for module in _modules(folder) if module.get("path")]
@@ -87,12 +89,13 @@ class Backbone:
         return cls(name, folder, pooling, dense, prefix, _max_length(folder, config), digest.hexdigest())
 
 
-def find_folder(name: str, what: str = BACKBONE) -> Path:
+def find_folder(name: str, what: str = BACKBONE, own: Sequence[str] = ()) -> Path:
     """The folder of a bundled, local or hub model; the hub is asked only where ``HF_HUB_OFFLINE`` allows it.
 
     Args:
         name: as in ``Backbone.resolve``.
         what: the setting that names it, for messages.
+        own: as in ``Backbone.resolve``.
 
     Raises:
         InputError: nothing has this name.
@@ -109,12 +112,13 @@ def find_folder(name: str, what: str = BACKBONE) -> Path:
         return Path(spec.origin).parent / inside
     if Path(name).expanduser().is_dir():
         return Path(name).expanduser().resolve()
+    choices = f" {offered(name, [*sorted([*BUNDLED, 'e5']), *own], 'backbones at hand')}" if what == BACKBONE else ""
     if name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name:
-        raise InputError(f"{what} {name!r}: there is no such folder. Correct the path{_choices(what)}")
-    return _from_hub(name, what)
+        raise InputError(f"{what} {name!r}: there is no such folder. Correct the path.{choices}")
+    return _from_hub(name, what, choices)
 
 
-def _from_hub(name: str, what: str) -> Path:
+def _from_hub(name: str, what: str, choices: str) -> Path:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when the library is imported
     hub = require("huggingface_hub", "train")
     errors, constants = require("huggingface_hub.errors", "train"), require("huggingface_hub.constants", "train")
@@ -129,16 +133,10 @@ def _from_hub(name: str, what: str) -> Path:
             reason = "the hub has no such model, or it is private"
         raise InputError(
             f"{what} {name!r}: it is no folder, it is not in the hub's cache, and {reason}. "
-            f"Download it on a machine with a network and give its folder{_choices(what)}"
+            f"Download it on a machine with a network and give its folder.{choices}"
         ) from error
     except errors.HFValidationError as error:
-        raise InputError(
-            f"{what} {name!r}: this is neither a folder nor a hub id. Correct it{_choices(what)}"
-        ) from error
-
-
-def _choices(what: str) -> str:
-    return f"; or choose a bundled one: {', '.join(sorted([*BUNDLED, 'e5']))}." if what == BACKBONE else "."
+        raise InputError(f"{what} {name!r}: this is neither a folder nor a hub id. Correct it.{choices}") from error
 
 
 def check_parts(folder: Path, name: str, what: str = BACKBONE) -> None:

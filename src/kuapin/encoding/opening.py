@@ -16,7 +16,11 @@ from kuapin.progress import SILENT, Progress
 
 
 def open_encoder(
-    config: EncodingConfig, folder: Path, calibration_texts: Sequence[str], progress: Progress = SILENT
+    config: EncodingConfig,
+    folder: Path,
+    calibration_texts: Sequence[str],
+    progress: Progress = SILENT,
+    own: Sequence[str] = (),
 ) -> Encoder:
     """The encoder that a configuration stands for: compiled at first, reused from then on.
 
@@ -25,6 +29,7 @@ def open_encoder(
         folder: keeps compiled encoders, one folder each.
         calibration_texts: the shop's own texts, masked; int8 is calibrated on a sample of them.
         progress: told while compiling.
+        own: names of the shop's own backbones, of which one may have been meant.
 
     Raises:
         InputError: the backbone does not exist or lacks a part.
@@ -32,7 +37,7 @@ def open_encoder(
     """
     if config.backbone == e5.NAME:
         return e5.E5Encoder(folder, e5.describe(config), config.threads)
-    backbone = Backbone.resolve(config.backbone, config.chosen_pooling)
+    backbone = Backbone.resolve(config.backbone, config.chosen_pooling, own)
     choice = choose(config.engine, config.precision, len(set(calibration_texts)))
     max_length = min(config.max_length or backbone.max_length, backbone.max_length)
     key = [backbone.weights_hash, choice.engine, choice.precision, max_length, EXPORT_VERSION]

@@ -129,7 +129,7 @@ def read_texts(shop: Shop, catalogue: Catalogue, progress: Progress = SILENT) ->
     config = shop.config
     TextClassifier.open(config.safety)  # if it is missing, that is told before anything is encoded
     texts = render(catalogue.frame, config.text)
-    encoder = open_encoder(config.encoding, shop.vectors / "encoders", texts.to_list(), progress)
+    encoder = open_encoder(config.encoding, shop.vectors / "encoders", texts.to_list(), progress, shop.tuned)
     _check_start(shop, encoder)
     vectors = encoded(encoder, config.text, catalogue.frame, texts, shop.vectors, progress)
     whitening = fit_whitening(vectors)
