@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -207,6 +208,32 @@ def test_from_scratch_needs_no_backbone_and_the_result_encodes(shop, capsys, obj
     assert vectors(Shop.open(shop.path)).shape == (96, 16)
 
 
+def test_what_started_from_scratch_is_compared_with_the_encoder_that_the_shop_has(shop, capsys):
+    """A random model is no worse than itself a step ago, and much worse than what serves."""
+    small = ["--set", "scratch.width=16", "--set", "scratch.layers=2", "--set", "scratch.vocabulary=400"]
+    command = ["finetune", str(shop.path), "--objective", "masked-lm", "--from-scratch", "--max-steps", "1", *small]
+    assert run(app, [*command, "--set", "training.tracker=none"]) == 0
+    out = capsys.readouterr()
+    (folder,) = shop.backbones.glob("masked-lm-full-*")  # full, for a small change of random weights leaves them random
+    assert f"before is {shop.config.encoding.backbone}, which the shop has, and after is {folder.name}" in out.out
+    said = json.loads((shop.reports / f"finetune-{folder.name}.json").read_text(encoding="utf-8"))
+    dataset, own = shop.dataset(), shop.config.encoding.backbone
+    asked = finetuning.openings(dataset, np.ones(96, np.bool_), 0)
+    same = {one.category: one.before["ndcg@10"].value for one in finetuning.compared(shop, dataset, asked, Path(own))}
+    assert {one["category"]: one["before"]["ndcg@10"][0] for one in said["openings"]} == same
+    assert said["compared_with"] == own
+
+
+def test_an_encoder_that_is_not_there_to_compare_with_is_told_of_before_the_training(shop, bert, capsys):
+    path = shop.path / "kuapin.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace(f'"{bert}"', '"./gone"'), encoding="utf-8")
+    command = ["finetune", str(shop.path), "--backbone", str(bert), "--quiet", *LOOP]
+    assert run(app, command) == 2
+    assert "backbone './gone': there is no such folder" in capsys.readouterr().err
+    assert not list(shop.runs.iterdir())
+    assert run(app, [*command, "--no-measure"]) == 0
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_is_valid_and_is_what_it_says(name):
     config = validated(FinetuningConfig, read_preset(PRESETS[name]), name)
@@ -329,7 +356,9 @@ def test_a_shop_without_interactions_is_told_what_it_can_do(tmp_path, bert, caps
     market.items().write_csv(tmp_path / "items.csv")
     shop = Shop.init(tmp_path / "shop")
     shop.import_files(items=tmp_path / "items.csv")
-    command = ["finetune", str(shop.path), "--backbone", str(bert), "--quiet", *LOOP]
+    path = shop.path / "kuapin.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace('"minilm"', f'"{bert}"'), encoding="utf-8")
+    command = ["finetune", str(shop.path), "--quiet", *LOOP]
     assert run(app, command) == 2
     assert "choose masked-lm or simcse" in capsys.readouterr().err
     assert run(app, [*command, "--objective", "simcse", "--json"]) == 0

@@ -71,7 +71,7 @@ def test_one_encoder_before_and_after_changes_nothing_and_everything_is_told(sho
     from kuapin.encoding.backbone import Backbone
 
     backbone = Backbone.resolve("minilm")
-    found = encoder_audit.audit(shop, shop.dataset(), backbone, str(backbone.folder))
+    found = encoder_audit.audit(shop, shop.dataset(), str(backbone.folder))
     assert [(one.what, one.titles) for one in found.swaps] == [("colour", 16)]
     (swap,) = found.swaps
     assert 0 < swap.before.value < 1

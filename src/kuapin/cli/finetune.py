@@ -30,7 +30,8 @@ def finetune(
         str | None,
         typer.Option(
             "--strategy",
-            help="What may change: head-only, top-layers, full, lora, adalora, bottleneck or prefix. (lora)",
+            help="What may change: head-only, top-layers, full, lora, adalora, bottleneck or prefix. "
+            "(lora; full from scratch)",
             show_default=False,
         ),
     ] = None,
@@ -100,7 +101,8 @@ def finetune(
         bool, typer.Option("--force", help="Let the new encoder serve even a category that it serves worse.")
     ] = False,
     measure: Annotated[
-        bool, typer.Option("--measure/--no-measure", help="Compare lists by text alone before and after.")
+        bool,
+        typer.Option("--measure/--no-measure", help="Compare lists by text alone with the encoder that the shop has."),
     ] = True,
     quiet: Quiet = False,
     as_json: AsJson = False,

@@ -26,7 +26,7 @@ def say_finetuned(tuned: "Finetuned") -> None:
     )
     say(f"{tuned.name}: {trained if outcome.planned else 'no training, what its settings put in place alone.'}")
     say("")
-    say(f"On {counted(tuned.adapted.held_out, 'held-out example')}:")
+    say(f"On {counted(tuned.adapted.held_out, 'held-out example')}, before and after training:")
     names = list(outcome.after.values)
     say_table(
         {
@@ -39,6 +39,9 @@ def say_finetuned(tuned: "Finetuned") -> None:
     )
     if tuned.ensemble:
         say("What all classifiers say on average: " + ", ".join(f"{k} {v:.4g}" for k, v in tuned.ensemble.items()))
+    if tuned.openings or tuned.audit is not None:
+        say("")
+        say(f"Below, before is {tuned.compared_with}, which the shop has, and after is {tuned.name}.")
     new = [opening for opening in tuned.openings if opening.new]
     old = [opening for opening in tuned.openings if not opening.new]
     _say_openings("Text alone at the opening of a category that training saw nothing of:", new)

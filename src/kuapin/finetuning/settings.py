@@ -1,8 +1,8 @@
 """All settings of fine-tuning; a preset is a TOML file with these keys."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kuapin.finetuning.adversarial import AdversarialConfig
 from kuapin.finetuning.augmentation import AugmentationConfig
@@ -111,7 +111,7 @@ class FinetuningConfig(BaseModel):
         description="Objective to train on before that one: continued pre-training on the shop's own words. Not set: "
         "none.",
     )
-    strategy: StrategyName = Field("lora", description="Which parameters may change.")
+    strategy: StrategyName = Field("lora", description="Which parameters may change. From scratch and not set: full.")
     backbone: str | None = Field(
         None, min_length=1, description="Language model to start from. Not set: encoding.backbone of the shop."
     )
@@ -164,3 +164,9 @@ class FinetuningConfig(BaseModel):
     adalora: AdaLoRAConfig = AdaLoRAConfig()
     bottleneck: BottleneckConfig = BottleneckConfig()
     prefix: PrefixConfig = PrefixConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _all_of_what_knows_nothing(cls, given: Any) -> Any:
+        """A model from scratch trains in full: a small change of random weights leaves them random."""
+        return {"strategy": "full"} | given if isinstance(given, dict) and given.get("from_scratch") else given

@@ -1,9 +1,9 @@
 """What an encoder carries from its pre-training into a shop: who is near, and which words move what is near.
 
-Everything is told by the ten nearest titles, before and after fine-tuning, on the same titles: whose places they are
-(brands by size, prices by level), how many of them stay when a word for a gender or a region is put in the place of
-another (a correspondence test on texts; Kiritchenko and Mohammad 2018, arXiv:1805.04508), and how often titles of
-harmful things, planted among the shop's, are near a title of the shop.
+Everything is told by the ten nearest titles, by the encoder that the shop has and by a tuned one, on the same titles:
+whose places they are (brands by size, prices by level), how many of them stay when a word for a gender or a region is
+put in the place of another (a correspondence test on texts; Kiritchenko and Mohammad 2018, arXiv:1805.04508), and how
+often titles of harmful things, planted among the shop's, are near a title of the shop.
 """
 
 import re
@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from kuapin.data.dataset import Dataset
 from kuapin.data.histories import Histories
-from kuapin.encoding.backbone import Backbone
 from kuapin.encoding.items import cached_vectors
 from kuapin.encoding.opening import open_encoder
+from kuapin.encoding.settings import EncodingConfig
 from kuapin.evaluation.bootstrap import Interval, difference_interval, interval
 from kuapin.evaluation.ranked import ItemFacts, Ranked
 from kuapin.pipeline.report_exposure import exposures
@@ -65,7 +65,7 @@ class Share:
 
     Attributes:
         group: such as ``small brands``.
-        before: share of the places, by the encoder that training started from.
+        before: share of the places, by the encoder that the shop has.
         after: by the tuned one.
         items: share of the titles looked at.
     """
@@ -94,15 +94,12 @@ class EncoderAudit:
     planted_share: float
 
 
-def audit(
-    shop: Shop, dataset: Dataset, before: Backbone, after: str, seed: int = 0, progress: Progress = SILENT
-) -> EncoderAudit:
-    """Look at a shop's titles through both encoders.
+def audit(shop: Shop, dataset: Dataset, after: str, seed: int = 0, progress: Progress = SILENT) -> EncoderAudit:
+    """Look at a shop's titles through the encoder of its configuration, and a tuned one.
 
     Args:
-        shop: whose settings of texts and encoder count.
+        shop: whose encoder, and whose settings of texts.
         dataset: its items and log.
-        before: the backbone that training started from.
         after: the tuned one's folder.
         seed: of the draw of titles.
         progress: told of the encoding.
@@ -119,7 +116,9 @@ def audit(
     harmful = sorted(set(example_titles(languages)[0]) - set(names))
     asked = np.sort(rng.permutation(len(names))[:ASKED])
     texts = [*names, *harmful, *(text for found in changed.values() for text in found.values())]
-    looked = [_near(shop, backbone, texts, len(names), progress) for backbone in (str(before.folder), after)]
+    has = shop.config.encoding
+    tuned = has.model_copy(update={"backbone": after})
+    looked = [_near(shop, encoding, texts, len(names), progress) for encoding in (has, tuned)]
     swaps, start = [], len(names) + len(harmful)
     for kind, found in changed.items():
         places = np.arange(start, start + len(found))
@@ -176,8 +175,7 @@ class Neighbourhood:
         return np.asarray((self.nearest(self.vectors[asked], asked, among) >= self.own).mean(axis=1))
 
 
-def _near(shop: Shop, backbone: str, texts: list[str], own: int, progress: Progress) -> Neighbourhood:
-    encoding = shop.config.encoding.model_copy(update={"backbone": backbone})
+def _near(shop: Shop, encoding: EncodingConfig, texts: list[str], own: int, progress: Progress) -> Neighbourhood:
     encoder = open_encoder(encoding, shop.vectors / "encoders", texts, progress)
     alone = TextConfig(template="{title}", title_weight=0, max_characters=shop.config.text.max_characters)
     vectors = cached_vectors(encoder, alone, texts, shop.vectors, progress)

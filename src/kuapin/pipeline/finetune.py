@@ -47,16 +47,18 @@ class Finetuned:
         name: its folder's name in ``shop/backbones``; ``encoding.backbone`` takes it.
         adapted: what training did.
         gains: metric → after minus before, paired, of the objective's own metrics that can be told by example.
-        openings: what text alone finds at the opening of categories, before and after; empty where nobody could be
-            asked.
+        compared_with: the encoder that the shop has, which lists and what is carried are compared with.
+        openings: what text alone finds at the opening of categories, by that encoder and by the new one; empty where
+            nobody could be asked.
         unasked: categories that fewer than ``LEAST_TEST_USERS`` could be asked about; they have no verdict.
-        audit: what the encoder carries from its pre-training; ``None`` where nobody wanted to know.
+        audit: what both encoders carry from their pre-training; ``None`` where nobody wanted to know.
         ensemble: metrics of what several classifiers say on average, where several were trained.
     """
 
     name: str
     adapted: Adapted
     gains: dict[str, Interval]
+    compared_with: str
     openings: tuple[Opening, ...]
     audit: EncoderAudit | None = None
     ensemble: dict[str, float] = field(default_factory=dict)
@@ -68,17 +70,19 @@ def finetune(
 ) -> Finetuned:
     """Adapt the language model to a shop's texts and log; nothing that is live changes.
 
-    Users who are asked afterwards are in no training. An interrupted run is taken up by the same call.
+    The result is compared with the encoder that the shop has, whatever the training started from. Users who are asked
+    then are in no training. An interrupted run is taken up by the same call.
 
     Args:
         shop: with items.
         config: objective, strategy, and all else.
-        measure: whether to compare lists by text alone, and what the encoder carries, before and after.
+        measure: whether to compare lists by text alone, and what the encoder carries, with the encoder that the shop
+            has.
         force: let it serve even the categories that it serves worse; else ``train`` and ``refresh`` hold them back.
         progress: told of every step.
 
     Raises:
-        InputError: the tables do not allow the objective, or the backbone cannot be trained.
+        InputError: the tables do not allow the objective, or a backbone does not exist or cannot be trained.
         KuapinError: training failed.
         StoreError: the same run is going on in another process.
     """
@@ -89,6 +93,8 @@ def finetune(
     material = material_of(shop, dataset, allowed, asked_users(dataset, asked), config.seed)
     backbone = starting_backbone(shop, config, material)
     check_stages(config, backbone)
+    if measure:  # what cannot be opened is told of before the training, not behind it
+        open_encoder(shop.config.encoding, shop.vectors / "encoders", list(material.texts), progress)
     key = run_key(config, backbone, material, snapshot)
     name = f"{config.objective}-{config.strategy}-{key[:8]}"
     target = shop.backbones / name
@@ -109,15 +115,21 @@ def finetune(
         advice = f"Lower encoding.token_budget, or close other programs; the new backbone is kept in {target}."
         with enough_memory(lambda: "while the shop was read with the new backbone", advice):
             open_encoder(encoding, shop.vectors / "encoders", list(material.texts), progress)  # compiled once, here
-            found = compared(shop, dataset, asked, backbone, target, progress)
+            found = compared(shop, dataset, asked, target, progress)
             if measure and not force:
                 write_note(target, {one.category: one.reason for one in found if one.worse})
             gains = _gains(adapted.outcome.before, adapted.outcome.after)
-            carried = audit(shop, dataset, backbone, str(target.resolve()), config.seed, progress) if measure else None
+            carried = audit(shop, dataset, str(target.resolve()), config.seed, progress) if measure else None
     prune(shop)
     named = {opening.category for opening in asked}
     unasked = tuple(one for one in dataset.catalogue.categories if one not in named) if measure else ()
-    return Finetuned(name, adapted, gains, found, carried, together, unasked)
+    return Finetuned(name, adapted, gains, _own_name(shop), found, carried, together, unasked)
+
+
+def _own_name(shop: Shop) -> str:
+    """What the shop's encoder is called; one of its own backbones by its folder's name."""
+    path = Path(shop.config.encoding.backbone)
+    return path.name if path.parent == shop.backbones.resolve() else str(path)
 
 
 def prune(shop: Shop) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ def told(tuned: Finetuned) -> dict[str, Any]:
         "after": outcome.after.values,
         "ensemble": tuned.ensemble,
         "gains": {metric: _ends(one) for metric, one in tuned.gains.items()},
+        "compared_with": tuned.compared_with,
         "openings": [_opening(one) for one in tuned.openings],
         "unasked": list(tuned.unasked),
         "audit": None if tuned.audit is None else _audit(tuned.audit),

@@ -1,4 +1,4 @@
-"""What text alone finds at the opening of a category (shot 0), by the encoder before and after fine-tuning."""
+"""What text alone finds at the opening of a category (shot 0), by the encoder that the shop has and by a tuned one."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuapin.data.dataset import Dataset
-from kuapin.encoding.backbone import Backbone
 from kuapin.encoding.items import item_vectors
+from kuapin.encoding.settings import EncodingConfig
 from kuapin.errors import InputError
 from kuapin.evaluation.bootstrap import LEVEL, RESAMPLES, Interval, interval, ratio_interval
 from kuapin.evaluation.gate import Paired, Verdict, judge
@@ -39,7 +39,7 @@ class Opening:
         category: its name.
         new: whether fine-tuning saw nothing of it, neither texts nor interactions.
         launch: the users asked, their histories elsewhere, their answers; at shot 0.
-        before: metric → mean with its interval, by the encoder that training started from.
+        before: metric → mean with its interval, by the encoder that the shop has.
         after: the same by the tuned one.
         ratios: metric → after to before, paired.
         decides: the ratio of ``DECIDES`` with an interval that holds for all categories at once; ``None``: nobody was
@@ -95,22 +95,22 @@ def openings(dataset: Dataset, allowed: NDArray[np.bool_], seed: int) -> tuple[O
 
 
 def compared(
-    shop: Shop, dataset: Dataset, asked: tuple[Opening, ...], before: Backbone, after: Path, progress: Progress = SILENT
+    shop: Shop, dataset: Dataset, asked: tuple[Opening, ...], after: Path, progress: Progress = SILENT
 ) -> tuple[Opening, ...]:
-    """The openings with what both encoders find.
+    """The openings with what the encoder of the shop's configuration finds, and a tuned one.
 
     Args:
-        shop: whose settings of texts, encoder and content count.
+        shop: whose encoder, and whose settings of texts and content.
         dataset: the whole log.
         asked: as ``openings`` gives them.
-        before: the backbone that training started from.
         after: the tuned one's folder.
         progress: told of the encoding.
     """
     if not asked:
         return ()
-    first = _outcomes(shop, dataset, asked, str(before.folder), progress)
-    second = _outcomes(shop, dataset, asked, str(after.resolve()), progress)
+    own = shop.config.encoding
+    first = _outcomes(shop, dataset, asked, own, progress)
+    second = _outcomes(shop, dataset, asked, own.model_copy(update={"backbone": str(after.resolve())}), progress)
     pairs = {
         opening.category: Paired(a.users[DECIDES], b.users[DECIDES], opening.launch.test_users.astype(np.int64))
         for opening, a, b in zip(asked, first, second, strict=True)
@@ -138,10 +138,9 @@ def _judged(opening: Opening, before: PerUser, after: PerUser, verdict: Verdict,
 
 
 def _outcomes(
-    shop: Shop, dataset: Dataset, asked: tuple[Opening, ...], backbone: str, progress: Progress
+    shop: Shop, dataset: Dataset, asked: tuple[Opening, ...], encoding: EncodingConfig, progress: Progress
 ) -> list[PerUser]:
     config = shop.config
-    encoding = config.encoding.model_copy(update={"backbone": backbone})
     vectors = item_vectors(dataset.catalogue.frame, config.text, encoding, shop.vectors, progress)
     content = Content(config.sources.content).fit(Visible(dataset.catalogue, dataset.histories, vectors, 0))
     found = []
