@@ -142,6 +142,7 @@ def test_a_category_that_is_served_worse_is_named_with_the_reason(shop, capsys, 
     out = capsys.readouterr()
     told = " ".join(out.out.split())
     assert f"Home is served worse by the new encoder: 0.20 of NDCG@10 [0.10, 0.30]. {then}" in told
+    assert "No gain in lists by text could be shown; worse in Home." in told
     assert ("--force" in out.err) == (not force)
     (folder,) = shop.backbones.iterdir()
     assert noted(folder) == ({} if force else {"Home": "0.20 of NDCG@10 [0.10, 0.30]"})
@@ -232,6 +233,20 @@ def test_an_encoder_that_is_not_there_to_compare_with_is_told_of_before_the_trai
     assert "backbone './gone': there is no such folder" in capsys.readouterr().err
     assert not list(shop.runs.iterdir())
     assert run(app, [*command, "--no-measure"]) == 0
+
+
+def test_head_only_leaves_the_encoder_as_it_was_where_the_head_stands_beside_its_vectors(shop, capsys):
+    before = vectors(shop)
+    command = ["finetune", str(shop.path), "--objective", "masked-lm", "--strategy", "head-only", "--no-measure", *LOOP]
+    assert run(app, command) == 0
+    out = capsys.readouterr()
+    assert "head-only leaves the encoder as it was: of masked-lm only the head is new." in out.out
+    assert "Next" not in out.err
+    (folder,) = shop.backbones.iterdir()
+    path = shop.path / "kuapin.toml"
+    old = path.read_text(encoding="utf-8")
+    path.write_text(old.replace(shop.config.encoding.backbone, folder.name), encoding="utf-8")
+    assert np.array_equal(vectors(Shop.open(shop.path)), before)
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -79,6 +79,7 @@ def line(capsys):
         (["--objective", "causal-lm"], "causal-lm wants a GPT-like backbone"),
         (["--set", "first=masked-lm", "--objective", "causal-lm"], "causal-lm wants a GPT-like backbone"),
         (["--set", "first=masked-lm", "--strategy", "prefix"], "co-interaction would start without it"),
+        (["--set", "first=masked-lm", "--strategy", "head-only"], "head-only, which leaves the encoder as it was"),
         (["--set", "first=simcse", "--search", "2", "--objective", "causal-lm"], "causal-lm wants a GPT-like"),
         (["--search", "2", "--set", "training.r_drop=1"], "does nothing with it. Leave it out, or"),
         (["--search", "2", "--set", "ensemble=2"], "averaged for item-classification alone"),

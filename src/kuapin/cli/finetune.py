@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kuapin.cli.finetuned import say_finetuned, why_worse
+from kuapin.cli.finetuned import next_steps, say_finetuned, verdict, why_worse
 from kuapin.cli.output import AsJson, Quiet, ShopFolder, open_shop, progress, remark, say, say_json, say_table
 
 if TYPE_CHECKING:
@@ -136,17 +136,13 @@ def finetune(
     remark(f"Written to {report}", quiet=quiet)
     remark(_curves(config.training.tracker, tuned.adapted.folder), quiet=quiet)
     live = Releases(shop.models, shop.config.releases).live() is not None
-    worse = [opening for opening in tuned.openings if opening.worse]
-    for opening in worse:
-        say(why_worse(opening, live=live, force=force))
-    if worse and not force and not live:
-        remark(f"Next: train with other settings, or {_line(tuned.name, folder)}", quiet=quiet)
-        remark(f"      kuapin train {folder} --force", quiet=quiet)
-        return
-    remark(f"Next: {_line(tuned.name, folder)}", quiet=quiet)
-    how = "refresh" if live else "train"
-    why = "a category that may be served worse keeps what it has" if live else "the vectors of both backbones are kept"
-    remark(f"      kuapin {how} {folder}  # {why}", quiet=quiet)
+    say("")
+    say(verdict(tuned, config))
+    for opening in tuned.openings:
+        if opening.worse:
+            say(why_worse(opening, live=live, force=force))
+    for line in next_steps(tuned, config, folder, live=live, force=force):
+        remark(line, quiet=quiet)
 
 
 def _categories(shop: "Shop", text: str) -> list[str]:
@@ -170,11 +166,6 @@ def _curves(asked: str, folder: Path) -> str:
     if asked == "auto":
         return "No curves were recorded: TensorBoard is not installed. Run: pip install 'kuapin[tracking]'"
     return f"Curves: by {tracker}" if tracker != "none" else "No curves were recorded: training.tracker is none"
-
-
-def _line(name: str, folder: Path) -> str:
-    """What to write so that the new encoder reads."""
-    return f'write backbone = "{name}" below [encoding] in {folder / "kuapin.toml"}'
 
 
 def _config(

@@ -6,8 +6,10 @@ from kuapin.cli.output import say, say_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from kuapin.evaluation.bootstrap import Interval
+    from kuapin.finetuning.settings import FinetuningConfig
     from kuapin.pipeline.encoder_audit import EncoderAudit
     from kuapin.pipeline.finetune import Finetuned
     from kuapin.pipeline.text_zero_shot import Opening
@@ -51,6 +53,77 @@ def say_finetuned(tuned: "Finetuned") -> None:
         say(f"Fewer than {LEAST_TEST_USERS} users could be asked about {', '.join(tuned.unasked)}: not compared.")
     if tuned.audit is not None:
         _say_audit(tuned.audit)
+
+
+def verdict(tuned: "Finetuned", config: "FinetuningConfig") -> str:
+    """What the comparison with the shop's encoder says, in one line, at the level that holds for all categories."""
+    if _same_encoder(config):
+        return f"{config.strategy} leaves the encoder as it was: of {config.objective} only the head is new."
+    if tuned.audit is None:
+        told = f"Not compared with {tuned.compared_with}, which the shop has (--no-measure): lists may be worse by it."
+    elif not tuned.openings:
+        told = (
+            f"No category could be compared with {tuned.compared_with}, which the shop has: lists may be worse by it."
+        )
+    else:
+        told = f"{_lists(tuned.openings)}."
+    return told + _own_metric(tuned, config)
+
+
+def _lists(openings: "Sequence[Opening]") -> str:
+    better = [f"{one.category} ({one.reason})" for one in openings if one.better]
+    worse = [one.category for one in openings if one.worse]
+    open_ = [one.category for one in openings if not (one.better or one.worse)]
+    parts = [
+        f"Lists by text get better in {', '.join(better)}" if better else "No gain in lists by text could be shown"
+    ]
+    parts += [f"no difference could be told in {', '.join(open_)}"] if open_ else []
+    parts += [f"worse in {', '.join(worse)}"] if worse else []
+    return "; ".join(parts)
+
+
+def _own_metric(tuned: "Finetuned", config: "FinetuningConfig") -> str:
+    """That the metric by which checkpoints are chosen got worse, where that can be told."""
+    from kuapin.finetuning.objectives.registry import OBJECTIVES
+
+    kind = OBJECTIVES[config.objective]
+    gain = tuned.gains.get(kind.metric)
+    if gain is None or (gain.high >= 0 if kind.greater_is_better else gain.low <= 0):
+        return ""
+    return f" {kind.metric} of {kind.name} itself got worse: {_ends(gain)}."
+
+
+def next_steps(tuned: "Finetuned", config: "FinetuningConfig", folder: "Path", *, live: bool, force: bool) -> list[str]:
+    """What can be done with the result, in lines.
+
+    Args:
+        tuned: the result.
+        config: of the run.
+        folder: of the shop.
+        live: whether the shop has a model that serves.
+        force: whether what is served worse may move all the same.
+    """
+    lines = []
+    if config.objective == "item-classification":
+        lines.append(f"Next: kuapin label {folder} --suggest 50  # the items whose labels would teach it most")
+    if _same_encoder(config):
+        return lines
+    gained = tuned.audit is None or any(one.better for one in tuned.openings)
+    other = "" if gained or lines else "train with other settings, or "
+    line = f'write backbone = "{tuned.name}" below [encoding] in {folder / "kuapin.toml"}'
+    lines.append(f"{'Or:  ' if lines else 'Next:'} {other}{line}")
+    if any(one.worse for one in tuned.openings) and not force and not live:
+        return [*lines, f"      kuapin train {folder} --force"]
+    how = "refresh" if live else "train"
+    why = "a category that may be served worse keeps what it has" if live else "the vectors of both backbones are kept"
+    return [*lines, f"      kuapin {how} {folder}  # {why}"]
+
+
+def _same_encoder(config: "FinetuningConfig") -> bool:
+    """Whether the new encoder gives the vectors of the one that training started from."""
+    from kuapin.finetuning.objectives.registry import leaves_encoder
+
+    return leaves_encoder(config) and config.first is None and config.pooling is None
 
 
 def why_worse(opening: "Opening", *, live: bool, force: bool) -> str:

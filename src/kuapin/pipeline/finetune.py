@@ -23,7 +23,7 @@ from kuapin.finetuning.change import DESCRIPTION
 from kuapin.finetuning.material import Material, chosen_categories, only
 from kuapin.finetuning.memory import enough_memory
 from kuapin.finetuning.objective import Measured
-from kuapin.finetuning.objectives.registry import OBJECTIVES, check_heeded
+from kuapin.finetuning.objectives.registry import OBJECTIVES, check_heeded, leaves_encoder
 from kuapin.finetuning.scratch import write_scratch
 from kuapin.finetuning.settings import FinetuningConfig
 from kuapin.finetuning.strategies.registry import STRATEGIES
@@ -250,6 +250,12 @@ def check_settings(config: FinetuningConfig) -> None:
     """Raise ``InputError`` where settings do not belong together, before anything is read."""
     check_ensemble(config)
     check_heeded(config)
+    stage = first_stage(config)
+    if stage is not None and leaves_encoder(stage):
+        raise InputError(
+            f"first is {config.first} and the strategy is head-only, which leaves the encoder as it was, so that there "
+            f"is nothing for {config.objective} to start from. Choose another strategy, or leave first out."
+        )
 
 
 def check_stages(config: FinetuningConfig, backbone: Backbone) -> None:

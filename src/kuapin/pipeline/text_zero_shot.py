@@ -63,8 +63,13 @@ class Opening:
         return lost or (self.decides is not None and self.decides.high < 1)
 
     @property
+    def better(self) -> bool:
+        """Whether the tuned encoder serves it better: the interval that decides lies above 1."""
+        return self.decides is not None and self.decides.low > 1
+
+    @property
     def reason(self) -> str:
-        """What decides whether it is served worse, in figures."""
+        """What decides whether it is served worse or better, in figures."""
         ratio = self.decides
         return "" if ratio is None else f"{ratio.value:.2f} of NDCG@10 [{ratio.low:.2f}, {ratio.high:.2f}]"
 

@@ -35,6 +35,11 @@ OBJECTIVES: dict[str, type[Objective]] = {
 """Name → class; its config is the section of that name in :class:`FinetuningConfig`."""
 
 
+def leaves_encoder(config: FinetuningConfig) -> bool:
+    """Whether nothing of the encoder trains: the backbone is frozen, and the head stands beside its vectors."""
+    return config.strategy == "head-only" and not OBJECTIVES[config.objective].tunes_vectors
+
+
 def check_heeded(config: FinetuningConfig) -> None:
     """Raise ``InputError`` where the loop has settings that the objective would do nothing with."""
     kind, loop = OBJECTIVES[config.objective], config.training
