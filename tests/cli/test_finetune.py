@@ -115,14 +115,18 @@ def test_categories_may_have_commas_in_their_names(shop, tmp_path, capsys, monke
 def test_the_result_is_told_in_tables(shop, capsys, monkeypatch):
     asked = finetuning.openings
     monkeypatch.setattr(finetuning, "openings", lambda *given: asked(*given)[1:])
-    assert run(app, ["finetune", str(shop.path), "--strategy", "head-only", *LOOP]) == 0
+    sources = ["--source-categories", ",".join(market.KINDS)]
+    assert run(app, ["finetune", str(shop.path), "--strategy", "head-only", *LOOP, *sources]) == 0
     out = capsys.readouterr()
     assert "8 steps on" in out.out
     assert "recall@10" in out.out
     assert "change, 95 % interval" in out.out
     assert "after / before" in out.out
     assert re.search(r"Garden +\d+ +NDCG@10 +0\.\d+ \[0\.\d+, 0\.\d+\] +0\.\d+ \[", out.out)
-    assert "Fewer than 30 users could be asked about Beauty: not compared." in out.out
+    assert (
+        "Fewer than 30 users could be asked about Beauty: not compared. Histories were read from the source categories "
+        "alone (Beauty, Home, Garden, Pets)."
+    ) in out.out
     assert "that training read, for users who were not in it" in out.out
     assert "that training saw nothing of" not in out.out
     assert "harmful titles" in out.out

@@ -61,9 +61,10 @@ def digests(folder):
     return {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*") if p.is_file()}
 
 
-def finetune(shop, *options, **settings):
+def finetune(shop, *options, quiet=True, **settings):
     pairs = [part for name, value in settings.items() for part in ("--set", f"training.{name}={value}")]
-    return run(app, ["finetune", str(shop.path), "--no-measure", "--quiet", "--strategy", "full", *pairs, *options])
+    command = ["finetune", str(shop.path), "--no-measure", "--strategy", "full", *pairs, *options]
+    return run(app, [*command, "--quiet"] if quiet else command)
 
 
 def line(capsys):
@@ -164,8 +165,12 @@ def test_a_run_that_breaks_keeps_its_last_good_checkpoint_and_goes_on_from_it(sh
     kept = checkpoint(shop)
     assert kept is not None
     assert 0 < int(kept.name.rpartition("-")[2]) <= 6
+    done = int(kept.name.rpartition("-")[2])
+    assert finetune(shop, quiet=False, **LOOP) == 0
+    assert f"Training (co-interaction, full), going on from step {done}: " in capsys.readouterr().err
+    (folder,) = shop.backbones.iterdir()
     assert finetune(shop, **LOOP) == 0
-    assert len(list(shop.backbones.iterdir())) == 1
+    assert f"{folder.name} is there already, of the same settings and tables; it is made anew." in line(capsys)
 
 
 def test_a_checkpoint_cut_short_is_told_of_and_the_one_before_is_gone_on_from(shop, capsys, monkeypatch):

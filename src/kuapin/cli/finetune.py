@@ -132,7 +132,7 @@ def finetune(
     if as_json:
         say_json(as_object(tuned))
         return
-    say_finetuned(tuned)
+    say_finetuned(tuned, config)
     remark(f"Written to {report}", quiet=quiet)
     remark(_curves(config.training.tracker, tuned.adapted.folder), quiet=quiet)
     live = Releases(shop.models, shop.config.releases).live() is not None

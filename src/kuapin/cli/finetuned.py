@@ -15,8 +15,13 @@ if TYPE_CHECKING:
     from kuapin.pipeline.text_zero_shot import Opening
 
 
-def say_finetuned(tuned: "Finetuned") -> None:
-    """What training did, what it measured, what lists became, and what the encoder carries."""
+def say_finetuned(tuned: "Finetuned", config: "FinetuningConfig") -> None:
+    """What training did, what it measured, what lists became, and what the encoder carries.
+
+    Args:
+        tuned: the result.
+        config: of the run.
+    """
     from kuapin.counts import counted
     from kuapin.pipeline.text_zero_shot import LEAST_TEST_USERS
 
@@ -50,7 +55,9 @@ def say_finetuned(tuned: "Finetuned") -> None:
     _say_openings("Text alone at the opening of a category that training read, for users who were not in it:", old)
     if tuned.unasked:
         say("")
-        say(f"Fewer than {LEAST_TEST_USERS} users could be asked about {', '.join(tuned.unasked)}: not compared.")
+        sources = ", ".join(config.source_categories)
+        why = f" Histories were read from the source categories alone ({sources})." if sources else ""
+        say(f"Fewer than {LEAST_TEST_USERS} users could be asked about {', '.join(tuned.unasked)}: not compared.{why}")
     if tuned.audit is not None:
         _say_audit(tuned.audit)
 

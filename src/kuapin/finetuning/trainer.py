@@ -118,11 +118,12 @@ def fit(
     done = int(resumed.name.rpartition("-")[2]) if resumed else 0
     reader.train()
     clock = Clock()
+    title = f"Training ({objective.name}, {strategy.name}){f', going on from step {done:,}' if done else ''}"
     soup = Soup(run, config.soup, greater_is_better=objective.greater_is_better)
     with (
         recording(chosen_tracker(config.tracker), run / CURVES),
         quietly(),
-        progress.step(f"Training ({objective.name}, {strategy.name})", total, "steps") as step,
+        progress.step(title, total, "steps") as step,
         Interruption() as stop,
     ):
         step.advance(done)

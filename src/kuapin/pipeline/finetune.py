@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -99,6 +100,8 @@ def finetune(
     name = f"{config.objective}-{config.strategy}-{key[:8]}"
     target = shop.backbones / name
     with shop.run(f"finetune-{key}") as run:
+        if target.is_dir() and not (run / "main").is_dir():
+            warnings.warn(f"{name} is there already, of the same settings and tables; it is made anew.", stacklevel=2)
         first = target.with_name(f"{target.name}-first")
         started = pretrained(material, config, backbone, _part(run, "first"), first, progress)
         partial = target.with_name(f".{name}")
