@@ -1,6 +1,7 @@
 """A search finds the better settings, goes on where it was, gives up what leads nowhere, refuses what is not there."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -70,8 +71,8 @@ def test_a_trial_that_fails_by_its_settings_is_one_line_and_fails_alone(tmp_path
     assert [trial.state for trial in trials] == ["complete", "fail", "fail", "complete"]
     assert len({str(trial.settings) for trial in trials}) == 4
     assert [str(one.message) for one in told] == [
-        "Trial 1 failed. The loss is nan at step 1.",
-        "Trial 2 failed. max_length is 99.",
+        "Trial 2 failed. The loss is nan at step 1.",
+        "Trial 3 failed. max_length is 99.",
     ]
     assert caplog.text + capfd.readouterr().err == ""
 
@@ -144,7 +145,11 @@ def test_a_search_on_a_shop_ends_with_a_preset_of_all_settings_and_a_backbone(sh
     command = ["finetune", str(shop.path), "--strategy", "full", "--search", "2", "--no-measure", *LOOP]
     command += [part for pair in given for part in ("--set", pair)]
     assert run(app, [*command, "--space", "training.learning_rate=[0.001, 0.01]"]) == 0
-    assert "The best is kept in" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "The best is kept in" in told.out
+    assert "mrr (higher is better)" in told.out
+    assert re.findall(r"^Trial (\d) of 2 in [\d.]+ s, mrr 0\.\d+$", told.err, re.MULTILINE) == ["1", "2"]
+    assert re.findall(r"^(\d) +[\d.e-]+ +0\.\d+ *$", told.out, re.MULTILINE) == ["1", "2"]
     (preset,) = shop.reports.glob("search-*.toml")
     found = validated(FinetuningConfig, read_preset(preset), str(preset))
     assert 0.001 <= found.training.learning_rate <= 0.01

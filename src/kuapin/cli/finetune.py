@@ -198,6 +198,7 @@ def _searched(
     shop: "Shop", config: "FinetuningConfig", trials: int, pairs: list[str], told: "Progress", *, quiet: bool
 ) -> "FinetuningConfig":
     from kuapin.errors import InputError
+    from kuapin.finetuning.objectives.registry import OBJECTIVES
     from kuapin.finetuning.search import default_space
     from kuapin.pipeline.search import search
 
@@ -213,7 +214,9 @@ def _searched(
         names = list(found.trials[0].settings)
         columns = {name: [_short(trial.settings[name]) for trial in found.trials] for name in names}
         values = [trial.state if trial.value is None else f"{trial.value:.4g}" for trial in found.trials]
-        say_table({"trial": [str(number) for number in range(len(values))], **columns, "metric": values})
+        kind = OBJECTIVES[config.objective]
+        metric = f"{kind.metric} ({'higher' if kind.greater_is_better else 'lower'} is better)"
+        say_table({"trial": [str(number + 1) for number in range(len(values))], **columns, metric: values})
         say(f"The best is kept in {found.preset}")
         say("")
     return found.config

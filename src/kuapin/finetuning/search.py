@@ -18,6 +18,7 @@ from kuapin.errors import InputError, KuapinError
 from kuapin.extras import require
 from kuapin.finetuning.objectives.registry import OBJECTIVES
 from kuapin.finetuning.settings import FinetuningConfig
+from kuapin.progress import SILENT, Progress
 
 Watch = Callable[[int, float], None]
 """Told of every measurement, step and metric; ends the training by an exception where it leads nowhere."""
@@ -58,6 +59,7 @@ def searched(
     trials: int,
     folder: Path,
     run: Callable[[FinetuningConfig, Watch], float],
+    progress: Progress = SILENT,
 ) -> tuple[FinetuningConfig, list[Trial]]:
     """Try settings until there are so many trials; an interrupted search goes on to what it would have found.
 
@@ -69,6 +71,7 @@ def searched(
         trials: in all.
         folder: keeps the journal; the same folder goes on.
         run: trains with some settings, telling ``Watch``, and gives the metric of the best checkpoint.
+        progress: told of every trial.
 
     Returns:
         The best settings, and every trial.
@@ -100,13 +103,18 @@ def searched(
             if trial.should_prune():
                 raise optuna.TrialPruned
 
+        number = len(_finished(study)) + 1
         try:
-            return run(changed(config, {name: _drawn(trial, name, choices) for name, choices in space.items()}), watch)
+            chosen = changed(config, {name: _drawn(trial, name, choices) for name, choices in space.items()})
+            with progress.step(f"Trial {number} of {trials}") as step:
+                value = run(chosen, watch)
+                step.note(f"{objective.metric} {value:.4g}")
+                return value
         except KuapinError as error:
             if type(error) not in (KuapinError, InputError):  # a missing package, a busy shop: not by the settings
                 raise
             trial.set_user_attr(_REASON, str(error))
-            warnings.warn(f"Trial {len(_finished(study))} failed. {error}", stacklevel=2)
+            warnings.warn(f"Trial {number} failed. {error}", stacklevel=2)
             return math.nan  # fails for Optuna
 
     while (done := len(_finished(study))) < trials:

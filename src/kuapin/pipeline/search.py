@@ -75,7 +75,7 @@ def search(shop: Shop, config: FinetuningConfig, space: Space, trials: int, prog
             done = adapt(material, of_one_objective(chosen), started, work / "run", work / "new", progress, watch)
             return best(values[metric] for _, values in done.outcome.curve)
 
-        chosen, tried = searched(config, space, trials, folder, run)
+        chosen, tried = searched(config, space, trials, folder, run, progress)
     preset = shop.reports / f"search-{key}.toml"
     write_durably(preset, render_toml(chosen).encode())
     return Found(chosen, tuple(tried), preset)
