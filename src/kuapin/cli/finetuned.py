@@ -32,6 +32,8 @@ def say_finetuned(tuned: "Finetuned", config: "FinetuningConfig") -> None:
         f"{outcome.trained:,} parameters trained, {outcome.seconds_per_step:.2g} s a step."
     )
     say(f"{tuned.name}: {trained if outcome.planned else 'no training, what its settings put in place alone.'}")
+    if tuned.adapted.learnt_from:
+        say(tuned.adapted.learnt_from)
     say("")
     say(f"On {counted(tuned.adapted.held_out, 'held-out example')}, before and after training:")
     names = list(outcome.after.values)

@@ -40,12 +40,14 @@ class Adapted:
         outcome: what training did and measured.
         examples: how many there were to learn from.
         held_out: how many were measured, by ``outcome.before`` and ``outcome.after``.
+        learnt_from: what the examples are, where their number does not tell.
     """
 
     folder: Path
     outcome: Outcome
     examples: int
     held_out: int
+    learnt_from: str = ""
 
 
 def adapt(
@@ -104,7 +106,8 @@ def adapt(
         save_change(folder / CHANGE, reader, objective, strategy, backbone, config, steps)
         if (run / CURVES).is_dir():
             shutil.copytree(run / CURVES, folder / CURVES)
-    return Adapted(target, outcome, len(objective.train), len(objective.halves()[1].held_out))
+    held_out = len(objective.halves()[1].held_out)
+    return Adapted(target, outcome, len(objective.train), held_out, objective.learnt_from)
 
 
 def _whitening(

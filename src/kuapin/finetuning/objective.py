@@ -96,6 +96,11 @@ class Objective(ABC):
         """What ``new_head`` needs to know; it is saved beside the weights."""
         return {}
 
+    @property
+    def learnt_from(self) -> str:
+        """What there is to learn from, in one sentence, where the number of examples does not tell; else empty."""
+        return ""
+
     @classmethod
     def new_head(cls, reader: Reader, facts: Facts) -> Module:
         """The module to add, untrained; by default what the backbone came with."""

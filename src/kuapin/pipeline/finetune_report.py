@@ -34,6 +34,7 @@ def told(tuned: Finetuned) -> dict[str, Any]:
         "averaged": outcome.averaged,
         "peak_bytes": outcome.peak_bytes,
         "examples": tuned.adapted.examples,
+        "learnt_from": tuned.adapted.learnt_from,
         "held_out": tuned.adapted.held_out,
         "before": outcome.before.values,
         "after": outcome.after.values,

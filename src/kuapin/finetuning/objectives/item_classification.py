@@ -1,5 +1,6 @@
 """Text → category, tag or attribute: binary, multi-class or multi-label."""
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from kuapin.counts import counted
 from kuapin.errors import InputError
 from kuapin.extras import require
 from kuapin.finetuning.augmentation import augmented
@@ -130,6 +132,14 @@ class ItemClassification(Objective):
     def facts(self) -> Facts:
         """The labels in the order of the logits, and their kind."""
         return {"labels": self.labels, "kind": self.kind}
+
+    @property
+    def learnt_from(self) -> str:
+        """Titles and labels, and which label has the fewest."""
+        titles = Counter(label for _, labels in self.train for label in labels)
+        rarest = min(self.labels, key=titles.__getitem__)
+        of = f"{counted(len(self.train), 'title')} of {len(self.labels):,} labels"
+        return f"{of} train; the rarest, {rarest!r}, has {titles[rarest]:,}."
 
     @classmethod
     def new_head(cls, reader: Reader, facts: Facts) -> Module:
