@@ -119,10 +119,10 @@ def test_a_start_from_scratch_is_whole_or_not_there(shop, monkeypatch):
             starting_backbone(shop, config, material)
     assert list(shop.backbones.iterdir()) == []
     made = starting_backbone(shop, config, material).folder
-    (made / "tokenizer.json").unlink()
+    (made / "tokenizer_config.json").unlink()
     assert starting_backbone(shop, config, material).folder == made  # once made it is not looked through again
     (made / STARTING_POINT).unlink()
-    assert (starting_backbone(shop, config, material).folder / "tokenizer.json").is_file()
+    assert (starting_backbone(shop, config, material).folder / "tokenizer_config.json").is_file()
 
 
 def test_starting_points_go_when_nothing_needs_them(shop):
