@@ -3,8 +3,8 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
-from kuapin.encoding.tokens import TokenBatches
-from kuapin.errors import ModelFolderError
+from kuapin.encoding.tokens import TokenBatches, read_tokenizer, write_tokenizer
+from kuapin.errors import InputError, ModelFolderError
 
 
 @pytest.fixture
@@ -40,3 +40,15 @@ def test_the_share_of_what_the_vocabulary_lacks(tokens):
 def test_no_tokenizer(tmp_path):
     with pytest.raises(ModelFolderError, match="this is not a tokenizer"):
         TokenBatches(tmp_path / "tokenizer.json", 4, 0)
+
+
+def test_a_backbones_tokenizer_that_is_cut_short(tokens, tmp_path):
+    pytest.importorskip("transformers")
+    file = tmp_path / "tokenizer.json"
+    file.write_bytes(file.read_bytes()[:300])
+    with pytest.raises(InputError, match=r"tokenizer\.json: this is not a tokenizer .* Fetch the backbone again"):
+        write_tokenizer(tmp_path, tmp_path / "new.json")
+    with pytest.raises(
+        InputError, match=r"its tokenizer cannot be read \(JSONDecodeError: .* Fetch the backbone again"
+    ):
+        read_tokenizer(tmp_path)

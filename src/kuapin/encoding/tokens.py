@@ -4,13 +4,14 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from kuapin.engines.engine import Inputs
-from kuapin.errors import ModelFolderError
+from kuapin.errors import InputError, ModelFolderError
 from kuapin.extras import require
 
 
@@ -84,19 +85,38 @@ class TokenBatches:
         return {"input_ids": padded, "attention_mask": mask}
 
 
+def read_tokenizer(folder: Path) -> Any:
+    """A backbone's tokenizer, as transformers opens it.
+
+    Raises:
+        InputError: it is damaged, or lacks a part.
+    """
+    transformers = require("transformers", "train")
+    try:
+        return transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # tokenizers raises bare Exception, the converters whatever they stumble over
+        raise InputError(
+            f"{folder}: its tokenizer cannot be read ({type(error).__name__}: {error}). Fetch the backbone again."
+        ) from error
+
+
 def write_tokenizer(backbone_folder: Path, target: Path) -> int:
     """Put a backbone's tokenizer into ``target`` (``tokenizer.json``) and return the padding token's id.
 
     A folder with a slow tokenizer only is converted by transformers.
+
+    Raises:
+        InputError: it is damaged, or lacks a part.
     """
     source = backbone_folder / "tokenizer.json"
     if source.is_file():
         target.write_bytes(source.read_bytes())
     else:
-        transformers = require("transformers", "train")
-        tokenizer = transformers.AutoTokenizer.from_pretrained(backbone_folder, local_files_only=True)
-        tokenizer.backend_tokenizer.save(str(target))
-    pad = Tokenizer.from_file(str(target)).padding
+        read_tokenizer(backbone_folder).backend_tokenizer.save(str(target))
+    try:
+        pad = Tokenizer.from_file(str(target)).padding
+    except Exception as error:  # the library raises bare Exception
+        raise InputError(f"{source}: this is not a tokenizer ({error}). Fetch the backbone again.") from error
     if pad is not None:
         return int(pad["pad_id"])
     said = json.loads((backbone_folder / "config.json").read_text(encoding="utf-8")).get("pad_token_id")

@@ -5,7 +5,7 @@ from typing import Any
 
 from kuapin.encoding.backbone import Backbone
 from kuapin.encoding.export import quietly
-from kuapin.extras import require
+from kuapin.encoding.tokens import read_tokenizer
 
 Batch = dict[str, Any]
 """Named tensors of one batch."""
@@ -23,12 +23,14 @@ class Tokens:
         backbone: whose tokenizer it is.
         max_length: longest text, tokens, special tokens included; the rest is cut off, as it is where the backbone's
             own longest ends. ``None``: ``USUAL_LENGTH``.
+
+    Raises:
+        InputError: the tokenizer is damaged, or lacks a part.
     """
 
     def __init__(self, backbone: Backbone, max_length: int | None = None) -> None:
-        transformers = require("transformers", "train")
         with quietly():
-            self.tokenizer: Any = transformers.AutoTokenizer.from_pretrained(backbone.folder, local_files_only=True)
+            self.tokenizer: Any = read_tokenizer(backbone.folder)
         if self.tokenizer.pad_token is None:  # padding is masked, so any token will do
             self.tokenizer.pad_token = self.tokenizer.eos_token or self.tokenizer.convert_ids_to_tokens(0)
         self.tokenizer.padding_side = "right"
