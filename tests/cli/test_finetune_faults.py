@@ -131,7 +131,8 @@ def test_labels_of_items_that_the_shop_does_not_have(shop, tmp_path, capsys):
 
 def test_a_new_head_is_told_of_once(shop, capsys):
     assert finetune(shop, "--objective", "masked-lm", **LOOP | {"max_steps": 1}) == 0
-    assert "comes without a head for masked-lm: a new one starts from random weights" in line(capsys)
+    told = "comes without a head for masked-lm: a new one starts from random weights"
+    assert capsys.readouterr().err.count(told) == 1
 
 
 def fail_after(monkeypatch, steps, what):

@@ -95,7 +95,7 @@ def finetune(
     backbone = starting_backbone(shop, config, material)
     check_stages(config, backbone)
     if measure:  # what cannot be opened is told of before the training, not behind it
-        open_encoder(shop.config.encoding, shop.vectors / "encoders", list(material.texts), progress)
+        open_encoder(shop.config.encoding, shop.vectors / "encoders", list(material.texts), progress, shop.tuned)
     key = run_key(config, backbone, material, snapshot)
     name = f"{config.objective}-{config.strategy}-{key[:8]}"
     target = shop.backbones / name
@@ -198,7 +198,7 @@ def material_of(
 def starting_backbone(shop: Shop, config: FinetuningConfig, material: Material) -> Backbone:
     """Where training starts; a model from scratch is written to ``shop/backbones``, once for its settings and texts."""
     if not config.from_scratch:
-        return Backbone.resolve(_backbone_name(shop, config), shop.config.encoding.chosen_pooling)
+        return Backbone.resolve(_backbone_name(shop, config), shop.config.encoding.chosen_pooling, shop.tuned)
     if config.backbone is not None:
         raise InputError(
             f"from_scratch starts without a backbone, and {config.backbone!r} was given. Drop one of them."
