@@ -262,7 +262,7 @@ def test_an_interrupted_comparison_leaves_a_backbone_that_is_not_trusted(trained
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(finetuning, "open_encoder", interrupted)
+        patch.setattr(finetuning, "compared", interrupted)
         with pytest.raises(KeyboardInterrupt):
             finetune(trained, FinetuningConfig(strategy="full", training=LOOP))
     (folder,) = trained.backbones.iterdir()
