@@ -1,5 +1,5 @@
 from kuapin import names as names_module
-from kuapin.names import listed, offered
+from kuapin.names import listed, offered, shortened
 
 
 def test_the_nearest_name_then_those_that_exist():
@@ -32,3 +32,10 @@ def test_a_list_with_commas_takes_names_that_have_commas_themselves():
     assert listed(" Home ,Arts,", known) == ["Home", "Arts"]
     assert listed("Home, Beuty", known) == ["Home", "Beuty"]
     assert listed("", known) == []
+
+
+def test_of_ninety_names_twelve_are_said():
+    said = shortened([f"c{number}" for number in range(90)])
+    assert said.startswith("c0, c1, ")
+    assert said.endswith("c11 and 78 more")
+    assert shortened(["a", "b"]) == "a, b"

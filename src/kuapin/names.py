@@ -25,8 +25,13 @@ def offered(wanted: str, names: Sequence[str], what: str, *, also: Sequence[str]
     hint = f"Did you mean {meant[near[0]]}? " if near else ""
     if not names:
         return f"{hint}There are no {what}."
+    return f"{hint}The {what} are {shortened(names)}."
+
+
+def shortened(names: Sequence[str]) -> str:
+    """The first of some names with commas, and how many more there are."""
     more = f" and {len(names) - MOST:,} more" if len(names) > MOST else ""
-    return f"{hint}The {what} are {', '.join(names[:MOST])}{more}."
+    return f"{', '.join(names[:MOST])}{more}"
 
 
 def listed(text: str, known: Collection[str]) -> list[str]:

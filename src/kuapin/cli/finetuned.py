@@ -23,6 +23,7 @@ def say_finetuned(tuned: "Finetuned", config: "FinetuningConfig") -> None:
         config: of the run.
     """
     from kuapin.counts import counted
+    from kuapin.names import shortened
     from kuapin.pipeline.text_zero_shot import LEAST_TEST_USERS
 
     outcome = tuned.adapted.outcome
@@ -59,7 +60,7 @@ def say_finetuned(tuned: "Finetuned", config: "FinetuningConfig") -> None:
         say("")
         sources = ", ".join(config.source_categories)
         why = f" Histories were read from the source categories alone ({sources})." if sources else ""
-        say(f"Fewer than {LEAST_TEST_USERS} users could be asked about {', '.join(tuned.unasked)}: not compared.{why}")
+        say(f"Fewer than {LEAST_TEST_USERS} users could be asked about {shortened(tuned.unasked)}: not compared.{why}")
     if tuned.audit is not None:
         _say_audit(tuned.audit)
 
@@ -80,14 +81,16 @@ def verdict(tuned: "Finetuned", config: "FinetuningConfig") -> str:
 
 
 def _lists(openings: "Sequence[Opening]") -> str:
+    from kuapin.names import shortened
+
     better = [f"{one.category} ({one.reason})" for one in openings if one.better]
     worse = [one.category for one in openings if one.worse]
     open_ = [one.category for one in openings if not (one.better or one.worse)]
     parts = [
-        f"Lists by text get better in {', '.join(better)}" if better else "No gain in lists by text could be shown"
+        f"Lists by text get better in {shortened(better)}" if better else "No gain in lists by text could be shown"
     ]
-    parts += [f"no difference could be told in {', '.join(open_)}"] if open_ else []
-    parts += [f"worse in {', '.join(worse)}"] if worse else []
+    parts += [f"no difference could be told in {shortened(open_)}"] if open_ else []
+    parts += [f"worse in {shortened(worse)}"] if worse else []
     return "; ".join(parts)
 
 
